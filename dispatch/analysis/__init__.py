@@ -1,0 +1,1 @@
+"""What an event log says: KPIs, invariants, reports."""

@@ -1,0 +1,1 @@
+"""Orders, drivers, offers: the state that a service embeds."""

@@ -1,0 +1,103 @@
+"""The event log: one structured array, from which every KPI follows."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from dispatch.errors import InputError
+from dispatch.units import NO_COORDINATE, NO_VALUE
+
+
+class EventKind(IntEnum):
+    """What happened. The numbers are part of the log's format: add, never renumber."""
+
+    DRIVER_ONLINE = 0
+    DRIVER_OFFLINE = 1
+    ORDER_SUBMITTED = 2
+    CARS_SHOWN = 3
+    ORDER_OFFERED = 4
+    OFFER_ACCEPTED = 5
+    OFFER_DECLINED = 6
+    OFFER_EXPIRED = 7
+    ORDER_ASSIGNED = 8
+    ORDER_UNASSIGNED = 9
+    DRIVER_ARRIVED = 10
+    PICKED_UP = 11
+    DROPPED_OFF = 12
+    ORDER_CLOSED = 13
+    ORDER_CANCELLED = 14
+    ORDER_EXPIRED = 15
+
+
+EVENT_DTYPE: Final = np.dtype(
+    [
+        ("at_ms", np.int64),  # when
+        ("order_id", np.int64),  # NO_VALUE: concerns no order
+        ("driver_id", np.int64),  # NO_VALUE: concerns no driver
+        ("eta_ms", np.int32),  # order_offered, order_assigned: quoted pickup ETA; picked_up: predicted trip
+        ("nearest_eta_ms", np.int32),  # order_offered, order_assigned: ETA of the nearest eligible driver
+        ("leg_m", np.int32),  # driver_arrived: metres to the pickup; dropped_off: metres with the passenger
+        ("fare_cents", np.int32),  # dropped_off
+        ("lon_e6", np.int32),  # submitted, arrived: pickup; dropped_off: drop-off; online, offline: driver
+        ("lat_e6", np.int32),
+        ("num_cars", np.int16),  # cars_shown
+        ("kind", np.int8),  # EventKind
+    ]
+)
+"""One event. Absent numbers are ``NO_VALUE``, absent coordinates ``NO_COORDINATE``."""
+
+Events = NDArray[np.void]
+"""(events,) of :data:`EVENT_DTYPE`, ordered by ``at_ms``; events of one instant stand in causal order."""
+
+
+def make_events(kind: EventKind, num_events: int, **columns: Any) -> Events:
+    """Make events of one kind; columns that are not given hold their sentinel."""
+    events = np.empty(num_events, EVENT_DTYPE)
+    for name in EVENT_DTYPE.fields or ():
+        absent = NO_COORDINATE if name.endswith("_e6") else NO_VALUE
+        events[name] = columns.get(name, absent)
+    events["kind"] = kind
+    return events
+
+
+def log_sha256(events: Events) -> str:
+    """Hash the log's bytes: equal logs, equal hashes, on any machine of the same byte order."""
+    return hashlib.sha256(np.ascontiguousarray(events).tobytes()).hexdigest()
+
+
+def write_log(events: Events, path: Path) -> None:
+    """Write the log as Parquet, one column a field, kinds as readable names."""
+    columns = {name: np.ascontiguousarray(events[name]) for name in (EVENT_DTYPE.names or ()) if name != "kind"}
+    names = pa.array([kind.name.lower() for kind in EventKind])
+    kinds = pa.DictionaryArray.from_arrays(pa.array(np.ascontiguousarray(events["kind"])), names)
+    pq.write_table(pa.table({**columns, "kind": kinds}), path)
+
+
+def read_log(path: Path) -> Events:
+    """Read a log that :func:`write_log` wrote; :class:`InputError` if it is none."""
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+    missing = [name for name in (EVENT_DTYPE.names or ()) if name not in table.column_names]
+    if missing:
+        raise InputError(f"{path}: no event log, the columns {missing} are missing")
+    events = np.empty(table.num_rows, EVENT_DTYPE)
+    for name in EVENT_DTYPE.names or ():
+        if name != "kind":
+            events[name] = table[name].to_numpy()
+    number = {kind.name.lower(): int(kind) for kind in EventKind}
+    names = table["kind"].to_pylist()
+    unknown = sorted(set(names) - number.keys())
+    if unknown:
+        raise InputError(f"{path}: unknown event kinds {unknown[:5]}")
+    events["kind"] = [number[name] for name in names]
+    return events

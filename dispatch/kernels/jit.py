@@ -1,0 +1,91 @@
+"""The one way to compile a kernel, and the registry of all of them.
+
+Every kernel is declared with its signatures: the argument types that it may be called with. They
+are what :func:`warm_up` compiles, and a test holds that nothing else was compiled by accident (a
+strided or read-only array would compile a second version without a word).
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+from numba import types
+
+I8, I16, I32, I64 = (t[::1] for t in (types.int8, types.int16, types.int32, types.int64))
+F64, BOOL = types.float64[::1], types.boolean[::1]
+I32_2D = types.int32[:, ::1]
+i8, i32, i64, f64, boolean = types.int8, types.int32, types.int64, types.float64, types.boolean
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A compiled function and the signatures it is registered for."""
+
+    name: str
+    function: Any
+    signatures: tuple[tuple[Any, ...], ...]
+
+
+KERNELS: dict[str, Kernel] = {}
+
+
+def kernel(*signatures: tuple[Any, ...]) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a pure function on arrays: cached on disk, releasing the GIL.
+
+    Without a signature it is a helper that only other kernels call.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        compiled = numba.njit(cache=True, nogil=True)(function)
+        name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
+        KERNELS[name] = Kernel(name, compiled, signatures)
+        return compiled
+
+    return decorate
+
+
+def record(fields: type, *field_types: Any) -> Any:
+    """Give the numba type of a ``NamedTuple`` of arrays and scalars, for use in a signature."""
+    if all(t == field_types[0] for t in field_types):
+        return types.NamedUniTuple(field_types[0], len(field_types), fields)
+    return types.NamedTuple(field_types, fields)
+
+
+def load_all() -> dict[str, Kernel]:
+    """Import every kernel module, so that the registry is complete."""
+    package = importlib.import_module(__package__)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return KERNELS
+
+
+def warm_up(on_kernel: Callable[[str, int, int], None] | None = None) -> float:
+    """Compile every registered signature, or load it from numba's disk cache.
+
+    Parameters
+    ----------
+    on_kernel : callable, optional
+        Called with ``(name, done, total)`` before each kernel and once at the end.
+
+    Returns
+    -------
+    float
+        Seconds that it took.
+    """
+    started = time.perf_counter()
+    kernels = [k for k in load_all().values() if k.signatures]
+    for done, one in enumerate(kernels):
+        if on_kernel is not None:
+            on_kernel(one.name, done, len(kernels))
+        if hasattr(one.function, "compile"):  # absent under NUMBA_DISABLE_JIT=1
+            for signature in one.signatures:
+                one.function.compile(signature)
+    if on_kernel is not None:
+        on_kernel("", len(kernels), len(kernels))
+    return time.perf_counter() - started

@@ -1,0 +1,1 @@
+"""Driver-order assignment: problem, solver, certificate."""

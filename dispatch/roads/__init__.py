@@ -1,0 +1,1 @@
+"""Street networks: loading, synthesis, snapping, travel times."""

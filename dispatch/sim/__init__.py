@@ -1,0 +1,1 @@
+"""Simulated days that drive the engine through its public calls."""

@@ -1,0 +1,1 @@
+"""Spatial indexes over positions in a plane."""
