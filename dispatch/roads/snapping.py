@@ -1,0 +1,73 @@
+"""Coordinates to the nearest node of a road network."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dispatch.errors import InputError
+from dispatch.roads.graph import RoadGraph
+from dispatch.spatial.grid_index import GridIndex
+from dispatch.spatial.projection import LocalProjection
+from dispatch.units import INDEX_DTYPE, NO_INDEX
+
+MAX_SNAP_M: Final = 200.0
+"""How far a coordinate may lie from its node, unless told otherwise."""
+
+
+class Snapper:
+    """Finds the nearest node of coordinates.
+
+    Parameters
+    ----------
+    graph : RoadGraph
+    projection : LocalProjection
+        The plane in which distances are measured.
+    """
+
+    def __init__(self, graph: RoadGraph, projection: LocalProjection) -> None:
+        self.projection = projection
+        self.index = GridIndex(*projection.to_plane(graph.node_lon, graph.node_lat))
+
+    def snap(
+        self, lon: ArrayLike, lat: ArrayLike, max_distance_m: float = MAX_SNAP_M
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Find the nearest node of each coordinate.
+
+        Parameters
+        ----------
+        lon, lat : (n,) float64
+            Degrees, WGS84.
+        max_distance_m : float
+            Coordinates farther than this from every node have none.
+
+        Returns
+        -------
+        node : (n,) int32
+            NO_INDEX beyond the limit.
+        distance_m : (n,) float64
+            Metres to the node, infinite beyond the limit.
+
+        Raises
+        ------
+        InputError
+            A coordinate is not finite or out of range.
+        """
+        lon, lat = np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
+        if lon.shape != lat.shape or lon.ndim != 1:
+            raise InputError(f"lon has shape {lon.shape} and lat {lat.shape}: both must be (n,)")
+        wrong = np.flatnonzero(~((np.abs(lon) <= 360) & (np.abs(lat) <= 90)))
+        if len(wrong):
+            row = wrong[0]
+            raise InputError(
+                f"lon, lat at row {row} are {lon[row]}, {lat[row]} ({len(wrong)} such rows): coordinates must be "
+                "finite degrees; leave out rows without a position"
+            )
+        found = self.index.nearest(*self.projection.to_plane(lon, lat), 1, max_distance_m)
+        node = np.full(len(lon), NO_INDEX, INDEX_DTYPE)
+        distance_m = np.full(len(lon), np.inf)
+        has_node = np.diff(found.first) > 0
+        node[has_node], distance_m[has_node] = found.item, found.distance_m
+        return node, distance_m

@@ -1,0 +1,102 @@
+"""Recorded trips: what really was ordered, when and where."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, fields, replace
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.errors import InputError
+from dispatch.units import MS_PER_DAY, MS_PER_S
+
+_EPOCH = datetime.date(1970, 1, 1)
+
+
+def zone_info(timezone: str) -> ZoneInfo:
+    """Give the time zone of an IANA name; :class:`InputError` if there is none."""
+    try:
+        return ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InputError(
+            f"timezone is {timezone!r}: no such IANA time zone; give a name such as 'America/New_York'"
+        ) from error
+
+
+def local_midnight_ms(date: datetime.date, zone: ZoneInfo) -> int:
+    """Instant at which the local day `date` begins, milliseconds since the epoch."""
+    midnight = datetime.datetime(date.year, date.month, date.day, tzinfo=zone)
+    return round(midnight.timestamp()) * MS_PER_S
+
+
+@dataclass(frozen=True)
+class RecordedTrips:
+    """Trips as a source recorded them, ordered by ``requested_at_ms``.
+
+    Arrays are C-contiguous, writable and of one length; they are never written after construction.
+    """
+
+    requested_at_ms: NDArray[np.int64]
+    """(trips,) milliseconds since the epoch; counted from local midnight 1970-01-01 if not :attr:`dated`"""
+    pickup_node: NDArray[np.int32]
+    """(trips,) node of the city's graph, NO_INDEX: outside the network"""
+    dropoff_node: NDArray[np.int32]
+    """(trips,) likewise"""
+    pickup_lon: NDArray[np.float64]
+    """(trips,) degrees, WGS84"""
+    pickup_lat: NDArray[np.float64]
+    """(trips,)"""
+    dropoff_lon: NDArray[np.float64]
+    """(trips,)"""
+    dropoff_lat: NDArray[np.float64]
+    """(trips,)"""
+    duration_s: NDArray[np.int32]
+    """(trips,) seconds, NO_VALUE: unknown"""
+    driver_id: NDArray[np.int64]
+    """(trips,) NO_VALUE: unknown"""
+    passengers: NDArray[np.int32]
+    """(trips,) 1 where the source does not say"""
+    dated: bool = True
+    """False: the source gives the minute of the day and no date"""
+    resolution_ms: int = MS_PER_S
+    """Step of the clock that recorded ``requested_at_ms``"""
+
+    def __len__(self) -> int:
+        return len(self.requested_at_ms)
+
+    def select(self, mask_or_idx: NDArray[Any]) -> RecordedTrips:
+        """Give the trips of a mask (trips,) bool or of rows (n,) int."""
+        chosen: dict[str, Any] = {
+            f.name: getattr(self, f.name)[mask_or_idx] for f in fields(self) if f.name not in ("dated", "resolution_ms")
+        }
+        return replace(self, **chosen)
+
+    def on_day(self, date: datetime.date, timezone: str) -> RecordedTrips:
+        """Give the trips requested on one local day, which has 23 or 25 hours when clocks change.
+
+        Raises
+        ------
+        InputError
+            The time zone is unknown, or the trips have no date.
+        """
+        if not self.dated:
+            raise InputError(f"date is {date}: these trips give the minute of the day only; use them all as one day")
+        zone = zone_info(timezone)
+        start_ms = local_midnight_ms(date, zone)
+        end_ms = local_midnight_ms(date + datetime.timedelta(days=1), zone)
+        return self.select((self.requested_at_ms >= start_ms) & (self.requested_at_ms < end_ms))
+
+    def days(self, timezone: str) -> list[datetime.date]:
+        """List the local dates on which trips were requested; empty if the trips have no date."""
+        if not self.dated or not len(self):
+            return []
+        zone = zone_info(timezone)
+        utc_days = np.unique(self.requested_at_ms // MS_PER_DAY)
+        candidates = np.unique((utc_days[:, None] + np.arange(-1, 3)).ravel())
+        dates = [_EPOCH + datetime.timedelta(days=int(d)) for d in candidates]
+        starts_ms = np.array([local_midnight_ms(d, zone) for d in dates])
+        found = np.unique(np.searchsorted(starts_ms, self.requested_at_ms, side="right") - 1)
+        return [dates[i] for i in found]

@@ -1,0 +1,85 @@
+"""Degrees to a plane in metres and back, around one point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pyproj import Proj
+
+from dispatch.errors import InputError
+
+MAX_CENTRE_LAT: Final = 80.0
+"""Beyond it meridians run together and no road network of use lies there."""
+
+
+@dataclass(frozen=True)
+class LocalProjection:
+    """Azimuthal equidistant projection on WGS84: true distances from its centre, safe across the antimeridian.
+
+    Distances between two points away from the centre are too long by about ``(r / 6371 km)² / 6`` (1e-5 at
+    50 km from the centre).
+
+    Parameters
+    ----------
+    lon0, lat0 : float
+        Centre, degrees, WGS84; ``|lon0| <= 360``, ``|lat0| <= 80``.
+
+    Raises
+    ------
+    InputError
+        The centre is not finite or out of range.
+    """
+
+    lon0: float
+    lat0: float
+
+    def __post_init__(self) -> None:
+        if not abs(self.lat0) <= MAX_CENTRE_LAT:
+            raise InputError(
+                f"lat0 is {self.lat0}: the centre of a projection must lie within {MAX_CENTRE_LAT:g} degrees of "
+                "the equator; check that longitude and latitude are not swapped"
+            )
+        if not abs(self.lon0) <= 360:
+            raise InputError(f"lon0 is {self.lon0}: it must be a longitude in degrees")
+
+    @cached_property
+    def _proj(self) -> Any:
+        return Proj(proj="aeqd", lon_0=self.lon0, lat_0=self.lat0, ellps="WGS84", units="m")
+
+    def to_plane(self, lon: ArrayLike, lat: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Project degrees to metres east and north of the centre.
+
+        Parameters
+        ----------
+        lon, lat : (n,) float64
+            Degrees, WGS84.
+
+        Returns
+        -------
+        x, y : (n,) float64
+            Metres; infinite where a coordinate is not finite or no latitude.
+        """
+        x, y = self._proj(np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64)))
+        return np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64)
+
+    def to_degrees(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give the degrees of points of the plane; the inverse of :meth:`to_plane`.
+
+        Parameters
+        ----------
+        x, y : (n,) float64
+            Metres east and north of the centre.
+
+        Returns
+        -------
+        lon, lat : (n,) float64
+            Degrees, WGS84, ``-180 <= lon <= 180``.
+        """
+        lon, lat = self._proj(
+            np.atleast_1d(np.asarray(x, np.float64)), np.atleast_1d(np.asarray(y, np.float64)), inverse=True
+        )
+        return np.ascontiguousarray(lon, np.float64), np.ascontiguousarray(lat, np.float64)
