@@ -38,5 +38,5 @@ MAX_TRAVEL_MS: Final = UNREACHABLE_MS - 1
 MS_PER_S: Final = 1000
 MS_PER_DAY: Final = 24 * 3600 * MS_PER_S
 
-if 2 * UNREACHABLE_MS > np.iinfo(np.int32).max:  # pragma: no cover - a constant's own guard
+if np.iinfo(np.int32).max < 2 * UNREACHABLE_MS:  # pragma: no cover - a constant's own guard
     raise AssertionError("two UNREACHABLE_MS must fit in int32")

@@ -75,7 +75,9 @@ def log_sha256(events: Events) -> str:
 
 def write_log(events: Events, path: Path) -> None:
     """Write the log as Parquet, one column a field, kinds as readable names."""
-    columns = {name: np.ascontiguousarray(events[name]) for name in (EVENT_DTYPE.names or ()) if name != "kind"}
+    columns = {
+        name: np.ascontiguousarray(events[name]) for name in (EVENT_DTYPE.names or ()) if name != "kind"
+    }
     names = pa.array([kind.name.lower() for kind in EventKind])
     kinds = pa.DictionaryArray.from_arrays(pa.array(np.ascontiguousarray(events["kind"])), names)
     pq.write_table(pa.table({**columns, "kind": kinds}), path)

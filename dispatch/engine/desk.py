@@ -1,0 +1,136 @@
+"""What an operator's screen asks for: cars nearby, quotes, assignment by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.engine.commit import EngineState, Happening, commit
+from dispatch.engine.inputs import NewOrders, as_lonlat
+from dispatch.engine.params import FareRule, check_range
+from dispatch.engine.world import World
+from dispatch.errors import InputError
+from dispatch.roads.travel_times import PathFinder
+from dispatch.spatial.grid_index import GridIndex
+from dispatch.units import MS_PER_S, NO_INDEX, NO_VALUE, UNREACHABLE_MS
+
+
+@dataclass(frozen=True)
+class NearbyCars:
+    """Idle drivers around a place, nearest by air first."""
+
+    driver_id: NDArray[np.int64]
+    """(cars,)"""
+    distance_m: NDArray[np.float64]
+    """(cars,) by air"""
+    eta_ms: NDArray[np.int32]
+    """(cars,) pickup ETA, ``UNREACHABLE_MS`` where no road leads there"""
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What an order would mean right now."""
+
+    num_cars: int
+    """free drivers within ``max_pickup_s``, at most ``candidates_per_order``"""
+    pickup_eta_ms: int | None
+    """of the nearest free driver; None when there is none within ``max_pickup_s``"""
+    trip_ms: int
+    trip_m: float | None
+    """None where the travel times know no distances"""
+    fare_cents: int | None
+    """by the declared fare rule; None without a distance"""
+
+
+def nearby(
+    state: EngineState, world: World, place: tuple[float, float], now_ms: int, num_cars: int, radius_m: float
+) -> NearbyCars:
+    """Find idle drivers with a fresh position within `radius_m` metres of `place` (lon, lat)."""
+    lon, lat = as_lonlat("", place[0], place[1], 1)
+    check_range("num_cars", num_cars, 1, 100_000)
+    check_range("radius_m", radius_m, 0, 1e7, "metres")
+    node = world.snap(lon, lat, "")
+    x, y = world.city.projection.to_plane(lon, lat)
+    driver_idx = world.free_drivers(state.fleet, now_ms)
+    fleet = state.fleet
+    near = GridIndex(fleet.x[driver_idx], fleet.y[driver_idx]).nearest(
+        np.atleast_1d(x), np.atleast_1d(y), num_cars, max_distance_m=radius_m
+    )
+    found = driver_idx[near.item]
+    eta_ms = world.travel_times.pairs_ms(fleet.node[found], np.full(len(found), node[0], np.int32))
+    return NearbyCars(fleet.driver_id[found], near.distance_m, eta_ms)
+
+
+def quote(state: EngineState, world: World, fare: FareRule, asked: NewOrders, now_ms: int) -> list[Quote]:
+    """Quote each of the orders asked for."""
+    pickup, dropoff, trip_ms = trip_of(world, asked)
+    trip_m = _trip_metres(world, pickup, dropoff)
+    fare_cents = fare.fare_cents(trip_m, trip_ms.astype(np.int64))
+    driver_idx = world.free_drivers(state.fleet, now_ms)
+    near = world.nearest_drivers(state.fleet, driver_idx, pickup)
+    eta_ms = world.travel_times.pairs_ms(
+        state.fleet.node[driver_idx[near.item]], np.repeat(pickup, np.diff(near.first))
+    )
+    limit_ms = world.params.max_pickup_s * MS_PER_S
+    quotes = []
+    for row in range(len(pickup)):
+        of_row = eta_ms[near.first[row] : near.first[row + 1]]
+        of_row = of_row[of_row <= limit_ms]
+        quotes.append(
+            Quote(
+                len(of_row),
+                int(of_row.min()) if len(of_row) else None,
+                int(trip_ms[row]),
+                float(trip_m[row]) if trip_m[row] >= 0 else None,
+                int(fare_cents[row]) if fare_cents[row] != NO_VALUE else None,
+            )
+        )
+    return quotes
+
+
+def _trip_metres(world: World, pickup: NDArray[np.int32], dropoff: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Give the metres of each trip (n,), ``NO_VALUE`` where the travel times know no paths."""
+    if not isinstance(world.travel_times, PathFinder):
+        return np.full(len(pickup), float(NO_VALUE))
+    paths = world.travel_times.paths(pickup, dropoff)
+    return paths.at_m[paths.first[1:] - 1]
+
+
+def assign(state: EngineState, world: World, by_hand: Happening) -> None:
+    """Assign open orders to idle drivers by hand, with the pickup ETA of the driver chosen."""
+    pickup = state.orders.pickup_node[by_hand.order_idx]
+    off_network = np.flatnonzero(state.fleet.node[by_hand.driver_idx] == NO_INDEX)
+    if len(off_network):
+        raise InputError(f"driver_id[{off_network[0]}] is off the network: send a position on it first")
+    eta_ms = world.travel_times.pairs_ms(state.fleet.node[by_hand.driver_idx], pickup)
+    unreachable = np.flatnonzero(eta_ms >= UNREACHABLE_MS)
+    if len(unreachable):
+        raise InputError(f"row {unreachable[0]}: no road leads from the driver to the pickup")
+    commit(state, by_hand, eta_ms=eta_ms)
+    state.orders.eta_ms[by_hand.order_idx] = eta_ms
+
+
+def trip_of(world: World, asked: NewOrders) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Find the pickup node, the drop-off node and the trip time of checked orders.
+
+    Raises
+    ------
+    InputError
+        If an end is off the network, or no road leads from one to the other.
+    """
+    pickup, dropoff = asked.pickup_node, asked.dropoff_node
+    if pickup is None:
+        pickup = world.snap(asked.pickup_lon, asked.pickup_lat, "pickup_")
+    if dropoff is None:
+        dropoff = world.snap(asked.dropoff_lon, asked.dropoff_lat, "dropoff_")
+    trip_ms = world.travel_times.pairs_ms(pickup, dropoff)
+    unreachable = np.flatnonzero(trip_ms >= UNREACHABLE_MS)
+    if len(unreachable):
+        row = unreachable[0]
+        raise InputError(
+            f"order_id[{row}] is {asked.order_id[row]}: no road leads from its pickup to its drop-off; "
+            "leave it out or mend the network"
+        )
+    return pickup, dropoff, trip_ms

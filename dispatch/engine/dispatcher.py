@@ -1,0 +1,364 @@
+"""The face of the engine: bulk commands in, events out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dispatch.engine import desk, offers
+from dispatch.engine.commit import EngineState, Happening, append_events, commit, take_events
+from dispatch.engine.desk import NearbyCars, Quote
+from dispatch.engine.events import EventKind, Events, make_events
+from dispatch.engine.inputs import NewOrders, Positions, as_ids, as_numbers, as_rows
+from dispatch.engine.lifecycle import DriverStatus, OrderStatus
+from dispatch.engine.params import DispatchParams, FareRule
+from dispatch.engine.plan import plan
+from dispatch.engine.world import World
+from dispatch.errors import InputError, StateError
+from dispatch.roads.city import City
+from dispatch.roads.travel_times import RoadTravelTimes, TravelTimes
+from dispatch.units import MS_PER_S, NO_INDEX
+
+
+class Dispatcher:
+    """Match orders with drivers, offer by offer; embedded, without files, threads or globals.
+
+    Feed positions and orders, call :meth:`step` every few seconds, hand the offers among its events
+    to your drivers and their answers back. Every command takes arrays, is checked as a whole, and is
+    applied as a whole or not at all.
+
+    Parameters
+    ----------
+    city : City
+        The network on which positions are matched.
+    travel_times : TravelTimes, optional
+        Travel times between its nodes; by default along its roads at free-flow speed.
+    params : DispatchParams, optional
+    fare : FareRule, optional
+        Prices quotes and finished trips.
+
+    Examples
+    --------
+    See the embedding example of the README, which the tests execute.
+    """
+
+    def __init__(
+        self,
+        city: City,
+        travel_times: TravelTimes | None = None,
+        params: DispatchParams | None = None,
+        fare: FareRule | None = None,
+    ) -> None:
+        if travel_times is None:
+            travel_times = RoadTravelTimes(city.graph, city.graph.free_flow_ms())
+        self.fare = fare or FareRule()
+        self._world = World.of(city, travel_times, params or DispatchParams())
+        self._state = EngineState()
+
+    @property
+    def city(self) -> City:
+        """The network."""
+        return self._world.city
+
+    @property
+    def params(self) -> DispatchParams:
+        """What steers the matching."""
+        return self._world.params
+
+    @property
+    def travel_times(self) -> TravelTimes:
+        """Travel times between nodes."""
+        return self._world.travel_times
+
+    # --- drivers -------------------------------------------------------------------------------
+
+    def drivers_online(self, positions: Positions) -> None:
+        """Take drivers on duty where they are; new ids are new drivers.
+
+        Raises
+        ------
+        StateError
+            If one of them is on duty already.
+        """
+        told, node = self._located(positions)
+        known = self._state.fleet.ids.rows(told.driver_id)
+        on_duty = np.flatnonzero(
+            (known != NO_INDEX) & (self._state.fleet.status[known] != DriverStatus.OFFLINE)
+        )
+        if len(on_duty):
+            raise StateError(f"driver_id[{on_duty[0]}] is {told.driver_id[on_duty[0]]}: already on duty")
+        self._check_clock(told.at_ms, "at_ms")
+        rows = self._state.fleet.register(told.driver_id)
+        commit(self._state, _of_drivers(EventKind.DRIVER_ONLINE, told.at_ms, rows), **_e6(told.lon, told.lat))
+        self._place(rows, told, node)
+
+    def drivers_offline(self, driver_id: ArrayLike, at_ms: ArrayLike) -> None:
+        """Take idle drivers off duty; a busy one finishes or gives up its order first (StateError)."""
+        rows, at = self._known_drivers(driver_id, at_ms)
+        fleet = self._state.fleet
+        where = _e6(fleet.lon[rows], fleet.lat[rows])
+        commit(self._state, _of_drivers(EventKind.DRIVER_OFFLINE, at, rows), **where)
+
+    def update_positions(self, positions: Positions) -> tuple[int, int]:
+        """Move drivers. A position older than the one known is ignored, not an error: GPS comes late.
+
+        Returns
+        -------
+        num_late, num_off_network : int
+            How many were ignored as older, and how many lie farther than ``snap_limit_m`` from the
+            network: those drivers are no candidates until they are back.
+        """
+        told, node = self._located(positions)
+        rows = self._state.fleet.ids.known_rows(told.driver_id, "driver_id")
+        late = told.at_ms < self._state.fleet.position_at_ms[rows]
+        self._place(rows, told, node, ~late)
+        return int(late.sum()), int((node[~late] == NO_INDEX).sum())
+
+    # --- orders --------------------------------------------------------------------------------
+
+    def submit(self, new_orders: NewOrders) -> None:
+        """Take orders in.
+
+        Raises
+        ------
+        InputError
+            For a known id, an end off the network, a drop-off that cannot be reached, or a time
+            before the latest step.
+        """
+        told = new_orders.checked(self.city.graph.num_nodes)
+        orders = self._state.orders
+        known = np.flatnonzero(orders.ids.rows(told.order_id) != NO_INDEX)
+        if len(known):
+            raise InputError(
+                f"order_id[{known[0]}] is {told.order_id[known[0]]}: an order of that id is known already"
+            )
+        self._check_clock(told.submitted_at_ms, "submitted_at_ms")
+        pickup_node, dropoff_node, trip_ms = desk.trip_of(self._world, told)
+        if not len(told):
+            return
+        added = orders.add(told.order_id)
+        for column in ("pickup_lon", "pickup_lat", "dropoff_lon", "dropoff_lat", "submitted_at_ms"):
+            getattr(orders, column)[added] = getattr(told, column)
+        orders.pickup_node[added], orders.dropoff_node[added] = pickup_node, dropoff_node
+        orders.trip_ms[added] = trip_ms
+        orders.changed_at_ms[added] = told.submitted_at_ms
+        orders.expires_at_ms[added] = told.submitted_at_ms + round(self.params.max_wait_s * MS_PER_S)
+        where = _e6(told.pickup_lon, told.pickup_lat)
+        append_events(
+            self._state,
+            make_events(
+                EventKind.ORDER_SUBMITTED,
+                len(told),
+                at_ms=told.submitted_at_ms,
+                order_id=told.order_id,
+                **where,
+            ),
+        )
+
+    def cancel(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
+        """Cancel orders whose passenger is not on board; their drivers are idle again."""
+        rows, at = self._known_orders(order_id, at_ms)
+        commit(self._state, self._of_orders(EventKind.ORDER_CANCELLED, at, rows))
+
+    # --- answers to offers ---------------------------------------------------------------------
+
+    def accept(self, order_id: ArrayLike, driver_id: ArrayLike, at_ms: ArrayLike) -> None:
+        """Accept live offers: each driver is on the way to its order."""
+        offers.accept(self._state, self._answered(order_id, driver_id, at_ms))
+
+    def decline(self, order_id: ArrayLike, driver_id: ArrayLike, at_ms: ArrayLike) -> None:
+        """Decline live offers: the orders are open again, and never offered to the same driver."""
+        offers.refuse(self._state, self._answered(order_id, driver_id, at_ms))
+
+    # --- by hand -------------------------------------------------------------------------------
+
+    def assign(self, order_id: ArrayLike, driver_id: ArrayLike, at_ms: ArrayLike) -> None:
+        """Give open orders to idle drivers by hand, without an offer."""
+        order_idx, at = self._known_orders(order_id, at_ms)
+        driver_idx, _ = self._known_drivers(driver_id, at)
+        desk.assign(self._state, self._world, Happening(EventKind.ORDER_ASSIGNED, at, order_idx, driver_idx))
+
+    def unassign(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
+        """Take orders from drivers before the pickup; they are open, and not offered to them again."""
+        rows, at = self._known_orders(order_id, at_ms)
+        offers.refuse(self._state, self._of_orders(EventKind.ORDER_UNASSIGNED, at, rows))
+
+    # --- the ride ------------------------------------------------------------------------------
+
+    def arrive(self, order_id: ArrayLike, at_ms: ArrayLike, leg_m: ArrayLike) -> None:
+        """Tell that drivers stand at the pickup after driving `leg_m` metres (n,) for it."""
+        rows, at = self._known_orders(order_id, at_ms)
+        orders = self._state.orders
+        columns = _e6(orders.pickup_lon[rows], orders.pickup_lat[rows])
+        happening = self._of_orders(EventKind.DRIVER_ARRIVED, at, rows)
+        commit(self._state, happening, leg_m=_metres(leg_m, len(rows)), **columns)
+
+    def pick_up(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
+        """Tell that the passengers are on board."""
+        rows, at = self._known_orders(order_id, at_ms)
+        orders = self._state.orders
+        commit(self._state, self._of_orders(EventKind.PICKED_UP, at, rows), eta_ms=orders.trip_ms[rows])
+        orders.picked_up_at_ms[rows] = at
+
+    def drop_off(self, order_id: ArrayLike, at_ms: ArrayLike, leg_m: ArrayLike) -> None:
+        """Tell that trips ended at the drop-off after `leg_m` metres (n,); the drivers are idle there."""
+        rows, at = self._known_orders(order_id, at_ms)
+        orders = self._state.orders
+        driven_m = _metres(leg_m, len(rows))
+        happening = self._of_orders(EventKind.DROPPED_OFF, at, rows)
+        columns = _e6(orders.dropoff_lon[rows], orders.dropoff_lat[rows])
+        fare = self.fare.fare_cents(driven_m.astype(np.float64), at - orders.picked_up_at_ms[rows])
+        commit(self._state, happening, leg_m=driven_m, fare_cents=fare, **columns)
+        node = orders.dropoff_node[rows]
+        here = Positions(None, orders.dropoff_lon[rows], orders.dropoff_lat[rows], at)
+        self._place(happening.driver_idx, here, node)
+
+    def close(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
+        """Close orders that are dropped off and paid."""
+        rows, at = self._known_orders(order_id, at_ms)
+        happening = Happening(EventKind.ORDER_CLOSED, at, rows, np.full(len(rows), NO_INDEX, np.int32))
+        driver_id = self._state.fleet.driver_id[self._state.orders.driver_idx[rows]]
+        commit(self._state, happening, driver_id=driver_id)
+
+    # --- time ----------------------------------------------------------------------------------
+
+    def step(self, now_ms: int) -> Events:
+        """Let time pass: time out offers and orders, match, offer.
+
+        Parameters
+        ----------
+        now_ms : int
+            Milliseconds since the epoch, not before the latest step or command.
+
+        Returns
+        -------
+        Events
+            Everything that happened since the last call, ordered by time; the ``ORDER_OFFERED`` among
+            them await :meth:`accept` or :meth:`decline`.
+        """
+        state = self._state
+        if isinstance(now_ms, bool) or not isinstance(now_ms, int | np.integer):
+            raise InputError(f"now_ms is {now_ms!r}: it must be a whole number of milliseconds")
+        if now_ms < max(state.clock_ms, state.latest_ms):
+            raise InputError(
+                f"now_ms is {now_ms}: time goes backwards, the latest step or command was at "
+                f"{max(state.clock_ms, state.latest_ms)}"
+            )
+        offers.time_out(state, now_ms)
+        proposed = plan(state, self._world, int(now_ms))
+        offers.make(state, proposed, int(now_ms), self.params)
+        state.clock_ms = int(now_ms)
+        return take_events(state)
+
+    def take_events(self) -> Events:
+        """Hand out what happened since the last call of this or :meth:`step`; no time passes."""
+        return take_events(self._state)
+
+    def forget_finished(self) -> int:
+        """Give up the memory of closed, cancelled and expired orders; their ids are free again.
+
+        Returns
+        -------
+        int
+            How many were forgotten.
+        """
+        orders, fleet = self._state.orders, self._state.fleet
+        new_row = orders.forget_finished()
+        used = slice(0, fleet.num_rows)
+        busy = fleet.order_idx[used] != NO_INDEX
+        fleet.order_idx[used][busy] = new_row[fleet.order_idx[used][busy]]
+        return int((new_row == NO_INDEX).sum())
+
+    # --- looking -------------------------------------------------------------------------------
+
+    def nearby(
+        self, lon: float, lat: float, now_ms: int, *, num_cars: int = 10, radius_m: float = 3000.0
+    ) -> NearbyCars:
+        """Find the idle drivers around a place, nearest by air first; a stale position is no car."""
+        return desk.nearby(self._state, self._world, (lon, lat), now_ms, num_cars, radius_m)
+
+    def quote(self, order: NewOrders, now_ms: int) -> Sequence[Quote]:
+        """Quote orders without submitting them: pickup ETA, trip time and fare, one quote a row."""
+        return desk.quote(
+            self._state, self._world, self.fare, order.checked(self.city.graph.num_nodes), now_ms
+        )
+
+    def order_status(self, order_id: ArrayLike) -> list[OrderStatus]:
+        """Tell where orders stand."""
+        rows = self._state.orders.ids.known_rows(as_ids("order_id", order_id), "order_id")
+        return [OrderStatus(status) for status in self._state.orders.status[rows]]
+
+    def driver_status(self, driver_id: ArrayLike) -> list[DriverStatus]:
+        """Tell what drivers are doing."""
+        rows = self._state.fleet.ids.known_rows(as_ids("driver_id", driver_id), "driver_id")
+        return [DriverStatus(status) for status in self._state.fleet.status[rows]]
+
+    def count(self) -> dict[str, int]:
+        """Count drivers and remembered orders by status: ``{'driver_idle': 3, 'order_open': 1, …}``."""
+        fleet, orders = self._state.fleet, self._state.orders
+        drivers = np.bincount(fleet.status[: fleet.num_rows], minlength=len(DriverStatus))
+        of_orders = np.bincount(orders.status[: orders.num_rows], minlength=len(OrderStatus))
+        counts = {f"driver_{status.name.lower()}": int(drivers[status]) for status in DriverStatus}
+        return counts | {f"order_{status.name.lower()}": int(of_orders[status]) for status in OrderStatus}
+
+    # --- helpers -------------------------------------------------------------------------------
+
+    def _known_orders(
+        self, order_id: ArrayLike, at_ms: ArrayLike
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        ids = as_ids("order_id", order_id)
+        return self._state.orders.ids.known_rows(ids, "order_id"), as_rows("at_ms", at_ms, len(ids))
+
+    def _known_drivers(
+        self, driver_id: ArrayLike, at_ms: ArrayLike
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        ids = as_ids("driver_id", driver_id)
+        return self._state.fleet.ids.known_rows(ids, "driver_id"), as_rows("at_ms", at_ms, len(ids))
+
+    def _answered(self, order_id: ArrayLike, driver_id: ArrayLike, at_ms: ArrayLike) -> Happening:
+        order_idx, at = self._known_orders(order_id, at_ms)
+        driver_idx, _ = self._known_drivers(driver_id, at)
+        return offers.answered(self._state, at, order_idx, driver_idx)
+
+    def _of_orders(self, kind: EventKind, at_ms: NDArray[np.int64], rows: NDArray[np.int32]) -> Happening:
+        return Happening(kind, at_ms, rows, self._state.orders.driver_idx[rows])
+
+    def _located(self, positions: Positions) -> tuple[Positions, NDArray[np.int32]]:
+        told = positions.checked(self.city.graph.num_nodes)
+        node = told.node
+        if node is None:
+            node, _ = self.city.snap(told.lon, told.lat, self.params.snap_limit_m)
+        return told, node
+
+    def _place(
+        self, rows: NDArray[np.int32], told: Positions, node: NDArray[np.int32], which: Any = slice(None)
+    ) -> None:
+        """Write positions; planning takes a driver to stand at its node."""
+        fleet, world, kept = self._state.fleet, self._world, rows[which]
+        fleet.lon[kept], fleet.lat[kept] = told.lon[which], told.lat[which]
+        fleet.position_at_ms[kept], fleet.node[kept] = told.at_ms[which], node[which]
+        fleet.x[kept], fleet.y[kept] = world.node_x[node[which]], world.node_y[node[which]]
+
+    def _check_clock(self, at_ms: NDArray[np.int64], field: str) -> None:
+        early = np.flatnonzero(at_ms < self._state.clock_ms)
+        if len(early):
+            raise InputError(
+                f"{field}[{early[0]}] is {at_ms[early[0]]}: time goes backwards, the latest step was at "
+                f"{self._state.clock_ms}"
+            )
+
+
+def _of_drivers(kind: EventKind, at_ms: NDArray[np.int64], rows: NDArray[np.int32]) -> Happening:
+    return Happening(kind, at_ms, np.full(len(rows), NO_INDEX, np.int32), rows)
+
+
+def _e6(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> dict[str, NDArray[np.int32]]:
+    """Coordinates as the log keeps them."""
+    return {"lon_e6": np.rint(lon * 1e6).astype(np.int32), "lat_e6": np.rint(lat * 1e6).astype(np.int32)}
+
+
+def _metres(leg_m: ArrayLike, num_rows: int) -> NDArray[np.int32]:
+    return np.rint(as_numbers("leg_m", leg_m, num_rows, 0, 10_000_000)).astype(np.int32)

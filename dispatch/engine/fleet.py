@@ -1,0 +1,67 @@
+"""The table of drivers."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.engine.id_map import IdMap
+from dispatch.engine.lifecycle import DriverStatus
+from dispatch.engine.rows import Rows
+from dispatch.units import NO_INDEX
+
+_NEVER = np.iinfo(np.int64).min
+
+
+class Fleet(Rows):
+    """One row a driver that ever came online; rows are never given up, so a row names its driver for good."""
+
+    COLUMNS: ClassVar = {
+        "driver_id": (np.int64, 0),
+        "status": (np.int8, DriverStatus.OFFLINE),
+        "lon": (np.float64, 0.0),
+        "lat": (np.float64, 0.0),
+        "x": (np.float64, 0.0),
+        "y": (np.float64, 0.0),
+        "node": (np.int32, NO_INDEX),
+        "position_at_ms": (np.int64, _NEVER),
+        "order_idx": (np.int32, NO_INDEX),
+        "changed_at_ms": (np.int64, _NEVER),
+    }
+
+    driver_id: NDArray[np.int64]
+    status: NDArray[np.int8]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    x: NDArray[np.float64]
+    """metres in the city's plane"""
+    y: NDArray[np.float64]
+    node: NDArray[np.int32]
+    """nearest node, NO_INDEX off the network"""
+    position_at_ms: NDArray[np.int64]
+    order_idx: NDArray[np.int32]
+    """order offered to or served by the driver"""
+    changed_at_ms: NDArray[np.int64]
+    """instant of the latest event"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids = IdMap()
+
+    def register(self, driver_ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Give the rows of these distinct drivers, adding the new ones as offline."""
+        new_ids = driver_ids[self.ids.rows(driver_ids) == NO_INDEX]
+        if len(new_ids):
+            self.ids.append(new_ids, self.driver_id[: self.num_rows].copy())
+            self.driver_id[self.append(len(new_ids))] = new_ids
+        return self.ids.rows(driver_ids)
+
+    def idle_rows(self, fresh_since_ms: int) -> NDArray[np.int32]:
+        """Give the idle drivers on the network whose position is no older than `fresh_since_ms`."""
+        used = slice(0, self.num_rows)
+        eligible = self.status[used] == DriverStatus.IDLE
+        eligible &= self.node[used] != NO_INDEX
+        eligible &= self.position_at_ms[used] >= fresh_since_ms
+        return np.flatnonzero(eligible).astype(np.int32)

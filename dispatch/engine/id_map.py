@@ -1,0 +1,65 @@
+"""The caller's ids and the rows they stand for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.errors import InputError
+from dispatch.kernels.id_map import find_rows, put_rows
+from dispatch.units import ID_DTYPE, INDEX_DTYPE, NO_INDEX
+
+_SMALLEST: Final = 64
+
+
+class IdMap:
+    """Ids in the sequence of their rows; grows by doubling."""
+
+    def __init__(self) -> None:
+        self._clear(_SMALLEST)
+        self._num_ids = 0
+
+    def _clear(self, num_slots: int) -> None:
+        self._slot_id = np.zeros(num_slots, ID_DTYPE)
+        self._slot_row = np.full(num_slots, NO_INDEX, INDEX_DTYPE)
+
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Give the row of each id, ``NO_INDEX`` for unknown ones."""
+        found = np.empty(len(ids), INDEX_DTYPE)
+        find_rows(self._slot_id, self._slot_row, ids, found)
+        return found
+
+    def known_rows(self, ids: NDArray[np.int64], field: str) -> NDArray[np.int32]:
+        """Give the row of each id; :class:`InputError` names the first unknown one."""
+        found = self.rows(ids)
+        unknown = np.flatnonzero(found == NO_INDEX)
+        if len(unknown):
+            raise InputError(
+                f"{field}[{unknown[0]}] is {ids[unknown[0]]}: no such {field.removesuffix('_id')} is known"
+            )
+        return found
+
+    def append(self, ids: NDArray[np.int64], known_ids: NDArray[np.int64]) -> None:
+        """Give new ids the next rows; they must be new (check with :meth:`rows` first).
+
+        Parameters
+        ----------
+        ids : (n,) int64
+            The new ids.
+        known_ids : (rows,) int64
+            The ids entered so far, for when the table must grow.
+        """
+        needed = 2 * (self._num_ids + len(ids))
+        if needed > len(self._slot_id):
+            self._clear(1 << (needed - 1).bit_length() + 1)
+            put_rows(self._slot_id, self._slot_row, known_ids, 0)
+        put_rows(self._slot_id, self._slot_row, ids, self._num_ids)
+        self._num_ids += len(ids)
+
+    def rebuild(self, ids: NDArray[np.int64]) -> None:
+        """Forget everything; `ids` are the rows 0, 1, ….."""
+        self._clear(max(_SMALLEST, 1 << (2 * len(ids)).bit_length()))
+        put_rows(self._slot_id, self._slot_row, ids, 0)
+        self._num_ids = len(ids)

@@ -1,0 +1,163 @@
+"""What callers hand in, checked as a whole before anything is applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dispatch.errors import InputError
+
+
+def as_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
+    """Read ids: whole numbers, not negative, each at most once.
+
+    Raises
+    ------
+    InputError
+        Naming the field, the row and the value.
+    """
+    ids = as_whole(field, values)
+    negative = np.flatnonzero(ids < 0)
+    if len(negative):
+        raise InputError(f"{field}[{negative[0]}] is {ids[negative[0]]}: ids must not be negative")
+    if len(ids) > 1:
+        in_order = np.sort(ids)
+        twice = np.flatnonzero(in_order[1:] == in_order[:-1])
+        if len(twice):
+            raise InputError(f"{field} holds {in_order[twice[0]]} more than once: one row an id in each call")
+    return ids
+
+
+def as_whole(field: str, values: ArrayLike) -> NDArray[np.int64]:
+    """Read a one-dimensional array of whole numbers; a single number counts as one row."""
+    array = np.atleast_1d(np.asarray(values))
+    if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
+        raise InputError(
+            f"{field} is an array of {array.dtype} with shape {array.shape}: "
+            "it must be one-dimensional and of whole numbers"
+        )
+    return np.ascontiguousarray(array, np.int64)
+
+
+def as_rows(field: str, values: ArrayLike, num_rows: int) -> NDArray[np.int64]:
+    """Read whole numbers, one a row; a single number serves every row."""
+    array = as_whole(field, values)
+    if len(array) == 1 and num_rows != 1:
+        array = np.full(num_rows, array[0])
+    if len(array) != num_rows:
+        raise InputError(f"{field} has {len(array)} rows where {num_rows} were expected: one row each")
+    return array
+
+
+def as_numbers(field: str, values: ArrayLike, num_rows: int, low: float, high: float) -> NDArray[np.float64]:
+    """Read finite numbers from `low` to `high`, one a row."""
+    try:
+        array = np.atleast_1d(np.ascontiguousarray(values, np.float64))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{field} is not an array of numbers ({error})") from error
+    if array.shape != (num_rows,):
+        raise InputError(f"{field} has the shape {array.shape}: {num_rows} rows were expected")
+    wrong = np.flatnonzero(~((array >= low) & (array <= high)))
+    if len(wrong):
+        raise InputError(
+            f"{field}[{wrong[0]}] is {array[wrong[0]]}: it must be a number from {low:g} to {high:g}"
+        )
+    return array
+
+
+def as_lonlat(
+    prefix: str, lon: ArrayLike, lat: ArrayLike, num_rows: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read coordinates in degrees; a latitude that can only be a longitude is called swapped."""
+    lon_deg = as_numbers(f"{prefix}lon", lon, num_rows, -180, 180)
+    try:
+        return lon_deg, as_numbers(f"{prefix}lat", lat, num_rows, -90, 90)
+    except InputError as error:
+        if np.all(np.abs(np.asarray(lat, np.float64)) <= 180) and np.all(np.abs(lon_deg) <= 90):
+            raise InputError(f"{error}; longitude and latitude look swapped") from error
+        raise
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where drivers are: one row a driver.
+
+    Parameters
+    ----------
+    driver_id : (n,) int64
+        The caller's names, not negative, each at most once.
+    lon, lat : (n,) float64
+        Degrees, WGS84.
+    at_ms : (n,) int64 or int
+        Instants of the fixes; one number serves all.
+    node : (n,) int32, optional
+        Nearest nodes, for callers that match positions to the network themselves; else positions are snapped.
+    """
+
+    driver_id: Any
+    lon: Any
+    lat: Any
+    at_ms: Any
+    node: Any = None
+
+    def checked(self, num_nodes: int) -> Positions:
+        """Give the same with every array read and checked; :class:`InputError` otherwise."""
+        ids = as_ids("driver_id", self.driver_id)
+        lon, lat = as_lonlat("", self.lon, self.lat, len(ids))
+        at_ms = as_rows("at_ms", self.at_ms, len(ids))
+        return Positions(ids, lon, lat, at_ms, _as_nodes("node", self.node, len(ids), num_nodes))
+
+
+@dataclass(frozen=True)
+class NewOrders:
+    """Orders to submit: one row an order.
+
+    Parameters
+    ----------
+    order_id : (n,) int64
+        The caller's names, not negative, each at most once, none of an order that is still known.
+    pickup_lon, pickup_lat, dropoff_lon, dropoff_lat : (n,) float64
+        Degrees, WGS84.
+    submitted_at_ms : (n,) int64 or int
+        When the customers asked; one number serves all.
+    pickup_node, dropoff_node : (n,) int32, optional
+        Nearest nodes, for callers that know them; else both ends are snapped.
+    """
+
+    order_id: Any
+    pickup_lon: Any
+    pickup_lat: Any
+    dropoff_lon: Any
+    dropoff_lat: Any
+    submitted_at_ms: Any
+    pickup_node: Any = None
+    dropoff_node: Any = None
+
+    def checked(self, num_nodes: int) -> NewOrders:
+        """Give the same with every array read and checked; :class:`InputError` otherwise."""
+        ids = as_ids("order_id", self.order_id)
+        pickup = as_lonlat("pickup_", self.pickup_lon, self.pickup_lat, len(ids))
+        dropoff = as_lonlat("dropoff_", self.dropoff_lon, self.dropoff_lat, len(ids))
+        at_ms = as_rows("submitted_at_ms", self.submitted_at_ms, len(ids))
+        pickup_node = _as_nodes("pickup_node", self.pickup_node, len(ids), num_nodes)
+        dropoff_node = _as_nodes("dropoff_node", self.dropoff_node, len(ids), num_nodes)
+        return NewOrders(ids, *pickup, *dropoff, at_ms, pickup_node, dropoff_node)
+
+    def __len__(self) -> int:
+        """Count the orders."""
+        return len(np.atleast_1d(self.order_id))
+
+
+def _as_nodes(field: str, values: Any, num_rows: int, num_nodes: int) -> NDArray[np.int32] | None:
+    if values is None:
+        return None
+    nodes = as_rows(field, values, num_rows)
+    wrong = np.flatnonzero((nodes < 0) | (nodes >= num_nodes))
+    if len(wrong):
+        raise InputError(
+            f"{field}[{wrong[0]}] is {nodes[wrong[0]]}: the network's nodes are 0 … {num_nodes - 1}"
+        )
+    return nodes.astype(np.int32)

@@ -1,0 +1,91 @@
+"""Offers: made to drivers, answered or timed out. An offer is live while its order is ``OFFERED``."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.engine.commit import EngineState, Happening, commit
+from dispatch.engine.events import EventKind
+from dispatch.engine.lifecycle import OrderStatus
+from dispatch.engine.params import DispatchParams
+from dispatch.engine.plan import Plan
+from dispatch.errors import StateError
+from dispatch.units import MS_PER_S, NO_INDEX
+
+
+def make(state: EngineState, plan: Plan, now_ms: int, params: DispatchParams) -> None:
+    """Offer what was planned; orders looked at for the first time log how many cars there were."""
+    orders = state.orders
+    new = ~orders.cars_shown[plan.open_order_idx]
+    if new.any():
+        shown = plan.open_order_idx[new]
+        nobody = np.full(len(shown), NO_INDEX, np.int32)
+        happening = Happening(EventKind.CARS_SHOWN, _now(now_ms, shown), shown, nobody)
+        commit(state, happening, num_cars=np.minimum(plan.num_cars[new], np.iinfo(np.int16).max))
+        orders.cars_shown[shown] = True
+    if len(plan.order_idx):
+        offered = plan.order_idx
+        happening = Happening(EventKind.ORDER_OFFERED, _now(now_ms, offered), offered, plan.driver_idx)
+        commit(state, happening, eta_ms=plan.eta_ms, nearest_eta_ms=plan.nearest_eta_ms)
+        orders.offer_expires_at_ms[offered] = now_ms + round(params.offer_timeout_s * MS_PER_S)
+        orders.eta_ms[offered], orders.nearest_eta_ms[offered] = plan.eta_ms, plan.nearest_eta_ms
+
+
+def answered(
+    state: EngineState, at_ms: NDArray[np.int64], order_idx: NDArray[np.int32], driver_idx: NDArray[np.int32]
+) -> Happening:
+    """Find the live offers of these orders to these drivers.
+
+    Raises
+    ------
+    StateError
+        If one of them is not live, for instance because it has timed out.
+    """
+    orders = state.orders
+    live = (orders.status[order_idx] == OrderStatus.OFFERED) & (orders.driver_idx[order_idx] == driver_idx)
+    dead = np.flatnonzero(~live)
+    if len(dead):
+        order_id = orders.order_id[order_idx[dead[0]]]
+        driver_id = state.fleet.driver_id[driver_idx[dead[0]]]
+        raise StateError(
+            f"row {dead[0]}: no live offer of order {order_id} to driver {driver_id} "
+            f"(the order is {OrderStatus(orders.status[order_idx[dead[0]]]).name}); nothing was applied"
+        )
+    return Happening(EventKind.OFFER_DECLINED, at_ms, order_idx, driver_idx)
+
+
+def accept(state: EngineState, answer: Happening) -> None:
+    """Turn live offers into assignments."""
+    order_idx, driver_idx = answer.order_idx, answer.driver_idx
+    commit(state, Happening(EventKind.OFFER_ACCEPTED, answer.at_ms, order_idx, driver_idx))
+    quoted = {
+        "eta_ms": state.orders.eta_ms[order_idx],
+        "nearest_eta_ms": state.orders.nearest_eta_ms[order_idx],
+    }
+    commit(state, Happening(EventKind.ORDER_ASSIGNED, answer.at_ms, order_idx, driver_idx), **quoted)
+
+
+def refuse(state: EngineState, refusal: Happening) -> None:
+    """Commit a refusal (declined, timed out, taken away) and remember the pair."""
+    commit(state, refusal)
+    state.orders.refuse(refusal.order_idx, refusal.driver_idx)
+
+
+def time_out(state: EngineState, now_ms: int) -> None:
+    """Expire the offers, then the open orders, whose time is up by `now_ms`, at the instant it was up."""
+    orders = state.orders
+    offered = orders.rows_in(OrderStatus.OFFERED)
+    late = offered[orders.offer_expires_at_ms[offered] <= now_ms]
+    if len(late):
+        at_ms = np.maximum(orders.offer_expires_at_ms[late], state.clock_ms)
+        refuse(state, Happening(EventKind.OFFER_EXPIRED, at_ms, late, orders.driver_idx[late]))
+    waiting = orders.rows_in(OrderStatus.OPEN)
+    over = waiting[orders.expires_at_ms[waiting] <= now_ms]
+    if len(over):
+        at_ms = np.maximum(np.maximum(orders.expires_at_ms[over], state.clock_ms), orders.changed_at_ms[over])
+        commit(state, Happening(EventKind.ORDER_EXPIRED, at_ms, over, np.full(len(over), NO_INDEX, np.int32)))
+
+
+def _now(now_ms: int, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+    return np.full(len(rows), now_ms, np.int64)

@@ -1,0 +1,70 @@
+"""What the engine reads and never changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.engine.fleet import Fleet
+from dispatch.engine.params import DispatchParams
+from dispatch.errors import InputError
+from dispatch.roads.city import City
+from dispatch.roads.travel_times import TravelTimes
+from dispatch.spatial.grid_index import GridIndex, Neighbours
+from dispatch.units import MS_PER_S, NO_INDEX
+
+
+@dataclass(frozen=True)
+class World:
+    """A city, its travel times and the parameters, fixed for the life of a dispatcher."""
+
+    city: City
+    travel_times: TravelTimes
+    params: DispatchParams
+    node_x: NDArray[np.float64]
+    """(nodes,) metres in the city's plane"""
+    node_y: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, city: City, travel_times: TravelTimes, params: DispatchParams) -> World:
+        """Lay the nodes out in the plane."""
+        if travel_times.num_nodes != city.graph.num_nodes:
+            raise InputError(
+                f"travel_times cover {travel_times.num_nodes} nodes, the city has {city.graph.num_nodes}: "
+                "they must be of the same network"
+            )
+        x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
+        return cls(city, travel_times, params, x, y)
+
+    def snap(self, lon: NDArray[np.float64], lat: NDArray[np.float64], prefix: str) -> NDArray[np.int32]:
+        """Give the nearest nodes; :class:`InputError` names the first place that is off the network."""
+        node, distance_m = self.city.snap(lon, lat, self.params.snap_limit_m)
+        outside = np.flatnonzero(node == NO_INDEX)
+        if len(outside):
+            row = outside[0]
+            raise InputError(
+                f"{prefix}lon[{row}], {prefix}lat[{row}] is {lon[row]:.6f}, {lat[row]:.6f}: "
+                f"{distance_m[row]:.0f} m from the network of {self.city.name}, the limit is "
+                f"{self.params.snap_limit_m:g} m{self._swapped(lon[row], lat[row])}"
+            )
+        return node
+
+    def _swapped(self, lon: float, lat: float) -> str:
+        if abs(lon) > 90 or self.city.snap([lat], [lon], self.params.snap_limit_m)[0][0] == NO_INDEX:
+            return ""
+        return "; longitude and latitude look swapped"
+
+    def free_drivers(self, fleet: Fleet, now_ms: int) -> NDArray[np.int32]:
+        """Give the rows of idle drivers on the network with a fresh position."""
+        return fleet.idle_rows(now_ms - round(self.params.stale_position_s * MS_PER_S))
+
+    def nearest_drivers(
+        self, fleet: Fleet, driver_idx: NDArray[np.int32], pickup_node: NDArray[np.int32]
+    ) -> Neighbours:
+        """Find the nearest of these drivers by air, ``candidates_per_order`` for each pickup (n,)."""
+        index = GridIndex(fleet.x[driver_idx], fleet.y[driver_idx])
+        return index.nearest(
+            self.node_x[pickup_node], self.node_y[pickup_node], self.params.candidates_per_order
+        )
