@@ -55,7 +55,8 @@ class Fleet(Rows):
         new_ids = driver_ids[self.ids.rows(driver_ids) == NO_INDEX]
         if len(new_ids):
             self.ids.append(new_ids, self.driver_id[: self.num_rows].copy())
-            self.driver_id[self.append(len(new_ids))] = new_ids
+            added = self.append(len(new_ids))  # may replace the columns: before one is written
+            self.driver_id[added] = new_ids
         return self.ids.rows(driver_ids)
 
     def idle_rows(self, fresh_since_ms: int) -> NDArray[np.int32]:

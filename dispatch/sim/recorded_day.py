@@ -1,0 +1,176 @@
+"""A recorded day of a real city as a scenario."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+
+import numpy as np
+
+from dispatch.engine.params import DispatchParams
+from dispatch.errors import InputError
+from dispatch.roads.city import City
+from dispatch.roads.pings import RecordedPings
+from dispatch.roads.travel_times import RoadTravelTimes
+from dispatch.roads.trips import RecordedTrips, local_midnight_ms, zone_info
+from dispatch.sim.scenario import PARKING_NOTE, Scenario, SimParams, spread_in_time
+from dispatch.sim.shifts import Shifts, made_up_shifts, recorded_shifts
+from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
+
+_FIT_SAMPLE = 3_000
+"""Trips that the slowdown is fitted on: its standard error is then below half a percent."""
+
+
+def recorded_day(
+    city: City,
+    date: datetime.date | None = None,
+    num_drivers: int | None = None,
+    shift_h: float = 24.0,
+    seed: int = 1,
+    params: DispatchParams | None = None,
+    sim: SimParams | None = None,
+) -> Scenario:
+    """Make a scenario of one local day of a city's recorded trips.
+
+    Orders are the real trips (a trip is requested when it was boarded: no request times exist),
+    drivers are `num_drivers` made-up ones, or, if None, the real taxis of the city's pings.
+
+    Parameters
+    ----------
+    city : City
+        With recorded trips.
+    date : datetime.date, optional
+        By default the day with the most trips. Trips without a date are one day.
+    num_drivers : int, optional
+    shift_h : float
+        Length of a made-up driver's shift, hours.
+    seed : int
+    params, sim : optional
+
+    Raises
+    ------
+    InputError
+        If the city has no trips (on that day), or no pings where drivers are to come from them.
+    """
+    params, sim = params or DispatchParams(), sim or SimParams()
+    if city.trips is None:
+        raise InputError(
+            f"{city.name} has no recorded trips: put trips.parquet or trips.csv into {city.folder}"
+        )
+    day = _trips_of_day(city, city.trips, date)
+    date = day[1]
+    trips, day_ms = day[0], _day_ms(city, date)
+    inside = (trips.pickup_node != NO_INDEX) & (trips.dropoff_node != NO_INDEX)
+    orders = spread_in_time(trips.select(inside), seed)
+    slowdown, fitted_on = fit_slowdown(city, city.trips, day_ms[0], seed) if date else (1.0, 0)
+    drain_ms = round((params.max_wait_s + 3600) * MS_PER_S)
+    if num_drivers is None:
+        shifts = _taxis(city, city.trips, (day_ms[0], day_ms[1] + drain_ms))
+    else:
+        end_ms = day_ms[1] + (drain_ms if shift_h >= 24 else 0)
+        shifts = made_up_shifts(num_drivers, orders, (day_ms[0], end_ms), shift_h, seed)
+    return Scenario(
+        city,
+        orders,
+        shifts,
+        RoadTravelTimes(city.graph, city.graph.free_flow_ms(slowdown)),
+        day_ms[0],
+        city.timezone if date else "UTC",
+        date.isoformat() if date else None,
+        orders_outside=len(trips) - len(orders),
+        slowdown=slowdown,
+        seed=seed,
+        params=params,
+        sim=sim,
+        notes=(*_notes(city.trips, num_drivers, slowdown, fitted_on), PARKING_NOTE),
+    )
+
+
+def fit_slowdown(city: City, trips: RecordedTrips, before_ms: int, seed: int) -> tuple[float, int]:
+    """Fit how much slower recorded trips were than free flow, on trips requested before an instant.
+
+    The factor minimises the sum of absolute errors of predicted durations: it is the median of
+    recorded over free-flow time, weighted by free-flow time.
+
+    Returns
+    -------
+    slowdown : float
+        1.0 where there is nothing to fit on.
+    num_trips : int
+        How many trips it was fitted on.
+    """
+    usable = (trips.requested_at_ms < before_ms) & (trips.duration_s > 0)
+    usable &= (trips.pickup_node != NO_INDEX) & (trips.dropoff_node != NO_INDEX)
+    usable &= trips.pickup_node != trips.dropoff_node
+    rows = np.flatnonzero(usable)
+    if not len(rows):
+        return 1.0, 0
+    random = np.random.default_rng([seed, 0x51CE])
+    sample = trips.select(np.sort(random.choice(rows, min(_FIT_SAMPLE, len(rows)), replace=False)))
+    travel_times = RoadTravelTimes(city.graph, city.graph.free_flow_ms())
+    travel_times.prepare(sample.dropoff_node)
+    free_ms = travel_times.pairs_ms(sample.pickup_node, sample.dropoff_node)
+    ratio = sample.duration_s * float(MS_PER_S) / free_ms
+    order = np.argsort(ratio, kind="stable")
+    weight = np.cumsum(free_ms[order].astype(np.float64))
+    median = ratio[order[np.searchsorted(weight, weight[-1] / 2)]]
+    return round(float(median), 4), len(sample)
+
+
+def _trips_of_day(
+    city: City, trips: RecordedTrips, date: datetime.date | None
+) -> tuple[RecordedTrips, datetime.date | None]:
+    if not trips.dated:
+        if date is not None:
+            raise InputError(f"date is {date}: the trips of {city.name} name no date; leave it out")
+        return trips, None
+    days = trips.days(city.timezone)
+    if date is None:
+        date = busiest_day(city, trips)
+    if date not in days:
+        raise InputError(f"date is {date}: {city.name} has trips from {days[0]} to {days[-1]}")
+    return trips.on_day(date, city.timezone), date
+
+
+def busiest_day(city: City, trips: RecordedTrips) -> datetime.date:
+    """Give the local date with the most trips, the earliest of several."""
+    count = Counter({day: len(trips.on_day(day, city.timezone)) for day in trips.days(city.timezone)})
+    if not count:
+        raise InputError(f"{city.name} has no valid trip")
+    return max(count, key=lambda day: (count[day], -day.toordinal()))
+
+
+def _day_ms(city: City, date: datetime.date | None) -> tuple[int, int]:
+    if date is None:
+        return 0, MS_PER_DAY
+    zone = zone_info(city.timezone)
+    return local_midnight_ms(date, zone), local_midnight_ms(date + datetime.timedelta(days=1), zone)
+
+
+def day_pings(city: City, day_ms: tuple[int, int]) -> RecordedPings:
+    """Read the pings of real taxis between two instants; :class:`InputError` if the city has none."""
+    if city.pings_path is None:
+        raise InputError(
+            f"{city.name} has no pings.parquet to take drivers from: give --drivers N for made-up drivers"
+        )
+    return RecordedPings.load(city.pings_path, *day_ms)
+
+
+def _taxis(city: City, trips: RecordedTrips, day_ms: tuple[int, int]) -> Shifts:
+    return recorded_shifts(day_pings(city, day_ms), trips, city, day_ms)
+
+
+def _notes(trips: RecordedTrips, num_drivers: int | None, slowdown: float, fitted_on: int) -> list[str]:
+    notes = ["Orders are recorded trips; an order is submitted when the recorded passenger boarded."]
+    if trips.resolution_ms > MS_PER_S:
+        notes.append("The source tells the minute only: requests are spread evenly within it.")
+    if fitted_on:
+        notes.append(
+            f"Legs without a recorded duration take {slowdown:g} × free flow, fitted on {fitted_on:,} trips "
+            "of earlier days. Recorded trips last their recorded duration."
+        )
+    elif not (trips.duration_s > 0).any():
+        notes.append("The source tells no durations: every leg takes its free-flow time.")
+    if num_drivers is None:
+        notes.append("Drivers are the recorded taxis, on duty where and while their pings show it.")
+    return notes

@@ -1,0 +1,129 @@
+"""A day to simulate: who asks, who drives, how fast, by which policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from dispatch.engine.params import DispatchParams, FareRule, check_range
+from dispatch.errors import InputError
+from dispatch.roads.city import City
+from dispatch.roads.travel_times import PathFinder, RoadTravelTimes
+from dispatch.roads.trips import RecordedTrips
+from dispatch.sim.demand import synthetic_orders
+from dispatch.sim.shifts import Shifts, made_up_shifts
+from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
+
+PARKING_NOTE: Final = (
+    "Simulated drivers park between orders and save all cruising by construction: their empty driving is "
+    "not comparable with that of real taxis, which cruise."
+)
+
+
+@dataclass(frozen=True)
+class SimParams:
+    """How the simulated day runs.
+
+    Parameters
+    ----------
+    window_s : float
+        The engine steps once in this time.
+    boarding_s : float
+        From the driver's arrival to the passenger on board. An assumption.
+    alighting_s : float
+        From reaching the destination to the passenger off board. An assumption; recorded trips lasted
+        their recorded duration, this included.
+    ping_s : float
+        Every driver on duty sends its position this often.
+    """
+
+    window_s: float = 10.0
+    boarding_s: float = 30.0
+    alighting_s: float = 15.0
+    ping_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        check_range("window_s", self.window_s, 0.1, 3600, "seconds")
+        check_range("boarding_s", self.boarding_s, 0, 3600, "seconds")
+        check_range("alighting_s", self.alighting_s, 0, 3600, "seconds")
+        check_range("ping_s", self.ping_s, 1, 3600, "seconds")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Everything that a run needs; equal scenarios give equal event logs.
+
+    ``orders`` are those to be submitted, both ends on the network, sorted by time; row = order id.
+    """
+
+    city: City
+    orders: RecordedTrips
+    shifts: Shifts
+    travel_times: PathFinder
+    start_at_ms: int
+    timezone: str
+    """in which the report's hours are told"""
+    date: str | None = None
+    """ISO date of the day, None where the source names none"""
+    orders_outside: int = 0
+    """recorded orders left out because an end is off the network"""
+    slowdown: float = 1.0
+    """travel times over free-flow travel times"""
+    seed: int = 1
+    params: DispatchParams = field(default_factory=DispatchParams)
+    sim: SimParams = field(default_factory=SimParams)
+    fare: FareRule = field(default_factory=FareRule)
+    notes: tuple[str, ...] = (PARKING_NOTE,)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        if not len(self.shifts):
+            raise InputError("the fleet is empty: no driver is on duty on that day; give --drivers N")
+        if not len(self.orders):
+            raise InputError("there are no orders on that day: choose another date")
+        ends = (self.orders.pickup_node, self.orders.dropoff_node)
+        if any((node == NO_INDEX).any() for node in ends):
+            raise InputError("an order has an end off the network: leave such orders out and count them")
+
+    def with_policy(self, policy: str) -> Scenario:
+        """Give the same day under another policy."""
+        return replace(self, params=replace(self.params, policy=policy))
+
+
+def synthetic_scenario(
+    seed: int = 1, num_orders: int = 50_000, num_drivers: int = 2_000, shift_h: float = 10.0
+) -> Scenario:
+    """Make a day of the built-in city; equal arguments give the same day."""
+    check_range("orders", num_orders, 1, 10_000_000)
+    city = City.synthetic(seed=seed)
+    orders = synthetic_orders(city, num_orders, seed)
+    shifts = made_up_shifts(num_drivers, orders, (0, MS_PER_DAY), shift_h, seed)
+    return Scenario(
+        city,
+        orders,
+        shifts,
+        RoadTravelTimes(city.graph, city.graph.free_flow_ms()),
+        0,
+        "UTC",
+        seed=seed,
+        notes=(
+            f"City, demand and fleet are made up (seed {seed}); drivers work shifts of {shift_h:g} hours.",
+            PARKING_NOTE,
+        ),
+    )
+
+
+def spread_in_time(trips: RecordedTrips, seed: int) -> RecordedTrips:
+    """Spread requests evenly within the step of a coarse clock, and sort them by time.
+
+    A source that gives minutes would else submit a minute's orders at one instant.
+    """
+    at_ms = trips.requested_at_ms
+    if trips.resolution_ms > MS_PER_S:
+        random = np.random.default_rng([seed, 0x5B4E])
+        at_ms = at_ms + random.integers(0, trips.resolution_ms, len(trips))
+    order = np.argsort(at_ms, kind="stable")
+    return replace(trips.select(order), requested_at_ms=at_ms[order], resolution_ms=1)

@@ -1,0 +1,142 @@
+"""When and where drivers come on duty: made up by a rule, or as recorded taxis did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.engine.params import check_range
+from dispatch.errors import InputError
+from dispatch.roads.city import City
+from dispatch.roads.pings import RecordedPings
+from dispatch.roads.trips import RecordedTrips
+from dispatch.units import MS_PER_S, NO_INDEX
+
+MAX_GAP_MS = 15 * 60 * MS_PER_S
+"""A taxi is on shift while its pings run on without a longer gap."""
+
+_MS_PER_HOUR = 3_600_000
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """Spells of duty, sorted by driver, then start; those of one driver do not overlap."""
+
+    driver_id: NDArray[np.int64]
+    """(shifts,)"""
+    start_at_ms: NDArray[np.int64]
+    """(shifts,)"""
+    end_at_ms: NDArray[np.int64]
+    """(shifts,) after the start"""
+    node: NDArray[np.int32]
+    """(shifts,) where the driver comes on duty"""
+
+    def __len__(self) -> int:
+        """Count the shifts."""
+        return len(self.driver_id)
+
+    @property
+    def num_drivers(self) -> int:
+        """Number of different drivers."""
+        return len(np.unique(self.driver_id))
+
+
+def made_up_shifts(
+    num_drivers: int, orders: RecordedTrips, day_ms: tuple[int, int], shift_h: float, seed: int
+) -> Shifts:
+    """Make one shift a driver, of `shift_h` hours, so that supply follows demand.
+
+    A shift covers the instant of an order drawn at random, and starts at the pickup of another order,
+    drawn among those of the hour in which it starts. It is cut at both ends of the day, so that with
+    24 hours every driver is on duty all day.
+
+    Parameters
+    ----------
+    num_drivers : int
+    orders : RecordedTrips
+        The demand to follow, at least one order.
+    day_ms : (start, end)
+        Instants between which drivers are on duty.
+    shift_h : float
+        Hours, above 0 and up to 24.
+    seed : int
+    """
+    check_range("drivers", num_drivers, 1, 1_000_000)
+    check_range("shift_h", shift_h, 0.1, 24, "hours")
+    if not len(orders):
+        raise InputError("there are no orders: without demand no driver's place and shift can be drawn")
+    start_ms, end_ms = day_ms
+    random = np.random.default_rng([seed, 0x5217])
+    if shift_h >= 24:
+        begin = np.full(num_drivers, start_ms)
+        end = np.full(num_drivers, end_ms)
+    else:
+        length = round(shift_h * _MS_PER_HOUR)
+        covered = orders.requested_at_ms[random.integers(0, len(orders), num_drivers)]
+        begin = np.clip(covered - random.integers(0, length, num_drivers), start_ms, end_ms - length)
+        end = begin + length
+    near = np.searchsorted(orders.requested_at_ms, begin - _MS_PER_HOUR // 2, side="left")
+    far = np.searchsorted(orders.requested_at_ms, begin + _MS_PER_HOUR // 2, side="right")
+    drawn = near + (random.random(num_drivers) * np.maximum(far - near, 1)).astype(np.int64)
+    node = orders.pickup_node[np.minimum(drawn, len(orders) - 1)]
+    return Shifts(np.arange(num_drivers, dtype=np.int64), begin, end, node.astype(np.int32))
+
+
+def recorded_shifts(
+    pings: RecordedPings, trips: RecordedTrips, city: City, day_ms: tuple[int, int]
+) -> Shifts:
+    """Read shifts off the pings of real taxis.
+
+    A taxi is on shift during each run of pings without a gap of more than 15 minutes, less the time
+    off the network and on trips that leave it (those in `trips` with an end outside). It comes on duty
+    where it really was; with a passenger on board, at its first empty ping.
+
+    Parameters
+    ----------
+    pings : RecordedPings
+        Sorted by driver, then time.
+    trips : RecordedTrips
+        All recorded trips around the day, with their drivers and durations.
+    city : City
+    day_ms : (start, end)
+        Instants between which drivers are on duty.
+    """
+    inside = (pings.at_ms >= day_ms[0]) & (pings.at_ms < day_ms[1])
+    driver_id, at_ms = pings.driver_id[inside], pings.at_ms[inside]
+    empty = ~pings.occupied[inside]
+    node, _ = city.snap(pings.lon[inside], pings.lat[inside])
+    usable = (node != NO_INDEX) & ~_on_trips_outside(driver_id, at_ms, trips)
+    follows = np.zeros(len(driver_id), np.bool_)
+    follows[1:] = (
+        (driver_id[1:] == driver_id[:-1]) & (np.diff(at_ms) <= MAX_GAP_MS) & usable[1:] & usable[:-1]
+    )
+    run = np.cumsum(~follows)
+    first_empty = np.flatnonzero(usable & empty)
+    _, which = np.unique(run[first_empty], return_index=True)
+    begin = first_empty[which]
+    last_of_run = np.append(np.flatnonzero(~follows)[1:], len(run)) - 1
+    end = last_of_run[run[begin] - 1]
+    lasting = at_ms[end] > at_ms[begin]
+    begin, end = begin[lasting], end[lasting]
+    return Shifts(driver_id[begin], at_ms[begin], at_ms[end], node[begin])
+
+
+def _on_trips_outside(
+    driver_id: NDArray[np.int64], at_ms: NDArray[np.int64], trips: RecordedTrips
+) -> NDArray[np.bool_]:
+    """Tell which pings were sent on a trip that leaves the network."""
+    outside = (trips.pickup_node == NO_INDEX) | (trips.dropoff_node == NO_INDEX)
+    out = trips.select(outside & (trips.duration_s > 0) & (trips.driver_id >= 0))
+    if not len(out):
+        return np.zeros(len(driver_id), np.bool_)
+    # One sortable number a (driver, instant): instants are offsets within the span of the data.
+    base = min(int(out.requested_at_ms.min()), int(at_ms.min(initial=out.requested_at_ms.min())))
+    span = max(int(out.requested_at_ms.max()), int(at_ms.max(initial=0))) - base + 1
+    key = out.driver_id * span + (out.requested_at_ms - base)
+    order = np.argsort(key, kind="stable")
+    latest = np.searchsorted(key[order], driver_id * span + (at_ms - base), side="right") - 1
+    trip = order[np.maximum(latest, 0)]
+    same = (latest >= 0) & (out.driver_id[trip] == driver_id)
+    return same & (at_ms <= out.requested_at_ms[trip] + out.duration_s[trip].astype(np.int64) * MS_PER_S)
