@@ -51,14 +51,14 @@ def gather_pairs(from_node, to_node, table, out_ms):
     Returns
     -------
     int
-        How many pairs still lack their row; ``-1 - i`` if pair `i` names no node.
+        How many pairs still lack their row; -1 if a pair names no node.
     """
     num_nodes = len(table.row_of_node)
     num_missing = 0
     for i in range(len(from_node)):
         u, v = from_node[i], to_node[i]
         if u < 0 or v < 0 or u >= num_nodes or v >= num_nodes:
-            return -1 - i
+            return -1
         if out_ms[i] < 0:
             row = table.row_of_node[v]
             if row == NO_INDEX:

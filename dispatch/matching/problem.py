@@ -22,7 +22,7 @@ class AssignmentProblem:
     first_candidate: NDArray[np.int32]
     """(orders + 1,) candidates of order ``i`` are ``first_candidate[i] … first_candidate[i + 1] - 1``"""
     candidate_driver: NDArray[np.int32]
-    """(candidates,) driver, ``0 … num_drivers - 1``; a pair may occur more than once, the least cost counts"""
+    """(candidates,) driver, ``0 … num_drivers - 1``; of equal pairs the least cost counts"""
     cost: NDArray[np.int64]
     """(candidates,) non-negative, any unit"""
     num_drivers: int

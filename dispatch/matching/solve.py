@@ -121,8 +121,8 @@ def _unserved_penalty(problem: AssignmentProblem) -> int:
     penalty = most_served * highest + 1
     if 4 * penalty * (max(problem.num_drivers, problem.num_orders) + 1) > np.iinfo(np.int64).max:
         raise InputError(
-            f"cost is up to {highest}: with {problem.num_orders} orders and {problem.num_drivers} drivers that "
-            "cannot be added up exactly in int64, use a coarser unit"
+            f"cost is up to {highest}: with {problem.num_orders} orders and {problem.num_drivers} drivers "
+            "that cannot be added up exactly in int64, use a coarser unit"
         )
     return penalty
 

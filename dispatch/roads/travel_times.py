@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Final, Protocol
+from queue import SimpleQueue
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.errors import InputError
 from dispatch.kernels.csr import Arcs
-from dispatch.kernels.dijkstra import rows_to_nodes
+from dispatch.kernels.dijkstra import BucketQueue, rows_to_nodes
 from dispatch.kernels.paths import (
     PathNodes,
     TravelTable,
@@ -27,6 +27,8 @@ from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MAX_TRAVEL_MS, NO_INDEX,
 
 _ROWS_PER_TASK: Final = 64
 """Some tens of milliseconds of work: progress and Ctrl-C come through, the hand-over costs nothing."""
+
+_MAX_BUCKETS_LOG2: Final = 16
 
 
 class TravelTimes(Protocol):
@@ -47,13 +49,22 @@ class Paths:
     """Shortest paths of many pairs, one after another."""
 
     first: NDArray[np.int32]
-    """(pairs + 1,) path ``i`` has the entries ``first[i] … first[i + 1] - 1``; none if no path joins the pair"""
+    """(pairs + 1,) path ``i`` has the entries ``first[i] … first[i + 1] - 1``; none without a way"""
     node: NDArray[np.int32]
     """(entries,) nodes, both ends included"""
     at_ms: NDArray[np.int32]
     """(entries,) travel time since the start of the path"""
     at_m: NDArray[np.float64]
     """(entries,) metres since the start of the path"""
+
+
+@runtime_checkable
+class PathFinder(TravelTimes, Protocol):
+    """Travel times that also know the way."""
+
+    def paths(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> Paths:
+        """Give the path of each pair (n,); none where no path joins it."""
+        ...
 
 
 class RoadTravelTimes:
@@ -84,20 +95,20 @@ class RoadTravelTimes:
             raise InputError(f"max_bytes is {max_bytes}: it must not be negative")
         # Read-only or strided arrays would compile the kernels a second time.
         self._arcs = Arcs(
-            np.require(graph.first_arc, INDEX_DTYPE, "CW"),
-            np.require(graph.head, INDEX_DTYPE, "CW"),
+            np.require(graph.first_arc, INDEX_DTYPE, ["C", "W"]),
+            np.require(graph.head, INDEX_DTYPE, ["C", "W"]),
             np.array(travel_ms, DURATION_DTYPE),
         )
-        self._length_m = np.require(graph.length_m, np.float64, "CW")
+        self._length_m = np.require(graph.length_m, np.float64, ["C", "W"])
         self._reverse = _reversed(self._arcs, graph.tail)
         num_rows = max(1, min(graph.num_nodes, max_bytes // max(4 * graph.num_nodes, 1)))
         self._table = TravelTable(
             np.full(graph.num_nodes, NO_INDEX, INDEX_DTYPE),
-            np.empty((num_rows, graph.num_nodes), DURATION_DTYPE),  # a row costs memory once it is written
+            np.empty((num_rows, graph.num_nodes), DURATION_DTYPE),  # a row costs memory once written
         )
         self._node_of_row = np.full(num_rows, NO_INDEX, INDEX_DTYPE)
         self._next_row = 0
-        self._heap = np.empty(graph.num_arcs + 1, np.int64)
+        self._queue = _bucket_queue(self._reverse)
 
     @property
     def num_nodes(self) -> int:
@@ -126,7 +137,8 @@ class RoadTravelTimes:
         pairs_ms = np.full(len(from_node), NO_VALUE, DURATION_DTYPE)
         num_missing = gather_pairs(from_node, to_node, self._table, pairs_ms)
         if num_missing < 0:
-            _raise_no_node(from_node, to_node, -1 - num_missing, self.num_nodes)
+            _check_nodes("from_node", from_node, self.num_nodes)
+            _check_nodes("to_node", to_node, self.num_nodes)
         if num_missing > 0:
             missing, num_rows = self._missing(to_node), len(self._node_of_row)
             for begin in range(0, len(missing), num_rows):
@@ -154,11 +166,8 @@ class RoadTravelTimes:
             As for :meth:`pairs_ms`.
         """
         from_node, to_node = _node_pairs(from_node, to_node)
-        outside = (
-            (from_node < 0) | (from_node >= self.num_nodes) | (to_node < 0) | (to_node >= self.num_nodes)
-        )
-        if outside.any():
-            _raise_no_node(from_node, to_node, int(np.argmax(outside)), self.num_nodes)
+        _check_nodes("from_node", from_node, self.num_nodes)
+        _check_nodes("to_node", to_node, self.num_nodes)
         num_rows = len(self._node_of_row)
         if len(to_node) <= num_rows or len(np.unique(to_node)) <= num_rows:
             return self._trace(from_node, to_node)
@@ -196,23 +205,21 @@ class RoadTravelTimes:
         InputError
             If a row names no node, or `num_threads` is below 1.
         """
-        to_nodes, _ = _node_pairs(to_nodes, to_nodes)
+        to_nodes = _node_array("to_nodes", to_nodes)
         if num_threads < 1:
             raise InputError(f"num_threads is {num_threads}: it must be at least 1")
-        outside = (to_nodes < 0) | (to_nodes >= self.num_nodes)
-        if outside.any():
-            _raise_no_node(to_nodes, to_nodes, int(np.argmax(outside)), self.num_nodes)
+        _check_nodes("to_nodes", to_nodes, self.num_nodes)
         nodes = self._missing(to_nodes)[: len(self._node_of_row)]
         rows = self._reserve(len(nodes))
-        scratch: queue.SimpleQueue[NDArray[np.int64]] = queue.SimpleQueue()
+        spare_queues: SimpleQueue[BucketQueue] = SimpleQueue()  # each thread's own scratch
         for _ in range(num_threads):
-            scratch.put(np.empty_like(self._heap))
+            spare_queues.put(_bucket_queue(self._reverse))
 
         def fill(begin: int) -> slice:
             part = slice(begin, begin + _ROWS_PER_TASK)
-            heap = scratch.get()
-            rows_to_nodes(self._reverse, nodes[part], rows[part], heap, self._table.to_row_ms)
-            scratch.put(heap)
+            queue = spare_queues.get()
+            rows_to_nodes(self._reverse, nodes[part], rows[part], queue, self._table.to_row_ms)
+            spare_queues.put(queue)
             return part
 
         done = 0
@@ -252,7 +259,7 @@ class RoadTravelTimes:
     def _fill(self, nodes: NDArray[np.int32]) -> None:
         """Find the travel times to distinct nodes without a row; at most as many as there are rows."""
         rows = self._reserve(len(nodes))
-        rows_to_nodes(self._reverse, nodes, rows, self._heap, self._table.to_row_ms)
+        rows_to_nodes(self._reverse, nodes, rows, self._queue, self._table.to_row_ms)
         self._publish(nodes, rows)
 
     def _trace(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> Paths:
@@ -298,8 +305,8 @@ class MatrixTravelTimes:
         if outside.any():
             row, column = (int(i) for i in np.argwhere(outside)[0])
             raise InputError(
-                f"matrix[{row}, {column}] is {matrix[row, column]}: travel times are 0 to {MAX_TRAVEL_MS} ms, "
-                f"or UNREACHABLE_MS ({UNREACHABLE_MS}) where there is no way"
+                f"matrix[{row}, {column}] is {matrix[row, column]}: travel times are 0 to {MAX_TRAVEL_MS} "
+                f"ms, or UNREACHABLE_MS ({UNREACHABLE_MS}) where there is no way"
             )
         self._matrix = matrix.astype(DURATION_DTYPE, copy=False)
 
@@ -311,11 +318,8 @@ class MatrixTravelTimes:
     def pairs_ms(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> NDArray[np.int32]:
         """Give the travel time of each pair; see :meth:`RoadTravelTimes.pairs_ms`."""
         from_node, to_node = _node_pairs(from_node, to_node)
-        outside = (
-            (from_node < 0) | (from_node >= self.num_nodes) | (to_node < 0) | (to_node >= self.num_nodes)
-        )
-        if outside.any():
-            _raise_no_node(from_node, to_node, int(np.argmax(outside)), self.num_nodes)
+        _check_nodes("from_node", from_node, self.num_nodes)
+        _check_nodes("to_node", to_node, self.num_nodes)
         pairs_ms: NDArray[np.int32] = self._matrix[from_node, to_node]
         return pairs_ms
 
@@ -341,6 +345,25 @@ def _reversed(arcs: Arcs, tail: NDArray[np.int32]) -> Arcs:
     order = np.argsort(arcs.head, kind="stable")
     first_arc = _first(np.bincount(arcs.head, minlength=len(arcs.first_arc) - 1))
     return Arcs(first_arc, np.ascontiguousarray(tail[order]), np.ascontiguousarray(arcs.travel_ms[order]))
+
+
+def _bucket_queue(arcs: Arcs) -> BucketQueue:
+    """Make scratch for one search at a time, with buckets as wide as a usual arc.
+
+    The sum of all arcs bounds every travel time, so that no more empty buckets are passed than twice the
+    number of arcs; a few very long arcs make buckets wider rather than more.
+    """
+    longest_ms = int(arcs.travel_ms.max(initial=1))
+    mean_ms = int(arcs.travel_ms.mean()) if len(arcs.travel_ms) else 1
+    shift = max(mean_ms.bit_length() - 1, longest_ms.bit_length() - _MAX_BUCKETS_LOG2 + 1)
+    num_buckets = 1 << ((longest_ms >> shift) + 1).bit_length()
+    num_nodes = len(arcs.first_arc) - 1
+    return BucketQueue(
+        np.full(num_buckets, NO_INDEX, INDEX_DTYPE),
+        np.empty(num_nodes, INDEX_DTYPE),
+        np.empty(num_nodes, INDEX_DTYPE),
+        shift,
+    )
 
 
 def _first(counts: NDArray[np.integer]) -> NDArray[np.int32]:
@@ -382,9 +405,9 @@ def _node_array(name: str, nodes: NDArray[np.int32]) -> NDArray[np.int32]:
     return np.array(nodes, INDEX_DTYPE)
 
 
-def _raise_no_node(
-    from_node: NDArray[np.int32], to_node: NDArray[np.int32], row: int, num_nodes: int
-) -> None:
-    """Raise for a row that names no node."""
-    name, nodes = ("to_node", to_node) if 0 <= from_node[row] < num_nodes else ("from_node", from_node)
-    raise InputError(f"{name}[{row}] is {nodes[row]}: nodes are 0 to {num_nodes - 1}")
+def _check_nodes(name: str, nodes: NDArray[np.int32], num_nodes: int) -> None:
+    """Raise for the first row that names no node."""
+    outside = (nodes < 0) | (nodes >= num_nodes)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise InputError(f"{name}[{row}] is {nodes[row]}: nodes are 0 to {num_nodes - 1}")
