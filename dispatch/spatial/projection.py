@@ -18,7 +18,7 @@ MAX_CENTRE_LAT: Final = 80.0
 
 @dataclass(frozen=True)
 class LocalProjection:
-    """Azimuthal equidistant projection on WGS84: true distances from its centre, safe across the antimeridian.
+    """Azimuthal equidistant projection on WGS84: true distances from its centre, no edge at the antimeridian.
 
     Distances between two points away from the centre are too long by about ``(r / 6371 km)² / 6`` (1e-5 at
     50 km from the centre).
@@ -40,8 +40,8 @@ class LocalProjection:
     def __post_init__(self) -> None:
         if not abs(self.lat0) <= MAX_CENTRE_LAT:
             raise InputError(
-                f"lat0 is {self.lat0}: the centre of a projection must lie within {MAX_CENTRE_LAT:g} degrees of "
-                "the equator; check that longitude and latitude are not swapped"
+                f"lat0 is {self.lat0}: the centre of a projection must lie within {MAX_CENTRE_LAT:g} degrees "
+                "of the equator; check that longitude and latitude are not swapped"
             )
         if not abs(self.lon0) <= 360:
             raise InputError(f"lon0 is {self.lon0}: it must be a longitude in degrees")
@@ -63,7 +63,9 @@ class LocalProjection:
         x, y : (n,) float64
             Metres; infinite where a coordinate is not finite or no latitude.
         """
-        x, y = self._proj(np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64)))
+        x, y = self._proj(
+            np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
+        )
         return np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64)
 
     def to_degrees(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,0 +1,20 @@
+"""Distances on the globe."""
+
+from math import asin, cos, radians, sin, sqrt
+
+from dispatch.kernels.jit import F64, kernel
+
+EARTH_RADIUS_M = 6_371_008.8  # mean radius of WGS84
+
+
+@kernel((F64, F64, F64, F64, F64))
+def haversine_m(lon1, lat1, lon2, lat2, out_m):
+    """Great-circle distance of each pair of points on a sphere, metres; degrees in, arrays of one length.
+
+    Within 0.6 % of the distance on the ellipsoid.
+    """
+    for i in range(len(lon1)):
+        half_lat = sin(radians(lat2[i] - lat1[i]) / 2)
+        half_lon = sin(radians(lon2[i] - lon1[i]) / 2)
+        a = half_lat * half_lat + cos(radians(lat1[i])) * cos(radians(lat2[i])) * half_lon * half_lon
+        out_m[i] = 2 * EARTH_RADIUS_M * asin(min(1.0, sqrt(a)))

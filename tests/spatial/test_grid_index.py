@@ -1,0 +1,169 @@
+import math
+import time
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from naive.neighbours import neighbours
+
+from dispatch.errors import InputError
+from dispatch.spatial.grid_index import GridIndex
+
+ANYWHERE = st.floats(-1e8, 1e8)
+LATTICE = st.integers(-3, 3).map(float)  # ties and equal points abound
+CITY = st.floats(-5_000, 5_000)
+POINTS = st.one_of(
+    *(st.lists(st.tuples(value, value), max_size=60) for value in (ANYWHERE, LATTICE, CITY)),
+    st.lists(st.tuples(CITY, st.just(7.0)), max_size=60),
+    st.lists(st.tuples(st.one_of(LATTICE, ANYWHERE), st.one_of(LATTICE, ANYWHERE)), max_size=60),
+)
+
+
+def rows(found):
+    return [
+        list(zip(found.distance_m[a:b].tolist(), found.item[a:b].tolist(), strict=True))
+        for a, b in zip(found.first[:-1], found.first[1:], strict=True)
+    ]
+
+
+def check(points, queries, k, limit_m, available=None):
+    x, y = np.array(points, np.float64).reshape(-1, 2).T
+    qx, qy = np.array(queries, np.float64).reshape(-1, 2).T
+    index = GridIndex(x, y)
+    expected = [neighbours(x, y, a, b, k, limit_m, available) for a, b in zip(qx, qy, strict=True)]
+    assert rows(index.nearest(qx, qy, k, limit_m, available)) == expected
+    if math.isfinite(limit_m):
+        expected = [neighbours(x, y, a, b, None, limit_m, available) for a, b in zip(qx, qy, strict=True)]
+        assert rows(index.within(qx, qy, limit_m, available)) == expected
+
+
+@given(
+    POINTS,
+    POINTS.map(lambda queries: queries[:8]),
+    st.integers(1, 70),
+    st.one_of(st.just(math.inf), st.just(0.0), st.floats(0, 10), st.floats(0, 1e8)),
+    st.integers(0, 2**32),
+    st.sampled_from([None, 0.0, 0.1, 0.9]),
+)
+@settings(max_examples=400, deadline=None)
+@example([(0.0, 0.0)] * 60, [(0.0, 0.0), (1.0, 0.0)], 5, math.inf, 0, None)
+@example([(1e-200, 0.0), (0.0, 0.0), (1e-160, 0.0)], [(0.0, 0.0)], 2, math.inf, 0, None)
+def test_agrees_with_brute_force(points, queries, k, limit_m, seed, share):
+    available = None if share is None else np.random.default_rng(seed).random(len(points)) < share
+    check(points, queries, k, limit_m, available)
+
+
+def crowd(num_items, seed=0):
+    return np.random.default_rng(seed).normal(0, 3_000, (num_items, 2))
+
+
+ADVERSARIAL = {
+    "one point 5000 km away": np.vstack([crowd(300), [(5e6, 5e6)]]),
+    "outliers on all sides": np.vstack([crowd(300), [(5e6, 0), (-5e6, 0), (0, 5e6), (0, -5e6)]]),
+    "a diagonal": np.column_stack([np.arange(300.0), np.arange(300.0)]),
+    "a thin strip": np.column_stack([np.linspace(0, 1e6, 300), np.tile([0, 1e-3], 150)]),
+    "a line north": np.column_stack([np.full(300, 5.0), np.linspace(-1e4, 1e4, 300)]),
+    "all at one spot": np.full((300, 2), 12.5),
+    "all at one spot but one": np.vstack([np.full((300, 2), 12.5), [(1e4, -1e4)]]),
+    "two crowds far apart": np.vstack([crowd(150), crowd(150, 1) + 1e6]),
+    "edges of cells": np.array([(c * 0.1, r * 0.1) for c in range(18) for r in range(18)]),
+    "large coordinates": crowd(300) + 9e8,
+}
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize(("k", "limit_m"), [(1, math.inf), (7, 500.0), (400, math.inf), (400, 1e4)])
+def test_adversarial_sets(name, k, limit_m):
+    points = ADVERSARIAL[name]
+    low, high = points.min(axis=0), points.max(axis=0)
+    rng = np.random.default_rng(5)
+    queries = np.vstack(
+        [
+            rng.uniform(low - 10, high + 10, (8, 2)),
+            points[rng.integers(0, len(points), 6)],
+            [(8e8, -8e8), (low[0] - 2e4, low[1]), (high[0], high[1] + 2e6)],
+        ]
+    )
+    check(points, queries, k, limit_m)
+    check(points, queries, k, limit_m, rng.random(len(points)) < 0.2)
+
+
+def test_ties_go_to_the_lower_row_also_at_the_cut():
+    ring = [(math.cos(a), math.sin(a)) for a in (0, math.pi)] * 5
+    found = GridIndex(*np.array(ring).T).nearest([0.0], [0.0], 3)
+    assert found.item.tolist() == [0, 1, 2]
+    assert found.distance_m.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_limits_include_their_edge():
+    index = GridIndex([0.0, 3.0, 5.0], [0.0, 4.0, 0.0])
+    assert index.nearest([0.0], [0.0], 9, 5.0).item.tolist() == [0, 1, 2]
+    assert index.within([0.0], [0.0], 5.0).item.tolist() == [0, 1, 2]
+    below = np.nextafter(5.0, 0)
+    assert index.nearest([0.0], [0.0], 9, below).item.tolist() == [0]
+    assert index.within([0.0], [0.0], below).item.tolist() == [0]
+
+
+def test_no_items_and_no_queries():
+    empty = GridIndex([], [])
+    assert len(empty) == 0
+    assert rows(empty.nearest([1.0, 2.0], [1.0, 2.0], 3)) == [[], []]
+    assert rows(empty.within([1.0], [1.0], 3.0, np.empty(0, np.bool_))) == [[]]
+    assert rows(GridIndex([1.0], [2.0]).nearest([], [], 3)) == []
+
+
+def test_dtypes_and_copies():
+    x = np.array([1.0, 2.0])
+    index = GridIndex(x, x)
+    x[0] = 1e6
+    found = index.nearest(np.float32([0]), [0], 5)
+    assert [a.dtype for a in found] == [np.int32, np.int32, np.float64]
+    assert found.item.tolist() == [0, 1]
+
+
+def test_strided_and_read_only_input_is_read_right():
+    points = np.random.default_rng(4).uniform(0, 100, (50, 2))
+    points.flags.writeable = False
+    found = GridIndex(points[:, 0], points[:, 1]).nearest(points[::5, 0], points[::5, 1], 1)
+    assert found.item.tolist() == list(range(0, 50, 5))
+
+
+def test_outliers_and_queries_far_outside_stay_fast():
+    points = np.vstack([np.random.default_rng(0).uniform(0, 2e4, (20_000, 2)), [(5e6, 5e6)]])
+    queries = np.random.default_rng(1).uniform(0, 2e4, (5_000, 2))
+    outside = queries + np.array([1e5, -2e5])
+    index = GridIndex(*points.T)
+    for asked in (queries, outside):
+        started = time.perf_counter()
+        index.nearest(*asked.T, 5)
+        assert time.perf_counter() - started < 2.0  # brute force: about 100 million distances
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda i: i.nearest([0.0], [0.0], 0), "k is 0"),
+        (lambda i: i.nearest([0.0], [0.0], 1, -1.0), "max_distance_m is -1.0"),
+        (lambda i: i.nearest([0.0], [0.0], 1, math.nan), "max_distance_m is nan"),
+        (lambda i: i.within([0.0], [0.0], -1.0), "radius_m is -1.0"),
+        (lambda i: i.nearest([0.0, math.nan], [0.0, 0.0], 1), "query_x at row 1 is nan"),
+        (lambda i: i.within([0.0], [math.inf], 1.0), "query_y at row 0 is inf"),
+        (lambda i: i.nearest([0.0], [0.0, 1.0], 1), "query_x has shape"),
+        (lambda i: i.nearest([0.0], [0.0], 1, available=np.ones(2, np.bool_)), "available is bool of shape"),
+        (lambda i: i.nearest([0.0], [0.0], 1, available=np.ones(3, np.int8)), "available is int8"),
+        (lambda i: GridIndex([0.0, math.nan], [0.0, 0.0]), "x at row 1 is nan"),
+        (lambda i: GridIndex([0.0], [2e9]), "y at row 0 is 2000000000.0"),
+        (lambda i: GridIndex([[0.0]], [[0.0]]), "x has shape"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(InputError, match=message):
+        call(GridIndex([0.0, 1.0, 2.0], [0.0, 1.0, 2.0]))
+
+
+def test_more_rows_than_int32_counts_are_refused():
+    everywhere = GridIndex(np.zeros(50_000), np.zeros(50_000))
+    queries = np.zeros(50_000)
+    with pytest.raises(InputError, match="2500000000 rows, more than 2147483647: ask in smaller batches"):
+        everywhere.nearest(queries, queries, 50_000)
