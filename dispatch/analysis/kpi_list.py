@@ -1,0 +1,412 @@
+"""The list of key figures: the one place that defines each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from dispatch.analysis.formatting import (
+    format_duration,
+    format_km,
+    format_money_per_h,
+    format_number,
+    format_share,
+)
+from dispatch.analysis.measured import Measured, between_s
+from dispatch.analysis.statistics import gini, kaplan_meier_quantile, mean, quantile, share
+from dispatch.units import MS_PER_S, NO_VALUE
+
+GOLDEN_RESPONSE_MS: Final = 300 * MS_PER_S
+GOLDEN_ETA_MS: Final = 600 * MS_PER_S
+SHORT_ARRIVAL_MS: Final = 300 * MS_PER_S
+FAR_PICKUP_MS: Final = 180 * MS_PER_S
+_M_PER_KM: Final = 1000
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """One key figure: what it is called, what it means and how it is measured."""
+
+    name: str
+    """As in tables and files, the unit last"""
+    label: str
+    """For people"""
+    definition: str
+    """One sentence with the formula"""
+    better: Literal["up", "down"] | None
+    """Which way is better; ``None`` where neither is"""
+    format: Callable[[float | None], str]
+    """Text of a value for people"""
+    measure: Callable[[Measured], float | None]
+    needs_driven_travel: bool = False
+    """Measurable only where real (or simulated traffic's) travel differs from the prediction"""
+
+
+def _completion(m: Measured) -> float | None:
+    return share(np.count_nonzero(m.orders.is_completed), len(m.orders))
+
+
+def _response(level: float) -> Callable[[Measured], float | None]:
+    return lambda m: kaplan_meier_quantile(*m.response_s(), level)
+
+
+def _golden_five(m: Measured) -> float | None:
+    response_s, accepted = m.response_s()
+    return share(np.count_nonzero(accepted & (response_s * MS_PER_S <= GOLDEN_RESPONSE_MS)), len(m.orders))
+
+
+def _num_golden_ten(m: Measured) -> int:
+    quoted = m.orders.quoted_eta_ms
+    return int(np.count_nonzero((quoted != NO_VALUE) & (quoted <= GOLDEN_ETA_MS)))
+
+
+def _short_arrival(m: Measured) -> float | None:
+    arrival_s = between_s(m.orders.accepted_at_ms, m.orders.arrived_at_ms)
+    return share(np.count_nonzero(arrival_s * MS_PER_S <= SHORT_ARRIVAL_MS), m.num_accepted)
+
+
+def _late(limit_s: float) -> Callable[[Measured], float | None]:
+    def measure(m: Measured) -> float | None:
+        error_s = m.eta_error_s()
+        return share(np.count_nonzero(error_s > limit_s), len(error_s))
+
+    return measure
+
+
+def _phantom_cars(m: Measured) -> float | None:
+    response_s, accepted = m.response_s()
+    shown = m.orders.num_cars_shown >= 1
+    in_time = accepted & (response_s * MS_PER_S <= GOLDEN_RESPONSE_MS)
+    return share(np.count_nonzero(shown & ~in_time), np.count_nonzero(shown))
+
+
+def _empty_km(m: Measured) -> float | None:
+    pickup_m, trip_m = int(m.drivers.pickup_m.sum()), int(m.drivers.trip_m.sum())
+    return share(pickup_m, pickup_m + trip_m)
+
+
+def _pickup_km(m: Measured) -> float | None:
+    return share(int(m.drivers.pickup_m.sum()) / _M_PER_KM, int(m.drivers.num_trips.sum()))
+
+
+def _of_online(*fields: str) -> Callable[[Measured], float | None]:
+    def measure(m: Measured) -> float | None:
+        spent_ms = sum(int(getattr(m.drivers, field).sum()) for field in fields)
+        return share(spent_ms, int(m.drivers.online_ms.sum()))
+
+    return measure
+
+
+def _customer_cancel(stage: Literal["any", "before", "after"]) -> Callable[[Measured], float | None]:
+    def measure(m: Measured) -> float | None:
+        cancelled = m.orders.cancelled_at_ms != NO_VALUE
+        if stage != "any":
+            cancelled = cancelled & (m.orders.is_accepted == (stage == "after"))
+        return share(np.count_nonzero(cancelled), len(m.orders))
+
+    return measure
+
+
+def _pickup_eta_mae(m: Measured) -> float | None:
+    return mean(np.abs(m.eta_error_s()))
+
+
+def _eta_regret(m: Measured) -> float | None:
+    return mean(m.eta_regret_ms() / MS_PER_S)
+
+
+def _far_pickup(m: Measured) -> float | None:
+    return share(np.count_nonzero(m.eta_regret_ms() > FAR_PICKUP_MS), m.num_accepted)
+
+
+KPIS: Final = (
+    Kpi(
+        "completion_share",
+        "Completed orders",
+        "Orders whose passenger was dropped off / orders submitted.",
+        "up",
+        format_share,
+        _completion,
+    ),
+    *(
+        Kpi(
+            f"response_p{percent}_s",
+            f"Response time, {name}",
+            f"Time from request to the first acceptance that {percent} % of orders stay within "
+            "(Kaplan–Meier: orders cancelled, expired or still open are censored); empty where too few were "
+            "accepted to tell.",
+            "down",
+            format_duration,
+            _response(percent / 100),
+        )
+        for percent, name in ((50, "median"), (90, "90th percentile"), (99, "99th percentile"))
+    ),
+    Kpi(
+        "golden5_share",
+        "Golden five minutes",
+        "Orders accepted within 300 s of the request / orders submitted.",
+        "up",
+        format_share,
+        _golden_five,
+    ),
+    Kpi(
+        "golden10_share",
+        "Golden ten minutes",
+        "Orders whose last acceptance quoted a pickup ETA of at most 600 s / orders accepted.",
+        "up",
+        format_share,
+        lambda m: share(_num_golden_ten(m), m.num_accepted),
+    ),
+    Kpi(
+        "golden10_of_submitted_share",
+        "Golden ten minutes, of all orders",
+        "Orders whose last acceptance quoted a pickup ETA of at most 600 s / orders submitted.",
+        "up",
+        format_share,
+        lambda m: share(_num_golden_ten(m), len(m.orders)),
+    ),
+    Kpi(
+        "five_minute_arrival_share",
+        "Arrival within five minutes",
+        "Orders whose driver reached the pickup within 300 s of accepting / orders accepted.",
+        "up",
+        format_share,
+        _short_arrival,
+    ),
+    Kpi(
+        "arrival_after_accept_mean_s",
+        "Arrival after acceptance, mean",
+        "Mean time from the acceptance to the driver's arrival, over orders whose driver arrived.",
+        "down",
+        format_duration,
+        lambda m: mean(between_s(m.orders.accepted_at_ms, m.orders.arrived_at_ms)),
+    ),
+    Kpi(
+        "wait_mean_s",
+        "Wait, mean",
+        "Mean time from request to boarding, over orders that were picked up.",
+        "down",
+        format_duration,
+        lambda m: mean(m.wait_s()),
+    ),
+    Kpi(
+        "wait_p50_s",
+        "Wait, median",
+        "Median time from request to boarding, over orders that were picked up.",
+        "down",
+        format_duration,
+        lambda m: quantile(m.wait_s(), 0.5),
+    ),
+    Kpi(
+        "wait_p90_s",
+        "Wait, 90th percentile",
+        "Time from request to boarding that 90 % of the orders picked up stay within.",
+        "down",
+        format_duration,
+        lambda m: quantile(m.wait_s(), 0.9),
+    ),
+    Kpi(
+        "pickup_eta_mae_s",
+        "Pickup ETA error, mean size",
+        "Mean of |arrival − (acceptance + quoted ETA)|, over orders whose driver arrived; empty where "
+        "drivers travel exactly as predicted.",
+        "down",
+        format_duration,
+        _pickup_eta_mae,
+        needs_driven_travel=True,
+    ),
+    Kpi(
+        "pickup_eta_bias_s",
+        "Pickup ETA error, bias",
+        "Mean of arrival − (acceptance + quoted ETA), positive where drivers come late; empty where "
+        "drivers travel exactly as predicted.",
+        None,
+        format_duration,
+        lambda m: mean(m.eta_error_s()),
+        needs_driven_travel=True,
+    ),
+    *(
+        Kpi(
+            f"pickup_late{minutes}_share",
+            f"Over {minutes} minutes late",
+            f"Orders whose driver arrived more than {60 * minutes} s after acceptance + quoted ETA / orders "
+            "whose driver arrived; empty where drivers travel exactly as predicted.",
+            "down",
+            format_share,
+            _late(60.0 * minutes),
+            needs_driven_travel=True,
+        )
+        for minutes in (5, 10)
+    ),
+    Kpi(
+        "phantom_cars_share",
+        "Phantom cars",
+        "Orders shown at least one nearby car and not accepted within 300 s / orders shown at least one.",
+        "down",
+        format_share,
+        _phantom_cars,
+    ),
+    Kpi(
+        "far_pickup_share",
+        "Near order, far pickup",
+        "Orders assigned with a pickup ETA more than 180 s above the nearest eligible driver's / orders "
+        "accepted.",
+        "down",
+        format_share,
+        _far_pickup,
+    ),
+    Kpi(
+        "eta_regret_mean_s",
+        "ETA above the nearest driver's, mean",
+        "Mean of assigned pickup ETA − the nearest eligible driver's ETA, over orders assigned.",
+        "down",
+        format_duration,
+        _eta_regret,
+    ),
+    Kpi(
+        "empty_km_share",
+        "Empty driving",
+        "Metres to pickups that were reached / those and the metres with a passenger; the log holds no "
+        "metres driven while idle, so that this is the whole of it only where idle drivers park.",
+        "down",
+        format_share,
+        _empty_km,
+    ),
+    Kpi(
+        "empty_km_pickup_share",
+        "Empty driving, to pickups",
+        "Metres to pickups that were reached / those and the metres with a passenger.",
+        "down",
+        format_share,
+        _empty_km,
+    ),
+    Kpi(
+        "empty_km_idle_share",
+        "Empty driving, idle",
+        "Metres driven while idle / all metres; empty because the log holds no idle metres: 0 where idle "
+        "drivers park, unknown elsewhere.",
+        "down",
+        format_share,
+        lambda _: None,
+    ),
+    Kpi(
+        "pickup_km_per_order",
+        "Pickup distance per trip",
+        "Kilometres to pickups that were reached / trips completed.",
+        "down",
+        format_km,
+        _pickup_km,
+    ),
+    Kpi(
+        "utilisation_share",
+        "Utilisation",
+        "Drivers' time with a passenger / their time online.",
+        "up",
+        format_share,
+        _of_online("occupied_ms"),
+    ),
+    Kpi(
+        "busy_share",
+        "Busy time",
+        "Drivers' time on the way to a pickup, at it or with a passenger / their time online.",
+        "up",
+        format_share,
+        _of_online("to_pickup_ms", "at_pickup_ms", "occupied_ms"),
+    ),
+    Kpi(
+        "driver_cancel_share",
+        "Assignments undone",
+        "Assignments taken from their driver again, by the driver or by hand (the log does not tell them "
+        "apart) / assignments.",
+        "down",
+        format_share,
+        lambda m: share(m.num_unassigned, m.num_assigned),
+    ),
+    Kpi(
+        "customer_cancel_share",
+        "Cancelled by customers",
+        "Orders cancelled / orders submitted.",
+        "down",
+        format_share,
+        _customer_cancel("any"),
+    ),
+    Kpi(
+        "customer_cancel_before_acceptance_share",
+        "Cancelled before acceptance",
+        "Orders cancelled that no driver had accepted / orders submitted.",
+        "down",
+        format_share,
+        _customer_cancel("before"),
+    ),
+    Kpi(
+        "customer_cancel_after_acceptance_share",
+        "Cancelled after acceptance",
+        "Orders cancelled after a driver had accepted / orders submitted.",
+        "down",
+        format_share,
+        _customer_cancel("after"),
+    ),
+    Kpi(
+        "expired_share",
+        "Expired orders",
+        "Orders that ended because no driver was found in time / orders submitted.",
+        "down",
+        format_share,
+        lambda m: share(np.count_nonzero(m.orders.expired_at_ms != NO_VALUE), len(m.orders)),
+    ),
+    Kpi(
+        "offers_per_order",
+        "Offers per order",
+        "Offers made to drivers / orders submitted.",
+        "down",
+        format_number,
+        lambda m: share(int(m.orders.num_offers.sum()), len(m.orders)),
+    ),
+    Kpi(
+        "processing_mean_s",
+        "Processing time, mean",
+        "Mean time from request to the closing of the order, over orders closed.",
+        "down",
+        format_duration,
+        lambda m: mean(between_s(m.orders.submitted_at_ms, m.orders.closed_at_ms)),
+    ),
+    Kpi(
+        "driver_income_mean_cents_per_h",
+        "Driver income, mean",
+        "Mean over drivers of fares / hours online.",
+        "up",
+        format_money_per_h,
+        lambda m: mean(m.income_per_h()),
+    ),
+    Kpi(
+        "driver_income_p10_cents_per_h",
+        "Driver income, 10th percentile",
+        "Fares / hours online that 90 % of drivers exceed.",
+        "up",
+        format_money_per_h,
+        lambda m: quantile(m.income_per_h(), 0.1),
+    ),
+    Kpi(
+        "driver_income_p90_cents_per_h",
+        "Driver income, 90th percentile",
+        "Fares / hours online that 10 % of drivers exceed.",
+        "up",
+        format_money_per_h,
+        lambda m: quantile(m.income_per_h(), 0.9),
+    ),
+    Kpi(
+        "driver_income_gini",
+        "Driver income, Gini",
+        "Σ(2i − n − 1)·xᵢ / (n·Σxᵢ) of drivers' fares per hour online x, ascending: 0 is equal.",
+        "down",
+        format_number,
+        lambda m: gini(m.income_per_h()),
+    ),
+)
+"""Every KPI that a log alone can give, in the order of tables."""
+
+KPI: Final[Mapping[str, Kpi]] = {one.name: one for one in KPIS}
+"""The same by name."""
