@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dispatch.engine import desk, offers
-from dispatch.engine.commit import EngineState, Happening, append_events, commit, take_events
+from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.desk import NearbyCars, Quote
-from dispatch.engine.events import EventKind, Events, make_events
+from dispatch.engine.events import EventKind, Events
 from dispatch.engine.inputs import NewOrders, Positions, as_ids, as_numbers, as_rows
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.params import DispatchParams, FareRule
@@ -92,14 +92,14 @@ class Dispatcher:
             raise StateError(f"driver_id[{on_duty[0]}] is {told.driver_id[on_duty[0]]}: already on duty")
         self._check_clock(told.at_ms, "at_ms")
         rows = self._state.fleet.register(told.driver_id)
-        commit(self._state, _of_drivers(EventKind.DRIVER_ONLINE, told.at_ms, rows), **_e6(told.lon, told.lat))
+        commit(self._state, _of_drivers(EventKind.DRIVER_ONLINE, told.at_ms, rows), **_at(told.lon, told.lat))
         self._place(rows, told, node)
 
     def drivers_offline(self, driver_id: ArrayLike, at_ms: ArrayLike) -> None:
         """Take idle drivers off duty; a busy one finishes or gives up its order first (StateError)."""
         rows, at = self._known_drivers(driver_id, at_ms)
         fleet = self._state.fleet
-        where = _e6(fleet.lon[rows], fleet.lat[rows])
+        where = _at(fleet.lon[rows], fleet.lat[rows])
         commit(self._state, _of_drivers(EventKind.DRIVER_OFFLINE, at, rows), **where)
 
     def update_positions(self, positions: Positions) -> tuple[int, int]:
@@ -146,17 +146,10 @@ class Dispatcher:
         orders.trip_ms[added] = trip_ms
         orders.changed_at_ms[added] = told.submitted_at_ms
         orders.expires_at_ms[added] = told.submitted_at_ms + round(self.params.max_wait_s * MS_PER_S)
-        where = _e6(told.pickup_lon, told.pickup_lat)
-        append_events(
-            self._state,
-            make_events(
-                EventKind.ORDER_SUBMITTED,
-                len(told),
-                at_ms=told.submitted_at_ms,
-                order_id=told.order_id,
-                **where,
-            ),
-        )
+        logged = self._state.log.append(EventKind.ORDER_SUBMITTED, told.submitted_at_ms)
+        logged["order_id"] = told.order_id
+        for column, degrees in _at(told.pickup_lon, told.pickup_lat).items():
+            logged[column] = degrees
 
     def cancel(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
         """Cancel orders whose passenger is not on board; their drivers are idle again."""
@@ -192,7 +185,7 @@ class Dispatcher:
         """Tell that drivers stand at the pickup after driving `leg_m` metres (n,) for it."""
         rows, at = self._known_orders(order_id, at_ms)
         orders = self._state.orders
-        columns = _e6(orders.pickup_lon[rows], orders.pickup_lat[rows])
+        columns = _at(orders.pickup_lon[rows], orders.pickup_lat[rows])
         happening = self._of_orders(EventKind.DRIVER_ARRIVED, at, rows)
         commit(self._state, happening, leg_m=_metres(leg_m, len(rows)), **columns)
 
@@ -209,7 +202,7 @@ class Dispatcher:
         orders = self._state.orders
         driven_m = _metres(leg_m, len(rows))
         happening = self._of_orders(EventKind.DROPPED_OFF, at, rows)
-        columns = _e6(orders.dropoff_lon[rows], orders.dropoff_lat[rows])
+        columns = _at(orders.dropoff_lon[rows], orders.dropoff_lat[rows])
         fare = self.fare.fare_cents(driven_m.astype(np.float64), at - orders.picked_up_at_ms[rows])
         commit(self._state, happening, leg_m=driven_m, fare_cents=fare, **columns)
         node = orders.dropoff_node[rows]
@@ -242,20 +235,20 @@ class Dispatcher:
         state = self._state
         if isinstance(now_ms, bool) or not isinstance(now_ms, int | np.integer):
             raise InputError(f"now_ms is {now_ms!r}: it must be a whole number of milliseconds")
-        if now_ms < max(state.clock_ms, state.latest_ms):
+        if now_ms < max(state.clock_ms, state.log.latest_ms):
             raise InputError(
                 f"now_ms is {now_ms}: time goes backwards, the latest step or command was at "
-                f"{max(state.clock_ms, state.latest_ms)}"
+                f"{max(state.clock_ms, state.log.latest_ms)}"
             )
         offers.time_out(state, now_ms)
         proposed = plan(state, self._world, int(now_ms))
         offers.make(state, proposed, int(now_ms), self.params)
         state.clock_ms = int(now_ms)
-        return take_events(state)
+        return state.log.take()
 
     def take_events(self) -> Events:
         """Hand out what happened since the last call of this or :meth:`step`; no time passes."""
-        return take_events(self._state)
+        return self._state.log.take()
 
     def forget_finished(self) -> int:
         """Give up the memory of closed, cancelled and expired orders; their ids are free again.
@@ -265,12 +258,7 @@ class Dispatcher:
         int
             How many were forgotten.
         """
-        orders, fleet = self._state.orders, self._state.fleet
-        new_row = orders.forget_finished()
-        used = slice(0, fleet.num_rows)
-        busy = fleet.order_idx[used] != NO_INDEX
-        fleet.order_idx[used][busy] = new_row[fleet.order_idx[used][busy]]
-        return int((new_row == NO_INDEX).sum())
+        return self._state.orders.forget_finished()
 
     # --- looking -------------------------------------------------------------------------------
 
@@ -355,7 +343,7 @@ def _of_drivers(kind: EventKind, at_ms: NDArray[np.int64], rows: NDArray[np.int3
     return Happening(kind, at_ms, np.full(len(rows), NO_INDEX, np.int32), rows)
 
 
-def _e6(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> dict[str, NDArray[np.int32]]:
+def _at(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> dict[str, NDArray[np.int32]]:
     """Coordinates as the log keeps them."""
     return {"lon_e6": np.rint(lon * 1e6).astype(np.int32), "lat_e6": np.rint(lat * 1e6).astype(np.int32)}
 

@@ -58,14 +58,55 @@ Events = NDArray[np.void]
 """(events,) of :data:`EVENT_DTYPE`, ordered by ``at_ms``; events of one instant stand in causal order."""
 
 
+def _blank() -> Events:
+    blank = np.empty(1, EVENT_DTYPE)
+    for name in EVENT_DTYPE.names or ():
+        blank[name] = NO_COORDINATE if name.endswith("_e6") else NO_VALUE
+    return blank
+
+
+_BLANK: Final = _blank()
+
+
 def make_events(kind: EventKind, num_events: int, **columns: Any) -> Events:
     """Make events of one kind; columns that are not given hold their sentinel."""
-    events = np.empty(num_events, EVENT_DTYPE)
-    for name in EVENT_DTYPE.fields or ():
-        absent = NO_COORDINATE if name.endswith("_e6") else NO_VALUE
-        events[name] = columns.get(name, absent)
-    events["kind"] = kind
+    events = np.repeat(_BLANK, num_events)
+    events["kind"] = int(kind)
+    for name, values in columns.items():
+        events[name] = values
     return events
+
+
+class EventBuffer:
+    """Events in the sequence in which they were made, until they are taken."""
+
+    def __init__(self) -> None:
+        self._events = np.empty(256, EVENT_DTYPE)
+        self._num_events = 0
+        self.latest_ms = int(np.iinfo(np.int64).min)
+        """latest instant of any event so far"""
+
+    def append(self, kind: EventKind, at_ms: NDArray[np.int64]) -> Events:
+        """Add events of one kind and give them, for the caller to fill their other columns."""
+        begin, end = self._num_events, self._num_events + len(at_ms)
+        if end > len(self._events):
+            grown = np.empty(2 * end, EVENT_DTYPE)
+            grown[:begin] = self._events[:begin]
+            self._events = grown
+        added = self._events[begin:end]
+        added[:] = _BLANK
+        added["kind"] = int(kind)
+        added["at_ms"] = at_ms
+        self._num_events = end
+        if len(at_ms):
+            self.latest_ms = max(self.latest_ms, int(at_ms.max()))
+        return added
+
+    def take(self) -> Events:
+        """Hand out the events and forget them; ordered by time, causes before effects."""
+        taken = self._events[: self._num_events]
+        self._num_events = 0
+        return taken[np.argsort(taken["at_ms"], kind="stable")]
 
 
 def log_sha256(events: Events) -> str:

@@ -27,7 +27,6 @@ class Fleet(Rows):
         "y": (np.float64, 0.0),
         "node": (np.int32, NO_INDEX),
         "position_at_ms": (np.int64, _NEVER),
-        "order_idx": (np.int32, NO_INDEX),
         "changed_at_ms": (np.int64, _NEVER),
     }
 
@@ -41,8 +40,6 @@ class Fleet(Rows):
     node: NDArray[np.int32]
     """nearest node, NO_INDEX off the network"""
     position_at_ms: NDArray[np.int64]
-    order_idx: NDArray[np.int32]
-    """order offered to or served by the driver"""
     changed_at_ms: NDArray[np.int64]
     """instant of the latest event"""
 

@@ -6,16 +6,16 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dispatch.engine.events import EventKind
-from dispatch.errors import StateError
+from dispatch.kernels import transition
+from dispatch.kernels.transition import ILLEGAL, Rules
 
 
 class OrderStatus(IntEnum):
     """Where an order stands. The last three are final."""
 
-    OPEN = 0
+    OPEN = transition.OPEN
     OFFERED = 1
     ASSIGNED = 2
     ARRIVED = 3
@@ -85,42 +85,21 @@ TRANSITIONS: Final = (
 NOBODY: Final = max(len(OrderStatus), len(DriverStatus))
 """Stands for the status of a party that takes no part."""
 
-_ILLEGAL: Final = -1
 
-
-def _tabulate() -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    shape = (len(EventKind), NOBODY + 1, NOBODY + 1)
-    order_to, driver_to = np.full(shape, _ILLEGAL, np.int8), np.full(shape, _ILLEGAL, np.int8)
+def _tabulate() -> dict[EventKind, Rules]:
+    shape = (NOBODY + 1, NOBODY + 1)
+    rules = {
+        kind: Rules(np.full(shape, ILLEGAL, np.int8), np.full(shape, ILLEGAL, np.int8)) for kind in EventKind
+    }
     for one in TRANSITIONS:
         key = (
-            one.event,
             NOBODY if one.order_from is None else one.order_from,
             NOBODY if one.driver_from is None else one.driver_from,
         )
-        order_to[key] = NOBODY if one.order_to is None else one.order_to
-        driver_to[key] = NOBODY if one.driver_to is None else one.driver_to
-    return order_to, driver_to
+        rules[one.event].order_to[key] = NOBODY if one.order_to is None else one.order_to
+        rules[one.event].driver_to[key] = NOBODY if one.driver_to is None else one.driver_to
+    return rules
 
 
-_ORDER_TO, _DRIVER_TO = _tabulate()
-
-
-def next_statuses(
-    event: EventKind, order_status: NDArray[np.int8], driver_status: NDArray[np.int8]
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Look up what `event` makes of orders and drivers in these statuses (n,), ``NOBODY`` where none.
-
-    Raises
-    ------
-    StateError
-        If the event is not legal for one of them; the message names the row and both statuses.
-    """
-    order_to = _ORDER_TO[event, order_status, driver_status]
-    illegal = np.flatnonzero(order_to == _ILLEGAL)
-    if len(illegal):
-        row = int(illegal[0])
-        order, driver = int(order_status[row]), int(driver_status[row])
-        who = [f"an order that is {OrderStatus(order).name}"] if order != NOBODY else []
-        who += [f"a driver who is {DriverStatus(driver).name}"] if driver != NOBODY else []
-        raise StateError(f"row {row}: {event.name} is not legal for {' and '.join(who)}; nothing was applied")
-    return order_to, _DRIVER_TO[event, order_status, driver_status]
+RULES: Final = _tabulate()
+"""The same for kernels: by event, what it makes of each pair of statuses."""

@@ -91,24 +91,18 @@ class Orders(Rows):
             return np.zeros(len(order_idx), np.bool_)
         return np.isin(_pair(order_idx, driver_idx), self._refused)
 
-    def forget_finished(self) -> NDArray[np.int32]:
-        """Give up the rows of orders in a final status.
-
-        Returns
-        -------
-        (rows before,) int32
-            New row of each old row, ``NO_INDEX`` for the forgotten ones.
-        """
-        finished = np.isin(self.status[: self.num_rows], FINAL_STATUSES)
-        kept = np.flatnonzero(~finished)
-        new_row = np.full(self.num_rows, NO_INDEX, np.int32)
+    def forget_finished(self) -> int:
+        """Give up the rows of orders in a final status, and tell how many they were."""
+        num_rows = self.num_rows
+        kept = np.flatnonzero(~np.isin(self.status[:num_rows], FINAL_STATUSES))
+        new_row = np.full(num_rows, NO_INDEX, np.int32)
         new_row[kept] = np.arange(len(kept), dtype=np.int32)
         order, driver = (self._refused >> 32).astype(np.int32), self._refused.astype(np.int32)
         alive = new_row[order] != NO_INDEX
         self._refused = _pair(new_row[order[alive]], driver[alive])
         self.keep(kept)
         self.ids.rebuild(self.order_id[: self.num_rows].copy())
-        return new_row
+        return num_rows - len(kept)
 
 
 def _pair(order_idx: NDArray[np.int32], driver_idx: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -1,0 +1,96 @@
+"""Apply one kind of event to the status columns of orders and drivers: check all rows, then write all."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+
+from dispatch.kernels.jit import I8, I32, I64, i64, kernel, record
+from dispatch.units import NO_INDEX
+
+I8_2D = types.int8[:, ::1]
+
+ALL_LEGAL = 0
+ILLEGAL_STATUS = 1
+TIME_BACKWARDS = 2
+ILLEGAL = -1
+OPEN = 0  # the order status in which an order has no driver
+
+
+class Rules(NamedTuple):
+    """What the event makes of a pair (order status, driver status); ``ILLEGAL`` where it may not happen."""
+
+    order_to: np.ndarray
+    """(statuses, statuses) int8; the last row or column stands for *nobody takes part*"""
+    driver_to: np.ndarray
+    """(statuses, statuses) int8"""
+
+
+class Parties(NamedTuple):
+    """Columns of the order and the driver table."""
+
+    order_status: np.ndarray
+    order_changed_at_ms: np.ndarray
+    order_driver: np.ndarray
+    driver_status: np.ndarray
+    driver_changed_at_ms: np.ndarray
+
+
+class Rows(NamedTuple):
+    """The events of one kind: when, which order, which driver (``NO_INDEX``: none)."""
+
+    at_ms: np.ndarray
+    order_idx: np.ndarray
+    driver_idx: np.ndarray
+
+
+RULES = record(Rules, I8_2D, I8_2D)
+PARTIES = record(Parties, I8, I64, I32, I8, I64)
+ROWS = record(Rows, I64, I32, I32)
+
+
+@kernel((ROWS, RULES, PARTIES, i64))
+def check_rows(rows, rules, parties, clock_ms):
+    """Find the first row that is not legal.
+
+    Returns
+    -------
+    (int, int)
+        ``ALL_LEGAL``, ``ILLEGAL_STATUS`` or ``TIME_BACKWARDS`` (before `clock_ms`, or before an earlier
+        event of the same order or driver), and the row.
+    """
+    nobody = rules.order_to.shape[0] - 1
+    for i in range(len(rows.at_ms)):
+        order, driver = rows.order_idx[i], rows.driver_idx[i]
+        order_status, driver_status, earliest = nobody, nobody, clock_ms
+        if order != NO_INDEX:
+            order_status = parties.order_status[order]
+            earliest = max(earliest, parties.order_changed_at_ms[order])
+        if driver != NO_INDEX:
+            driver_status = parties.driver_status[driver]
+            earliest = max(earliest, parties.driver_changed_at_ms[driver])
+        if rules.order_to[order_status, driver_status] == ILLEGAL:
+            return ILLEGAL_STATUS, i
+        if rows.at_ms[i] < earliest:
+            return TIME_BACKWARDS, i
+    return ALL_LEGAL, 0
+
+
+@kernel((ROWS, RULES, PARTIES))
+def apply_rows(rows, rules, out_parties):
+    """Write the new statuses and instants of rows that :func:`check_rows` found legal."""
+    nobody = rules.order_to.shape[0] - 1
+    for i in range(len(rows.at_ms)):
+        order, driver = rows.order_idx[i], rows.driver_idx[i]
+        order_status = out_parties.order_status[order] if order != NO_INDEX else nobody
+        driver_status = out_parties.driver_status[driver] if driver != NO_INDEX else nobody
+        if order != NO_INDEX:
+            out_parties.order_status[order] = rules.order_to[order_status, driver_status]
+            out_parties.order_changed_at_ms[order] = rows.at_ms[i]
+            if out_parties.order_status[order] == OPEN:
+                out_parties.order_driver[order] = NO_INDEX
+            elif driver != NO_INDEX:
+                out_parties.order_driver[order] = driver
+        if driver != NO_INDEX:
+            out_parties.driver_status[driver] = rules.driver_to[order_status, driver_status]
+            out_parties.driver_changed_at_ms[driver] = rows.at_ms[i]
