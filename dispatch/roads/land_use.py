@@ -20,7 +20,8 @@ class LandUse:
     Raises
     ------
     InputError
-        A column is not one-dimensional, differs in length, holds a negative or non-finite weight, or sums to 0.
+        A column is not one-dimensional, differs in length, holds a negative or non-finite weight, or sums to
+        0.
     """
 
     homes: NDArray[np.float64]
@@ -58,7 +59,9 @@ def _shares(name: str, weights: Any) -> NDArray[np.float64]:
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} is not an array of numbers ({error}): give one weight per node") from error
     if array.ndim != 1:
-        raise InputError(f"{name} has the shape {array.shape}: it must be one weight per node, shape (nodes,)")
+        raise InputError(
+            f"{name} has the shape {array.shape}: it must be one weight per node, shape (nodes,)"
+        )
     wrong = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
     if len(wrong):
         row = int(wrong[0])
@@ -67,4 +70,5 @@ def _shares(name: str, weights: Any) -> NDArray[np.float64]:
     if peak == 0:
         raise InputError(f"{name} sums to 0: give at least one node a positive weight")
     array /= peak  # first: the plain sum of very large or very small weights leaves the range of float64
-    return array / array.sum()
+    array /= array.sum()
+    return array
