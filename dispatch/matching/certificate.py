@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from dispatch.matching.problem import AssignmentProblem
 from dispatch.matching.solve import Assignment
 from dispatch.units import NO_INDEX
+
+_LARGEST: Final = 2**61
+"""Three such numbers add up in int64."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +110,12 @@ def _dual_violations(problem: AssignmentProblem, assignment: Assignment) -> list
     """Say what makes the prices no bound, or the penalty too small for most served to come first."""
     penalty = assignment.unserved_penalty
     order_price, driver_price = assignment.order_price, assignment.driver_price
+    numbers = {"cost": problem.cost, "order_price": order_price, "driver_price": driver_price}
+    huge = [name for name, values in numbers.items() if ((values > _LARGEST) | (values < -_LARGEST)).any()]
+    if huge:
+        return [f"{name} is beyond 2**61, where the proof would overflow" for name in huge]
     violations = []
     order_of_candidate = np.repeat(np.arange(problem.num_orders), np.diff(problem.first_candidate))
-    # In floating point an overflow cannot pass for a small number; exact below 2**53, checked by the limit.
     slack = problem.cost - order_price[order_of_candidate] - driver_price[problem.candidate_driver]
     if (slack < 0).any():
         violations.append(f"candidate {int(np.argmax(slack < 0))} costs less than the prices of its two ends")
