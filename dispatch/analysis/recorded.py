@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dispatch.errors import InputError
+from dispatch.kernels.geo import haversine_m
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings
 from dispatch.units import MS_PER_S, NO_INDEX
@@ -17,7 +17,6 @@ MAX_GAP_MS: Final = 300 * MS_PER_S
 """Between pings farther apart the driver may have been anywhere."""
 MAX_NODE_DISTANCE_M: Final = 200.0
 """Pings farther from every node are outliers, or out of the city."""
-_EARTH_RADIUS_M: Final = 6_371_008.8
 _M_PER_KM: Final = 1000.0
 
 
@@ -67,21 +66,8 @@ def empty_km_share_recorded(pings: RecordedPings, city: City) -> EmptyDriving:
     node, _ = city.snap(pings.lon, pings.lat, MAX_NODE_DISTANCE_M)
     near = node != NO_INDEX
     first = np.flatnonzero(same_driver & (gap_ms <= MAX_GAP_MS) & near[1:] & near[:-1])
-    step_m = haversine_m(pings.lon[first], pings.lat[first], pings.lon[first + 1], pings.lat[first + 1])
+    step_m = np.empty(len(first))
+    haversine_m(pings.lon[first], pings.lat[first], pings.lon[first + 1], pings.lat[first + 1], step_m)
     total_km = float(step_m.sum()) / _M_PER_KM
     empty_km = float(step_m[~pings.occupied[first]].sum()) / _M_PER_KM
     return EmptyDriving(empty_km / total_km if total_km > 0 else None, empty_km, total_km, len(first))
-
-
-def haversine_m(
-    lon: NDArray[np.float64],
-    lat: NDArray[np.float64],
-    to_lon: NDArray[np.float64],
-    to_lat: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Great-circle metres between coordinates in degrees, each (n,)."""
-    lon, lat, to_lon, to_lat = (np.radians(angle) for angle in (lon, lat, to_lon, to_lat))
-    half_chord = (
-        np.sin((to_lat - lat) / 2) ** 2 + np.cos(lat) * np.cos(to_lat) * np.sin((to_lon - lon) / 2) ** 2
-    )
-    return np.asarray(2 * _EARTH_RADIUS_M * np.arcsin(np.sqrt(half_chord)), np.float64)
