@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import tzfpy
 from numpy.typing import ArrayLike, NDArray
 
-from dispatch.roads.graph import ROAD_CLASSES, RoadGraph
+from dispatch.errors import InputError
+from dispatch.roads.graph import RoadGraph
+from dispatch.roads.network_file import load_network
 from dispatch.roads.snapping import MAX_SNAP_M, Snapper
-from dispatch.roads.trips import RecordedTrips
+from dispatch.roads.tables import Dropped, find_table
+from dispatch.roads.trips import RecordedTrips, zone_info
+from dispatch.roads.trips_file import load_trips
 from dispatch.spatial.projection import LocalProjection
-from dispatch.units import NO_INDEX, NO_VALUE
+
+__all__ = ["City", "Dropped"]
 
 if TYPE_CHECKING:
     from dispatch.roads.land_use import LandUse
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """Rows of a source that were left out, and why."""
-
-    what: str
-    """Reason, in words"""
-    count: int
-    """Number of rows"""
-    where: str
-    """File or part of the city that they were left out of"""
 
 
 @dataclass(frozen=True)
@@ -53,6 +45,9 @@ class City:
     folder: Path | None = None
     """Where it was loaded from"""
 
+    def __post_init__(self) -> None:
+        zone_info(self.timezone)
+
     @cached_property
     def snapper(self) -> Snapper:
         """Finds nearest nodes."""
@@ -73,11 +68,29 @@ class City:
 
     @classmethod
     def from_graph(cls, name: str, graph: RoadGraph, timezone: str | None = None, **parts: Any) -> City:
-        """Make a city of a road network; projection and time zone follow from the coordinates."""
-        lon0 = (graph.node_lon.min() + graph.node_lon.max()) / 2
-        lat0 = (graph.node_lat.min() + graph.node_lat.max()) / 2
-        projection = LocalProjection(float(lon0), float(lat0))
-        return cls(name, graph, projection, timezone or tzfpy.get_tz(lon0, lat0), **parts)
+        """Make a city of a road network.
+
+        Parameters
+        ----------
+        name : str
+        graph : RoadGraph
+            With at least one node. The projection is centred on its bounds.
+        timezone : str, optional
+            IANA name; by default that of the centre.
+        **parts
+            Other fields of the city.
+
+        Raises
+        ------
+        InputError
+            The network is empty or near a pole, or the time zone is unknown.
+        """
+        if not graph.num_nodes:
+            raise InputError("graph has no nodes: a city needs a road network")
+        projection = LocalProjection(*_centre(graph))
+        if timezone is None:
+            timezone = tzfpy.get_tz(projection.lon0, projection.lat0)
+        return cls(name, graph, projection, timezone, **parts)
 
     @classmethod
     def synthetic(cls, seed: int = 1, **options: Any) -> City:
@@ -88,52 +101,49 @@ class City:
         return city
 
     @classmethod
-    def load(cls, folder: str | Path, *, trips: str | Path | None = None, timezone: str | None = None) -> City:
-        """Read a city from a folder with ``nodes``, ``edges`` and perhaps ``trips``."""
-        folder = Path(folder)
-        nodes, edges = pq.read_table(folder / "nodes.parquet"), pq.read_table(folder / "edges.parquet")
-        classes = edges["road_class"].to_pylist() if "road_class" in edges.column_names else ["other"] * len(edges)
-        number = {name: i for i, name in enumerate(ROAD_CLASSES)}
-        graph = RoadGraph.from_edges(
-            (nodes["lon"].to_numpy(), nodes["lat"].to_numpy()),
-            edges["from_node"].to_numpy(),
-            edges["to_node"].to_numpy(),
-            edges["length_m"].to_numpy().astype(float),
-            edges["speed_kph"].to_numpy().astype(float),
-            np.array([number.get(c.removesuffix("_link"), len(ROAD_CLASSES) - 1) for c in classes], np.int8),
-        )
-        city = cls.from_graph(folder.name, graph, timezone, folder=folder)
-        path = Path(trips) if trips else folder / "trips.parquet"
-        if not path.is_file():
-            return city
-        table = pq.read_table(path)
-        n = table.num_rows
-        col = {c: table[c].to_numpy() for c in table.column_names}
-        if "pickup_node" in col:
-            pickup, dropoff = col["pickup_node"].astype(np.int32), col["dropoff_node"].astype(np.int32)
-            ends = [graph.node_lon[pickup], graph.node_lat[pickup], graph.node_lon[dropoff], graph.node_lat[dropoff]]
-            at_ms, dated, step = col["minute_of_day"].astype(np.int64) * 60_000, False, 60_000
-        else:
-            from scipy.spatial import cKDTree
+    def load(
+        cls, folder: str | Path, *, trips: str | Path | None = None, timezone: str | None = None
+    ) -> City:
+        """Read a city from a folder.
 
-            tree = cKDTree(np.column_stack(city.projection.to_plane(graph.node_lon, graph.node_lat)))
-            ends = [np.array(col[c]) for c in ("pickup_lon", "pickup_lat", "dropoff_lon", "dropoff_lat")]
-            both = []
-            for lon, lat in ((ends[0], ends[1]), (ends[2], ends[3])):
-                d, node = tree.query(np.column_stack(city.projection.to_plane(lon, lat)))
-                both.append(np.where(d <= MAX_SNAP_M, node, NO_INDEX).astype(np.int32))
-            pickup, dropoff = both
-            at_ms, dated, step = col["requested_at"].astype("datetime64[ms]").astype(np.int64), True, 1000
-        none = np.full(n, NO_VALUE)
-        recorded = RecordedTrips(
-            at_ms,
-            pickup,
-            dropoff,
-            *ends,
-            col.get("duration_s", none).astype(np.int32),
-            col.get("driver_id", none).astype(np.int64),
-            col.get("passengers", np.ones(n)).astype(np.int32),
-            dated,
-            step,
+        The folder holds ``nodes`` and ``edges``, perhaps ``trips`` and ``pings``, as ``.parquet`` or ``.csv``;
+        columns go by their usual names (:func:`dispatch.roads.network_file.load_network`,
+        :func:`dispatch.roads.trips_file.load_trips`).
+
+        Parameters
+        ----------
+        folder : path
+        trips : path, optional
+            File of recorded trips; by default ``trips`` in the folder, if it is there.
+        timezone : str, optional
+            IANA name; by default that of the network's centre.
+
+        Returns
+        -------
+        City
+            Named after its folder. :attr:`drops` names and counts every row that was left out.
+
+        Raises
+        ------
+        InputError
+            A file is missing or breaks a rule.
+        """
+        folder = Path(folder)
+        network = load_network(folder)
+        city = cls.from_graph(
+            folder.resolve().name, network.graph, timezone, drops=network.drops, folder=folder
         )
-        return cls.from_graph(folder.name, graph, timezone, folder=folder, trips=recorded)
+        trips_path = Path(trips) if trips is not None else find_table(folder, "trips")
+        if trips_path is None:
+            return city
+        recorded, trip_drops = load_trips(trips_path, city.snapper, city.timezone, network.nodes)
+        return replace(city, trips=recorded, drops=(*network.drops, *trip_drops))
+
+
+def _centre(graph: RoadGraph) -> tuple[float, float]:
+    """Give longitude and latitude of the centre of the network's bounds, also across the antimeridian."""
+    lon = graph.node_lon
+    if np.ptp(lon) > 180:
+        lon = lon % 360
+    lon0 = float(lon.min() + lon.max()) / 2
+    return (lon0 + 180) % 360 - 180, float(graph.node_lat.min() + graph.node_lat.max()) / 2

@@ -16,6 +16,9 @@ from dispatch.units import INDEX_DTYPE, NO_INDEX
 MAX_SNAP_M: Final = 200.0
 """How far a coordinate may lie from its node, unless told otherwise."""
 
+MARGIN_DEGREES: Final = 0.02
+"""How far outside of the network's bounds a coordinate still counts as in the city."""
+
 
 class Snapper:
     """Finds the nearest node of coordinates.
@@ -29,7 +32,22 @@ class Snapper:
 
     def __init__(self, graph: RoadGraph, projection: LocalProjection) -> None:
         self.projection = projection
+        self._half_width = float(np.abs(self._east(graph.node_lon)).max()) + MARGIN_DEGREES
+        self._half_height = float(np.abs(graph.node_lat - projection.lat0).max()) + MARGIN_DEGREES
         self.index = GridIndex(*projection.to_plane(graph.node_lon, graph.node_lat))
+
+    def covers(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which coordinates (n,) lie within the network's bounds, widened a little; False for NaN."""
+        with np.errstate(invalid="ignore"):
+            covered: NDArray[np.bool_] = (np.abs(self._east(lon)) <= self._half_width) & (
+                np.abs(lat - self.projection.lat0) <= self._half_height
+            )
+        return covered
+
+    def _east(self, lon: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give degrees east of the centre, -180 … 180."""
+        east: NDArray[np.float64] = (lon - self.projection.lon0 + 180) % 360 - 180
+        return east
 
     def snap(
         self, lon: ArrayLike, lat: ArrayLike, max_distance_m: float = MAX_SNAP_M

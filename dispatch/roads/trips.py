@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from dispatch.errors import InputError
 from dispatch.units import MS_PER_DAY, MS_PER_S
 
-_EPOCH = datetime.date(1970, 1, 1)
+MS_PER_MINUTE: Final = 60 * MS_PER_S
+_EPOCH: Final = datetime.date(1970, 1, 1)
+_EPOCH_TIME: Final = datetime.datetime(1970, 1, 1)
 
 
 def zone_info(timezone: str) -> ZoneInfo:
@@ -30,6 +32,41 @@ def local_midnight_ms(date: datetime.date, zone: ZoneInfo) -> int:
     """Instant at which the local day `date` begins, milliseconds since the epoch."""
     midnight = datetime.datetime(date.year, date.month, date.day, tzinfo=zone)
     return round(midnight.timestamp()) * MS_PER_S
+
+
+def local_to_utc_ms(local_ms: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """Turn local times, as milliseconds of a clock without zone, into instants.
+
+    Of an hour that is repeated when clocks go back, the first is taken; a time that is skipped when they go
+    forward counts on from before.
+
+    Parameters
+    ----------
+    local_ms : (n,) int64
+
+    Returns
+    -------
+    (n,) int64
+        Milliseconds since the epoch.
+    """
+    day = local_ms // MS_PER_DAY
+    utc_ms = local_ms.copy()
+    for one in np.unique(day):
+        first, last = _offset_ms(int(one) * MS_PER_DAY, zone), _offset_ms((int(one) + 1) * MS_PER_DAY, zone)
+        rows = np.flatnonzero(day == one)
+        if first == last:
+            utc_ms[rows] -= first
+            continue
+        minute = local_ms[rows] // MS_PER_MINUTE
+        known, place = np.unique(minute, return_inverse=True)
+        utc_ms[rows] -= np.array([_offset_ms(int(m) * MS_PER_MINUTE, zone) for m in known])[place]
+    return utc_ms
+
+
+def _offset_ms(local_ms: int, zone: ZoneInfo) -> int:
+    """Give how far local time is ahead of UTC."""
+    offset = (_EPOCH_TIME + datetime.timedelta(milliseconds=local_ms)).replace(tzinfo=zone).utcoffset()
+    return round((offset or datetime.timedelta()).total_seconds()) * MS_PER_S
 
 
 @dataclass(frozen=True)
@@ -70,7 +107,9 @@ class RecordedTrips:
     def select(self, mask_or_idx: NDArray[Any]) -> RecordedTrips:
         """Give the trips of a mask (trips,) bool or of rows (n,) int."""
         chosen: dict[str, Any] = {
-            f.name: getattr(self, f.name)[mask_or_idx] for f in fields(self) if f.name not in ("dated", "resolution_ms")
+            f.name: getattr(self, f.name)[mask_or_idx]
+            for f in fields(self)
+            if f.name not in ("dated", "resolution_ms")
         }
         return replace(self, **chosen)
 
@@ -83,7 +122,9 @@ class RecordedTrips:
             The time zone is unknown, or the trips have no date.
         """
         if not self.dated:
-            raise InputError(f"date is {date}: these trips give the minute of the day only; use them all as one day")
+            raise InputError(
+                f"date is {date}: these trips give the minute of the day only; use them all as one day"
+            )
         zone = zone_info(timezone)
         start_ms = local_midnight_ms(date, zone)
         end_ms = local_midnight_ms(date + datetime.timedelta(days=1), zone)
