@@ -60,7 +60,9 @@ def synthetic_city(seed: int = 1, *, num_nodes_about: int = 8000) -> City:
     _check("seed", seed, 0, None)
     _check("num_nodes_about", num_nodes_about, MIN_NODES, MAX_NODES)
     terrain_rng, frame_rng, blocks_rng, zoning_rng = (np.random.default_rng([seed, k]) for k in range(4))
-    land = make_terrain(terrain_rng, RADIUS_M * float(np.sqrt(num_nodes_about / 8000)))
+    size = num_nodes_about / 8000
+    # Larger cities hold more countryside between their suburbs.
+    land = make_terrain(terrain_rng, RADIUS_M * size**0.5 * max(1.0, size) ** 0.05)
     frame = make_frame(frame_rng, land)
     land = land.landscaped(_drawn([*frame.streets, *frame.motorways]), _drawn(frame.motorways))
     blocks, hits = make_blocks(blocks_rng, land, frame, round(0.785 * num_nodes_about))

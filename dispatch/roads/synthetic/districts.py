@@ -23,6 +23,8 @@ DENSE: Final = 0.37
 
 MIN_HAMLET: Final = 30
 """Fewer crossings than this, cut off from the other small streets, are left out."""
+CENTRAL: Final = 0.36
+"""Up to this share of the city's radius every place is built on."""
 REACH: Final = 1.95
 """Loose ends look so far for a main street, as a multiple of the street that they would have been."""
 MIN_ANGLE: Final = 0.45
@@ -91,9 +93,9 @@ def make_blocks(
     settled = np.zeros(len(free), np.bool_)
     settled[np.argsort(-attraction, kind="stable")[:num_nodes]] = True
     axes = shapely.union_all([shapely.linestrings(one.points) for one in frame.motorways])
-    return _loose_ends(
-        _thin(rng, land, _keep(blocks, settled & free, land.water, axes)), frame, land.water, axes
-    )
+    central = land.from_centre(blocks.node) < CENTRAL * land.radius_m
+    kept = _keep(blocks, settled & free, central, land.water, axes)
+    return _loose_ends(_thin(rng, land, kept), frame, land.water, axes)
 
 
 def _faces(land: Terrain, frame: Frame) -> list[Any]:
@@ -244,11 +246,13 @@ def _attraction(land: Terrain, node: Points, growth: Any) -> NDArray[np.float64]
     """Tell how early each place is built on: the centre first, then patches further and further out."""
     share = land.from_centre(node) / land.radius_m
     patches = growth[0](node[:, 0] + 0.4 * node[:, 1]) * growth[1](node[:, 1] - 0.3 * node[:, 0])
-    return np.asarray(np.where(share < 0.36, 9.0 - share, 1.3 * patches - 1.8 * share**2), np.float64)
+    return np.asarray(np.where(share < CENTRAL, 9.0 - share, 1.3 * patches - 1.8 * share**2), np.float64)
 
 
-def _keep(blocks: Blocks, keep: NDArray[np.bool_], water: Any, motorways: Any) -> Blocks:
-    """Keep the nodes of a mask unless they lie alone, and the edges that cross no water.
+def _keep(
+    blocks: Blocks, keep: NDArray[np.bool_], central: NDArray[np.bool_], water: Any, motorways: Any
+) -> Blocks:
+    """Keep the nodes of a mask, hamlets only if central, and the edges that cross no water.
 
     Only secondary streets may pass under a motorway.
     """
@@ -257,7 +261,7 @@ def _keep(blocks: Blocks, keep: NDArray[np.bool_], water: Any, motorways: Any) -
     tail, head = blocks.edge[rows].T
     links = coo_array((np.ones(len(tail)), (tail, head)), shape=(len(keep), len(keep)))
     _, label = connected_components(links, directed=False)
-    keep = keep & (np.bincount(label)[label] >= MIN_HAMLET)
+    keep = keep & ((np.bincount(label)[label] >= MIN_HAMLET) | central)
     number = np.cumsum(keep) - 1
     kept = _select(blocks, rows[keep[tail]], np.flatnonzero(keep[blocks.ray]))
     return kept._replace(node=blocks.node[keep], edge=number[kept.edge], ray=number[kept.ray])

@@ -21,9 +21,9 @@ from dispatch.spatial.projection import LocalProjection
 
 MERGE_M: Final = 30.0
 """Crossings of streets so close together are one."""
-SPEED_KPH: Final = np.array([100.0, 80.0, 46.0, 40.0, 34.0, 28.0, 28.0, 28.0])
+SPEED_KPH: Final = np.array([100.0, 80.0, 43.0, 37.0, 32.0, 27.0, 27.0, 27.0])
 """By road class, in the inner city; main streets are faster further out."""
-FASTER_KPH: Final = np.array([0.0, 0.0, 24.0, 18.0, 8.0, 2.0, 2.0, 2.0])
+FASTER_KPH: Final = np.array([0.0, 0.0, 24.0, 18.0, 8.0, 3.0, 3.0, 3.0])
 """What is gained towards the rim."""
 
 Integers = NDArray[np.int64]
