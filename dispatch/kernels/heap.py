@@ -2,8 +2,7 @@
 
 A key carries its payload in its low bits (``distance << bits | row``): one array, one comparison, and
 ties are settled by the lower row. Entries are never moved within the heap by name; a caller that finds
-a better key pushes it and skips the stale one when it comes up. That beats an indexed heap on road
-graphs, where few keys improve.
+a better key pushes it and skips the stale one when it comes up.
 """
 
 from dispatch.kernels.jit import kernel

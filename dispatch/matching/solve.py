@@ -15,7 +15,11 @@ from dispatch.matching.problem import AssignmentProblem
 from dispatch.units import INDEX_DTYPE, NO_INDEX
 
 _REDUCTION_STEPS_PER_ORDER: Final = 3
-"""How long price wars last before paths take over."""
+"""How long price wars last before paths take over.
+
+5,000 clustered orders and drivers, 20 candidates each: 1, 3, 10, 30, 100 steps made 201, 183, 180, 195,
+209 ms; with drivers to spare (1,000 orders, 3,000 drivers) 0.22 ms at 1 and 0.16 ms at 3 and above.
+"""
 
 
 @dataclass(frozen=True)
