@@ -13,7 +13,15 @@ from dispatch.engine.fleet import Fleet
 from dispatch.engine.lifecycle import RULES, DriverStatus, OrderStatus
 from dispatch.engine.orders import Orders
 from dispatch.errors import InputError, StateError
-from dispatch.kernels.transition import ALL_LEGAL, ILLEGAL_STATUS, Parties, Rows, apply_rows, check_rows
+from dispatch.kernels.transition import (
+    ALL_LEGAL,
+    ILLEGAL_STATUS,
+    TWICE,
+    Parties,
+    Rows,
+    apply_rows,
+    check_rows,
+)
 from dispatch.units import NO_INDEX, NO_VALUE
 
 
@@ -31,7 +39,7 @@ class EngineState:
 
 @dataclass(frozen=True)
 class Happening:
-    """Events of one kind that are about to be committed; arrays of equal length, no party twice."""
+    """Events of one kind that are about to be committed; arrays of equal length."""
 
     kind: EventKind
     at_ms: NDArray[np.int64]
@@ -49,7 +57,8 @@ def commit(state: EngineState, happening: Happening, **columns: Any) -> None:
     StateError
         If the transition is not legal for one of the rows.
     InputError
-        If an instant lies before the latest step or before an earlier event of the same party.
+        If an instant lies before the latest step or before an earlier event of the same party, or a
+        party stands in two rows.
     """
     fleet, orders = state.fleet, state.orders
     rules = RULES[happening.kind]
@@ -78,6 +87,12 @@ def _refusal(state: EngineState, happening: Happening, verdict: int, row: int) -
     fleet, orders = state.fleet, state.orders
     order, driver = happening.order_idx[row], happening.driver_idx[row]
     who = []
+    if verdict == TWICE:
+        names = [f"order {orders.order_id[order]}"] * (order != NO_INDEX)
+        names += [f"driver {fleet.driver_id[driver]}"] * (driver != NO_INDEX)
+        return InputError(
+            f"row {row}: {' or '.join(names)} stands in an earlier row too; once each in a call"
+        )
     if order != NO_INDEX:
         who.append(f"order {orders.order_id[order]} is {OrderStatus(orders.status[order]).name}")
     if driver != NO_INDEX:

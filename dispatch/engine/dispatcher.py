@@ -212,9 +212,8 @@ class Dispatcher:
     def close(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
         """Close orders that are dropped off and paid."""
         rows, at = self._known_orders(order_id, at_ms)
-        happening = Happening(EventKind.ORDER_CLOSED, at, rows, np.full(len(rows), NO_INDEX, np.int32))
-        driver_id = self._state.fleet.driver_id[self._state.orders.driver_idx[rows]]
-        commit(self._state, happening, driver_id=driver_id)
+        nobody = np.full(len(rows), NO_INDEX, np.int32)
+        commit(self._state, Happening(EventKind.ORDER_CLOSED, at, rows, nobody))
 
     # --- time ----------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from dispatch.errors import InputError
 
 
 def as_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
-    """Read ids: whole numbers, not negative, each at most once.
+    """Read ids: whole numbers, not negative.
 
     Raises
     ------
@@ -20,14 +20,19 @@ def as_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
         Naming the field, the row and the value.
     """
     ids = as_whole(field, values)
-    negative = np.flatnonzero(ids < 0)
-    if len(negative):
-        raise InputError(f"{field}[{negative[0]}] is {ids[negative[0]]}: ids must not be negative")
-    if len(ids) > 1:
-        in_order = np.sort(ids)
-        twice = np.flatnonzero(in_order[1:] == in_order[:-1])
-        if len(twice):
-            raise InputError(f"{field} holds {in_order[twice[0]]} more than once: one row an id in each call")
+    if ids.size and ids.min() < 0:
+        row = int(ids.argmin())
+        raise InputError(f"{field}[{row}] is {ids[row]}: ids must not be negative")
+    return ids
+
+
+def as_new_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
+    """Read ids of which none may stand twice."""
+    ids = as_ids(field, values)
+    in_order = np.sort(ids)
+    twice = in_order[1:][in_order[1:] == in_order[:-1]]
+    if len(twice):
+        raise InputError(f"{field} holds {twice[0]} more than once: one row an id in each call")
     return ids
 
 
@@ -105,7 +110,7 @@ class Positions:
 
     def checked(self, num_nodes: int) -> Positions:
         """Give the same with every array read and checked; :class:`InputError` otherwise."""
-        ids = as_ids("driver_id", self.driver_id)
+        ids = as_new_ids("driver_id", self.driver_id)
         lon, lat = as_lonlat("", self.lon, self.lat, len(ids))
         at_ms = as_rows("at_ms", self.at_ms, len(ids))
         return Positions(ids, lon, lat, at_ms, _as_nodes("node", self.node, len(ids), num_nodes))
@@ -138,7 +143,7 @@ class NewOrders:
 
     def checked(self, num_nodes: int) -> NewOrders:
         """Give the same with every array read and checked; :class:`InputError` otherwise."""
-        ids = as_ids("order_id", self.order_id)
+        ids = as_new_ids("order_id", self.order_id)
         pickup = as_lonlat("pickup_", self.pickup_lon, self.pickup_lat, len(ids))
         dropoff = as_lonlat("dropoff_", self.dropoff_lon, self.dropoff_lat, len(ids))
         at_ms = as_rows("submitted_at_ms", self.submitted_at_ms, len(ids))

@@ -13,7 +13,9 @@ I8_2D = types.int8[:, ::1]
 ALL_LEGAL = 0
 ILLEGAL_STATUS = 1
 TIME_BACKWARDS = 2
+TWICE = 3
 ILLEGAL = -1
+_SEEN = 127  # marks parties of earlier rows while rows are checked
 OPEN = 0  # the order status in which an order has no driver
 
 
@@ -49,31 +51,56 @@ PARTIES = record(Parties, I8, I64, I32, I8, I64)
 ROWS = record(Rows, I64, I32, I32)
 
 
+@kernel()
+def _check(rows, rules, parties, clock_ms, i):
+    """Judge row `i`."""
+    nobody = rules.order_to.shape[0] - 1
+    order, driver = rows.order_idx[i], rows.driver_idx[i]
+    order_status, driver_status, earliest = nobody, nobody, clock_ms
+    if order != NO_INDEX:
+        order_status = parties.order_status[order]
+        earliest = max(earliest, parties.order_changed_at_ms[order])
+    if driver != NO_INDEX:
+        driver_status = parties.driver_status[driver]
+        earliest = max(earliest, parties.driver_changed_at_ms[driver])
+    if order_status == _SEEN or driver_status == _SEEN:
+        return TWICE
+    if rules.order_to[order_status, driver_status] == ILLEGAL:
+        return ILLEGAL_STATUS
+    return TIME_BACKWARDS if rows.at_ms[i] < earliest else ALL_LEGAL
+
+
 @kernel((ROWS, RULES, PARTIES, i64))
 def check_rows(rows, rules, parties, clock_ms):
-    """Find the first row that is not legal.
+    """Find the first row that is not legal; `parties` is as before when it returns.
 
     Returns
     -------
     (int, int)
-        ``ALL_LEGAL``, ``ILLEGAL_STATUS`` or ``TIME_BACKWARDS`` (before `clock_ms`, or before an earlier
-        event of the same order or driver), and the row.
+        ``ALL_LEGAL``, ``ILLEGAL_STATUS``, ``TIME_BACKWARDS`` (before `clock_ms`, or before an earlier
+        event of the same order or driver) or ``TWICE`` (a party stands in an earlier row), and the row.
     """
-    nobody = rules.order_to.shape[0] - 1
-    for i in range(len(rows.at_ms)):
-        order, driver = rows.order_idx[i], rows.driver_idx[i]
-        order_status, driver_status, earliest = nobody, nobody, clock_ms
+    num_rows = len(rows.at_ms)
+    order_status, driver_status = np.empty(num_rows, np.int8), np.empty(num_rows, np.int8)
+    verdict, marked = ALL_LEGAL, 0
+    while marked < num_rows:
+        verdict = _check(rows, rules, parties, clock_ms, marked)
+        if verdict != ALL_LEGAL:
+            break
+        order, driver = rows.order_idx[marked], rows.driver_idx[marked]
         if order != NO_INDEX:
-            order_status = parties.order_status[order]
-            earliest = max(earliest, parties.order_changed_at_ms[order])
+            order_status[marked] = parties.order_status[order]
+            parties.order_status[order] = _SEEN
         if driver != NO_INDEX:
-            driver_status = parties.driver_status[driver]
-            earliest = max(earliest, parties.driver_changed_at_ms[driver])
-        if rules.order_to[order_status, driver_status] == ILLEGAL:
-            return ILLEGAL_STATUS, i
-        if rows.at_ms[i] < earliest:
-            return TIME_BACKWARDS, i
-    return ALL_LEGAL, 0
+            driver_status[marked] = parties.driver_status[driver]
+            parties.driver_status[driver] = _SEEN
+        marked += 1
+    for i in range(marked):
+        if rows.order_idx[i] != NO_INDEX:
+            parties.order_status[rows.order_idx[i]] = order_status[i]
+        if rows.driver_idx[i] != NO_INDEX:
+            parties.driver_status[rows.driver_idx[i]] = driver_status[i]
+    return verdict, marked
 
 
 @kernel((ROWS, RULES, PARTIES))

@@ -52,21 +52,21 @@ class SimDrivers:
             orders.duration_s > 0, orders.duration_s.astype(np.int64) * MS_PER_S, NO_VALUE
         )
 
-    def advance(self, now_ms: int) -> None:
-        """Let everything happen that is due by `now_ms`."""
-        ends = {
+        self._ends = {
             Phase.OFF: self._come_on_duty,
+            Phase.PARKED: self._go_off_duty,
             Phase.TO_PICKUP: self._arrive,
             Phase.BOARDING: self._board,
             Phase.ON_TRIP: self._drop_off,
-            Phase.PARKED: self._go_off_duty,
         }
-        while len(due := np.flatnonzero(self.due_at_ms <= now_ms)):
+
+    def advance(self, now_ms: int) -> None:
+        """Let everything happen that is due by `now_ms`."""
+        while len(due := np.flatnonzero(self.due_at_ms <= now_ms).astype(np.int32)):
             phase_of_due = self.phase[due]
-            for phase, end in ends.items():
-                rows = due[phase_of_due == phase].astype(np.int32)
-                if len(rows):
-                    end(rows, self.due_at_ms[rows].copy())
+            for phase in sorted(set(phase_of_due.tolist())):
+                rows = due[phase_of_due == phase]
+                self._ends[phase](rows, self.due_at_ms[rows])
 
     def accept(self, order_id: NDArray[np.int64], driver_id: NDArray[np.int64], now_ms: int) -> None:
         """Accept offers (n,) and set out for the pickups."""

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 
+from dispatch.analysis.recorded import empty_km_share_recorded
 from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
 from dispatch.roads.city import City
@@ -14,9 +15,10 @@ from dispatch.roads.pings import RecordedPings
 from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.roads.trips import RecordedTrips, local_midnight_ms, zone_info
 from dispatch.sim.scenario import PARKING_NOTE, Scenario, SimParams, spread_in_time
-from dispatch.sim.shifts import Shifts, made_up_shifts, recorded_shifts
+from dispatch.sim.shifts import made_up_shifts, recorded_shifts
 from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
 
+_LONGEST_RIDE_S = 3600
 _FIT_SAMPLE = 3_000
 """Trips that the slowdown is fitted on: its standard error is then below half a percent."""
 
@@ -57,18 +59,22 @@ def recorded_day(
         raise InputError(
             f"{city.name} has no recorded trips: put trips.parquet or trips.csv into {city.folder}"
         )
-    day = _trips_of_day(city, city.trips, date)
-    date = day[1]
-    trips, day_ms = day[0], _day_ms(city, date)
+    trips, date = _trips_of_day(city, city.trips, date)
+    day_ms = _day_ms(city, date)
     inside = (trips.pickup_node != NO_INDEX) & (trips.dropoff_node != NO_INDEX)
     orders = spread_in_time(trips.select(inside), seed)
     slowdown, fitted_on = fit_slowdown(city, city.trips, day_ms[0], seed) if date else (1.0, 0)
-    drain_ms = round((params.max_wait_s + 3600) * MS_PER_S)
-    if num_drivers is None:
-        shifts = _taxis(city, city.trips, (day_ms[0], day_ms[1] + drain_ms))
+    # The last orders of the day are served after it: drivers are on duty until then.
+    until_ms = day_ms[1] + round((params.max_wait_s + _LONGEST_RIDE_S) * MS_PER_S)
+    pings = None if city.pings_path is None else RecordedPings.load(city.pings_path, day_ms[0], until_ms)
+    if num_drivers is not None:
+        shifts = made_up_shifts(num_drivers, orders, (day_ms[0], until_ms), shift_h, seed)
+    elif pings is not None:
+        shifts = recorded_shifts(pings, city.trips, city, (day_ms[0], until_ms))
     else:
-        end_ms = day_ms[1] + (drain_ms if shift_h >= 24 else 0)
-        shifts = made_up_shifts(num_drivers, orders, (day_ms[0], end_ms), shift_h, seed)
+        raise InputError(
+            f"{city.name} has no pings.parquet to take drivers from: give --drivers N for made-up drivers"
+        )
     return Scenario(
         city,
         orders,
@@ -78,6 +84,7 @@ def recorded_day(
         city.timezone if date else "UTC",
         date.isoformat() if date else None,
         orders_outside=len(trips) - len(orders),
+        recorded=None if pings is None else empty_km_share_recorded(pings.between(*day_ms), city),
         slowdown=slowdown,
         seed=seed,
         params=params,
@@ -145,19 +152,6 @@ def _day_ms(city: City, date: datetime.date | None) -> tuple[int, int]:
         return 0, MS_PER_DAY
     zone = zone_info(city.timezone)
     return local_midnight_ms(date, zone), local_midnight_ms(date + datetime.timedelta(days=1), zone)
-
-
-def day_pings(city: City, day_ms: tuple[int, int]) -> RecordedPings:
-    """Read the pings of real taxis between two instants; :class:`InputError` if the city has none."""
-    if city.pings_path is None:
-        raise InputError(
-            f"{city.name} has no pings.parquet to take drivers from: give --drivers N for made-up drivers"
-        )
-    return RecordedPings.load(city.pings_path, *day_ms)
-
-
-def _taxis(city: City, trips: RecordedTrips, day_ms: tuple[int, int]) -> Shifts:
-    return recorded_shifts(day_pings(city, day_ms), trips, city, day_ms)
 
 
 def _notes(trips: RecordedTrips, num_drivers: int | None, slowdown: float, fitted_on: int) -> list[str]:

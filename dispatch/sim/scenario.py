@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
+from dispatch.analysis.recorded import EmptyDriving
 from dispatch.engine.params import DispatchParams, FareRule, check_range
 from dispatch.errors import InputError
 from dispatch.roads.city import City
@@ -70,6 +72,8 @@ class Scenario:
     """ISO date of the day, None where the source names none"""
     orders_outside: int = 0
     """recorded orders left out because an end is off the network"""
+    recorded: EmptyDriving | None = None
+    """empty driving of the real taxis on that day, where their pings tell"""
     slowdown: float = 1.0
     """travel times over free-flow travel times"""
     seed: int = 1
@@ -88,13 +92,27 @@ class Scenario:
         if any((node == NO_INDEX).any() for node in ends):
             raise InputError("an order has an end off the network: leave such orders out and count them")
 
+    def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> None:
+        """Find the travel times to every pickup and drop-off ahead of the run, on two cores.
+
+        `on_progress` is called with ``(done, total)``.
+        """
+        if isinstance(self.travel_times, RoadTravelTimes):
+            ends = np.concatenate([self.orders.pickup_node, self.orders.dropoff_node])
+            self.travel_times.prepare(ends, on_progress=on_progress)
+
     def with_policy(self, policy: str) -> Scenario:
         """Give the same day under another policy."""
         return replace(self, params=replace(self.params, policy=policy))
 
 
 def synthetic_scenario(
-    seed: int = 1, num_orders: int = 50_000, num_drivers: int = 2_000, shift_h: float = 10.0
+    seed: int = 1,
+    num_orders: int = 50_000,
+    num_drivers: int = 2_000,
+    shift_h: float = 8.0,
+    params: DispatchParams | None = None,
+    sim: SimParams | None = None,
 ) -> Scenario:
     """Make a day of the built-in city; equal arguments give the same day."""
     check_range("orders", num_orders, 1, 10_000_000)
@@ -109,6 +127,8 @@ def synthetic_scenario(
         0,
         "UTC",
         seed=seed,
+        params=params or DispatchParams(),
+        sim=sim or SimParams(),
         notes=(
             f"City, demand and fleet are made up (seed {seed}); drivers work shifts of {shift_h:g} hours.",
             PARKING_NOTE,

@@ -1,0 +1,344 @@
+"""The ``dispatch`` command."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from dispatch.errors import DispatchError, InputError
+
+if TYPE_CHECKING:
+    from dispatch.analysis.run_record import RunRecord
+    from dispatch.sim.scenario import Scenario
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells expect."""
+
+app = typer.Typer(
+    name="dispatch",
+    help="Which driver serves which order, when will the car be there, and what did it bring.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+
+CityArg = Annotated[
+    Path | None,
+    typer.Argument(
+        help="Folder with nodes, edges and trips (Parquet or CSV). Without it: the built-in city."
+    ),
+]
+DateOpt = Annotated[
+    str | None, typer.Option(help="Local day, YYYY-MM-DD. Default: the day with the most trips.")
+]
+DriversOpt = Annotated[
+    str | None,
+    typer.Option(
+        help="Number of drivers, or [b]from-data[/b] for the recorded taxis. Default: 2000 or from-data."
+    ),
+]
+OrdersOpt = Annotated[int, typer.Option(help="Orders a day of the built-in city.")]
+ShiftOpt = Annotated[
+    float | None,
+    typer.Option(help="Hours that a made-up driver works. Default: 8 in the built-in city, else 24."),
+]
+WindowOpt = Annotated[float, typer.Option(help="Batch window, seconds.")]
+MaxPickupOpt = Annotated[float, typer.Option(help="Largest pickup ETA that is offered, seconds.")]
+SeedOpt = Annotated[int, typer.Option(help="Seed of everything random.")]
+JsonOpt = Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")]
+ReportOpt = Annotated[Path | None, typer.Option(help="Write a self-contained HTML report to this file.")]
+
+
+@app.command(
+    epilog="Examples:  dispatch simulate --report day.html  |  dispatch simulate sf --date 2008-05-31"
+)
+def simulate(
+    city: CityArg = None,
+    date: DateOpt = None,
+    drivers: DriversOpt = None,
+    policy: Annotated[str, typer.Option(help="batch or nearest.")] = "batch",
+    window: WindowOpt = 10.0,
+    max_pickup: MaxPickupOpt = 1200.0,
+    seed: SeedOpt = 1,
+    orders: OrdersOpt = 50_000,
+    shift_hours: ShiftOpt = None,
+    events: Annotated[Path | None, typer.Option(help="Write the event log to this Parquet file.")] = None,
+    json_file: JsonOpt = None,
+    report: ReportOpt = None,
+) -> None:
+    """Simulate a day: recorded or made-up orders, matched by the engine, measured by KPIs."""
+    day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
+    _hand_out(*_run_day(day, [policy], events), json_file, report)
+
+
+@app.command(
+    epilog="Example:  dispatch compare sf --policies nearest,batch --date 2008-05-31 --report compare.html"
+)
+def compare(
+    city: CityArg = None,
+    policies: Annotated[str, typer.Option(help="Names of policies, separated by commas.")] = "nearest,batch",
+    date: DateOpt = None,
+    drivers: DriversOpt = None,
+    window: WindowOpt = 10.0,
+    max_pickup: MaxPickupOpt = 1200.0,
+    seed: SeedOpt = 1,
+    orders: OrdersOpt = 50_000,
+    shift_hours: ShiftOpt = None,
+    json_file: JsonOpt = None,
+    report: ReportOpt = None,
+) -> None:
+    """Simulate the same day under several policies and print their KPIs side by side."""
+    day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
+    names = [name.strip() for name in policies.split(",")]
+    _hand_out(*_run_day(day, names, None), json_file, report)
+
+
+@app.command()
+def warm_up() -> None:
+    """Compile all kernels now; later starts load them from numba's cache in a second or two."""
+    out.print(f"{_compile():.1f} s for all kernels")
+
+
+@dataclass(frozen=True)
+class Day:
+    """What the options of a command say of the day to simulate."""
+
+    city: Path | None
+    date: str | None
+    drivers: str | None
+    orders: int
+    shift_hours: float | None
+    window: float
+    max_pickup: float
+    seed: int
+
+    def scenario(self) -> Scenario:
+        """Read or make the city and its day."""
+        from dispatch.engine.params import DispatchParams
+        from dispatch.roads.city import City
+        from dispatch.sim.recorded_day import recorded_day
+        from dispatch.sim.scenario import SimParams, synthetic_scenario
+
+        params, sim = DispatchParams(max_pickup_s=self.max_pickup), SimParams(window_s=self.window)
+        if self.city is None:
+            if self.date is not None:
+                raise InputError(f"--date is {self.date}: the built-in city has one day without a date")
+            num_drivers = _num_drivers(self.drivers or "2000")
+            if num_drivers is None:
+                raise InputError(
+                    "--drivers is from-data: the built-in city has no recorded taxis, give a number"
+                )
+            return synthetic_scenario(
+                self.seed, self.orders, num_drivers, self.shift_hours or 8.0, params, sim
+            )
+        date = None if self.date is None else _date(self.date)
+        num_drivers = _num_drivers(self.drivers or "from-data")
+        city = City.load(self.city)
+        for drop in city.drops:
+            err.print(f"[yellow]left out[/] {drop.count:,} {drop.where}: {drop.what}", highlight=False)
+        return recorded_day(city, date, num_drivers, self.shift_hours or 24.0, self.seed, params, sim)
+
+
+def _num_drivers(text: str) -> int | None:
+    """Read ``--drivers``; None stands for the recorded taxis."""
+    if text == "from-data":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"--drivers is {text!r}: it must be a whole number or from-data") from None
+
+
+def _date(text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"--date is {text!r}: it must be a day of the calendar as YYYY-MM-DD") from None
+
+
+def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenario, list[RunRecord]]:
+    """Run one day under each policy, with progress bars; Ctrl-C ends the runs early but cleanly."""
+    from dispatch.engine.events import write_log
+    from dispatch.engine.params import DispatchParams
+    from dispatch.sim.runner import run
+    from dispatch.sim.summary import run_record
+
+    for policy in policies:
+        DispatchParams(policy=policy)  # an unknown name is told before any work
+    compile_s = _compile()
+    started = time.perf_counter()
+    with err.status("reading the city and its day"):
+        scenario = day.scenario()
+    with _bar("travel times") as advance:
+        scenario.prepare(on_progress=advance)
+    shared_s = time.perf_counter() - started
+    records = []
+    with _interruptible() as should_stop:
+        for policy in policies:
+            if should_stop():
+                break
+            started = time.perf_counter()
+            with _day_bar(policy, scenario) as on_progress:
+                finished = run(scenario.with_policy(policy), on_progress, should_stop)
+            if events is not None:
+                write_log(finished.events, events)
+            wall_s = shared_s + time.perf_counter() - started
+            records.append(run_record(finished, wall_s, compile_s))
+    return scenario, records
+
+
+def _hand_out(
+    scenario: Scenario, records: list[RunRecord], json_file: Path | None, report: Path | None
+) -> None:
+    """Print the KPIs and write the files asked for."""
+    from dispatch.sim.summary import summary
+
+    _print_kpis(records)
+    if json_file is not None:
+        summaries = [summary(record) for record in records]
+        text = json.dumps(summaries[0] if len(summaries) == 1 else summaries, indent=2, allow_nan=False)
+        json_file.write_text(text + "\n", encoding="utf-8")
+    if report is not None:
+        from dispatch.analysis.report import write_report
+
+        with err.status("drawing the report"):
+            write_report(report, scenario.city, records, scenario.recorded)
+        out.print(f"report: {report}")
+    if any(record.partial for record in records):
+        err.print("[yellow]interrupted: the figures cover only the part of the day that was simulated[/]")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _print_kpis(records: list[RunRecord]) -> None:
+    """Print one column a run."""
+    from dispatch.analysis.kpi_list import KPIS
+
+    meta = records[0].meta
+    what = [str(meta["city"]), str(meta["date"] or "one day")]
+    what += [f"{meta['orders']:,} orders", f"{meta['drivers']:,} drivers", f"seed {meta['seed']}"]
+    table = Table(title=" · ".join(what), title_justify="left")
+    table.add_column("")
+    for record in records:
+        table.add_column(record.label + (" (partial)" if record.partial else ""), justify="right")
+    for kpi in KPIS:
+        table.add_row(kpi.label, *(kpi.format(record.kpis[kpi.name]) for record in records))
+    out.print(table)
+    for note in meta["notes"]:
+        out.print(f"• {note}", style="dim", highlight=False)
+    if meta.get("recorded_empty_km_share") is not None:
+        share = meta["recorded_empty_km_share"]
+        out.print(f"• What really happened: the same taxis drove {share:.1%} of their kilometres empty.")
+    for record in records:
+        spent = f"{record.meta['wall_s']:.1f} s, compilation {record.meta['compile_s']:.1f} s"
+        out.print(f"{record.label}: {spent}, log {record.meta['event_log_sha256'][:16]}", highlight=False)
+
+
+# --- progress ------------------------------------------------------------------------------------
+
+
+def _compile() -> float:
+    """Compile or load all kernels behind a progress bar."""
+    from dispatch.kernels.jit import warm_up as compile_all
+
+    with _bar("kernels (compiled once, then cached)") as advance:
+        return compile_all(lambda _, done, total: advance(done, total))
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on the terminal; yields the function that moves it."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _day_bar(policy: str, scenario: Scenario) -> Iterator[Callable[[Any], None]]:
+    """Show simulated time, rate and time left."""
+    from dispatch.roads.trips import zone_info
+
+    zone = zone_info(scenario.timezone)
+    started = time.perf_counter()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description} [bold]{task.fields[clock]}[/]"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(policy, total=len(scenario.orders), clock="", rate="")
+        next_update = 0.0
+
+        def show(state: Any) -> None:
+            nonlocal next_update
+            elapsed = time.perf_counter() - started
+            if elapsed < next_update:
+                return
+            next_update = elapsed + 0.1
+            clock = datetime.datetime.fromtimestamp(state.now_ms / 1000, zone).strftime("%a %H:%M")
+            simulated_s = (state.now_ms - scenario.start_at_ms) / 1000
+            rate = f"{simulated_s / elapsed:,.0f} × real time"
+            progress.update(task, completed=state.num_finished, clock=clock, rate=rate)
+
+        yield show
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a request to stop after the window; a second one stops at once."""
+    asked = False
+
+    def ask(_signal: int, _frame: Any) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def main() -> None:
+    """Run the command; what the user did wrong is told in one line."""
+    try:
+        app()
+    except DispatchError as error:
+        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(INTERRUPTED)
