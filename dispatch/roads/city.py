@@ -106,9 +106,9 @@ class City:
     ) -> City:
         """Read a city from a folder.
 
-        The folder holds ``nodes`` and ``edges``, perhaps ``trips`` and ``pings``, as ``.parquet`` or ``.csv``;
-        columns go by their usual names (:func:`dispatch.roads.network_file.load_network`,
-        :func:`dispatch.roads.trips_file.load_trips`).
+        The folder holds ``nodes`` and ``edges``, perhaps ``trips``, as ``.parquet`` or ``.csv``. Columns go by
+        their usual names: see :func:`dispatch.roads.network_file.load_network` and
+        :func:`dispatch.roads.trips_file.load_trips`.
 
         Parameters
         ----------

@@ -100,16 +100,17 @@ def load_network(folder: Path) -> Network:
     """Read ``nodes`` and ``edges`` (``.parquet`` or ``.csv``) of a folder.
 
     Edges are directed. Without a length, it is the distance of the ends (at least 1 m). Without a speed it
-    follows, in this order, from the mean of the travel times ``week_00_s … week_23_s`` (at most 120 km/h), from
-    ``travel_time`` in a unit unknown (proportional to it, scaled to a mean of 40 km/h), or from the road class
-    (:data:`DEFAULT_SPEED_KPH`); an empty cell takes the speed of its class. Without a road class it is
-    ``other``. Of the network the largest strongly connected part is kept, nodes in the order of the file.
+    follows, in this order, from the mean of the travel times ``week_00_s … week_23_s`` (at most 120 km/h),
+    from ``travel_time`` of unknown unit (times stay proportional to it, scaled to a mean of 40 km/h), or from
+    the road class (:data:`DEFAULT_SPEED_KPH`); an empty cell takes the speed of its class. Without a road
+    class it is ``other``. Of the network the largest strongly connected part is kept, nodes in the order of
+    the file.
 
     Raises
     ------
     InputError
-        A file is missing or unreadable, ids are not unique, longitude and latitude look swapped, or nothing is
-        left.
+        A file is missing or unreadable, ids are not unique, longitude and latitude look swapped, or nothing
+        is left.
     """
     nodes_path, edges_path = _paths(folder)
     nodes_table = read_table(nodes_path, _NODE_COLUMNS)
@@ -140,8 +141,8 @@ def _paths(folder: Path) -> tuple[Path, Path]:
         missing = " and ".join(stem for stem, path in (("nodes", nodes), ("edges", edges)) if path is None)
         present = ", ".join(sorted(path.name for path in folder.iterdir())[:20]) or "nothing"
         raise InputError(
-            f"{folder}: no city, {missing} missing; looked for nodes.parquet or nodes.csv and edges.parquet or "
-            f"edges.csv, found {present}"
+            f"{folder}: no city, {missing} missing; looked for nodes.parquet or nodes.csv and edges.parquet "
+            f"or edges.csv, found {present}"
         )
     return nodes, edges
 
@@ -157,23 +158,23 @@ def _read_nodes(table: Table) -> tuple[NamedNodes, NDArray[np.bool_], list[Dropp
     if len(same):
         first, second = row[same[0]], row[same[0] + 1]
         raise InputError(
-            f"{table.path}: node_id {ids[first]} stands at rows {first} and {second} ({len(same)} ids stand twice); "
-            "ids must be unique"
+            f"{table.path}: node_id {ids[first]} stands at rows {first} and {second} ({len(same)} ids stand "
+            "twice); ids must be unique"
         )
     lon, lat = table.floats("lon"), table.floats("lat")
     turned = (np.abs(lat) > 90) & (np.abs(lat) <= 180) & (np.abs(lon) <= 90)
     if 2 * np.count_nonzero(turned) > len(ids):
         at = int(np.argmax(turned))
         raise InputError(
-            f"{table.path}: lon, lat at row {at} are {lon[at]}, {lat[at]}: they look swapped, no latitude exceeds "
-            f"90 degrees ({np.count_nonzero(turned)} of {len(ids)} rows); swap the two columns"
+            f"{table.path}: lon, lat at row {at} are {lon[at]}, {lat[at]}: they look swapped, no latitude "
+            f"exceeds 90 degrees ({np.count_nonzero(turned)} of {len(ids)} rows); swap the two columns"
         )
     sieve = Sieve(len(ids), table.path.name)
     sieve.drop("nodes without possible coordinates", ~on_globe(lon, lat))
     if not sieve.keep.any():
         raise InputError(
-            f"{table.path}: no node has possible coordinates, the first is {lon[0]}, {lat[0]}; they must be WGS84 "
-            "degrees"
+            f"{table.path}: no node has possible coordinates, the first is {lon[0]}, {lat[0]}; they must be "
+            "WGS84 degrees"
         )
     node = np.full(len(ids), NO_INDEX, INDEX_DTYPE)
     return NamedNodes(sorted_id, row, node, lon, lat), sieve.keep, sieve.drops
@@ -226,7 +227,7 @@ def _road_classes(table: Table) -> NDArray[np.int8]:
 
 
 def _class_of(text: str) -> int:
-    """Give the row in ROAD_CLASSES of a tag; of a list such as ``['primary', 'tertiary']`` the first counts."""
+    """Give the row in ROAD_CLASSES of a tag; of a list (``['primary', 'tertiary']``) the first counts."""
     word = re.search(r"[a-z_]+", text.lower())
     name = word.group().removesuffix("_link") if word else ""
     name = {"living_street": "residential"}.get(name, name)
@@ -235,7 +236,7 @@ def _class_of(text: str) -> int:
 
 def _speeds(table: Table, length_m: NDArray[np.float64], road_class: NDArray[np.int8]) -> NDArray[np.float64]:
     """Give the speed of each edge; not positive or not finite where the source makes no sense."""
-    default_kph = np.array(DEFAULT_SPEED_KPH)[road_class]
+    default_kph: NDArray[np.float64] = np.array(DEFAULT_SPEED_KPH)[road_class]
     if "speed_kph" in table:
         speed_kph, known = _given_speeds(table)
         return np.where(known, speed_kph, default_kph)
@@ -247,12 +248,13 @@ def _speeds(table: Table, length_m: NDArray[np.float64], road_class: NDArray[np.
         if not used.any():
             raise InputError(f"{table.path}: travel_time is nowhere a positive number")
         scale = UNITLESS_MEAN_KPH * travel_time[used].sum() / length_m[used].sum()
-        return np.divide(length_m, travel_time, out=np.full(len(length_m), np.nan), where=used) * scale
+        np.divide(length_m * scale, travel_time, out=default_kph, where=used)
+        default_kph[~used] = np.nan
     return default_kph
 
 
 def _given_speeds(table: Table) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Give the speeds of a column and which cells hold one: numbers, or texts such as ``50`` and ``30 mph``."""
+    """Give the speeds of a column and which cells hold one: numbers, or texts such as ``30 mph``."""
     if not table.is_text("speed_kph"):
         return table.floats("speed_kph"), table.filled("speed_kph")
     codes, texts = table.texts("speed_kph")
@@ -277,7 +279,9 @@ def _hourly_speeds(table: Table, length_m: NDArray[np.float64]) -> NDArray[np.fl
     hours_s = np.stack([table.floats(name) for name in _WEEK_HOURS])
     used = np.isfinite(hours_s) & (hours_s > 0)
     mean_s = np.where(used, hours_s, 0.0).sum(axis=0) / np.maximum(used.sum(axis=0), 1)
-    return length_m / np.maximum(mean_s, length_m / (MAX_HOURLY_KPH / 3.6)) * 3.6
+    fastest = np.full(len(length_m), MAX_HOURLY_KPH)
+    np.divide(length_m * 3.6, mean_s, out=fastest, where=mean_s > 0)
+    return np.minimum(fastest, MAX_HOURLY_KPH, out=fastest)
 
 
 def _largest_part(

@@ -80,8 +80,8 @@ class Snapper:
         if len(wrong):
             row = wrong[0]
             raise InputError(
-                f"lon, lat at row {row} are {lon[row]}, {lat[row]} ({len(wrong)} such rows): coordinates must be "
-                "finite degrees; leave out rows without a position"
+                f"lon, lat at row {row} are {lon[row]}, {lat[row]} ({len(wrong)} such rows): coordinates "
+                "must be finite degrees; leave out rows without a position"
             )
         found = self.index.nearest(*self.projection.to_plane(lon, lat), 1, max_distance_m)
         node = np.full(len(lon), NO_INDEX, INDEX_DTYPE)

@@ -1,4 +1,4 @@
-"""One table from a Parquet or CSV file: columns under any of their usual names, checked types, clear errors."""
+"""One table from a Parquet or CSV file: columns under any of their usual names, types checked."""
 
 from __future__ import annotations
 
@@ -207,7 +207,8 @@ def match_columns(path: Path, columns: Sequence[Column], present: Sequence[str])
             )
     if missing:
         raise InputError(
-            f"{path}: missing column {' and '.join(missing)}; the file has {', '.join(n.strip() for n in present)}"
+            f"{path}: missing column {' and '.join(missing)}; the file has "
+            f"{', '.join(name.strip() for name in present)}"
         )
     return found
 

@@ -123,8 +123,8 @@ def _check_columns(table: Table) -> None:
     missing = [name for name in _ENDS if name not in table]
     if missing and not all(name in table for name in _NODES):
         raise InputError(
-            f"{table.path}: no column for {', '.join(missing)} (nor pickup_node and dropoff_node); trips need "
-            f"coordinates or nodes, zones are too coarse; the file has {', '.join(table.present)}"
+            f"{table.path}: no column for {', '.join(missing)} (nor pickup_node and dropoff_node); trips "
+            f"need coordinates or nodes, zones are too coarse; the file has {', '.join(table.present)}"
         )
 
 
@@ -219,6 +219,6 @@ def _check_not_swapped(
     num_swapped = np.count_nonzero(snapper.covers(lat, lon))
     if 2 * num_swapped > len(lon):
         raise InputError(
-            f"{table.path}: the {what} longitude and latitude look swapped: no row lies in the city as it stands, "
-            f"{num_swapped} of {len(lon)} would with the two columns swapped (row 0: {lon[0]}, {lat[0]})"
+            f"{table.path}: the {what} longitude and latitude look swapped: no row lies in the city "
+            f"as it stands, {num_swapped} of {len(lon)} would with the two columns swapped (row 0: {lon[0]}, {lat[0]})"
         )

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from dispatch.kernels.geo import EARTH_RADIUS_M, haversine_m
+from dispatch.kernels.geo import EARTH_RADIUS_M, haversine_m, polynomials
 
 DEGREES = st.tuples(st.floats(-180, 180), st.floats(-90, 90))
 
@@ -58,3 +58,13 @@ def test_a_batch_row_by_row():
     out_m = np.empty(20)
     haversine_m(lon1, lat1, lon2, lat2, out_m)
     assert out_m.tolist() == [distance_m(*row) for row in zip(lon1, lat1, lon2, lat2, strict=True)]
+
+
+def test_polynomials_leave_out_terms_beyond_the_triangle():
+    x, y = np.arange(1.0, 10.0), -np.arange(1.0, 10.0)
+    u, v = np.array([2.0, 0.0, -1.0]), np.array([3.0, 0.0, 0.5])
+    out_x, out_y = np.empty(3), np.empty(3)
+    polynomials(u, v, x, y, out_x, out_y)
+    # 1 + 2 v + 3 v² + 4 u + 5 u v + 7 u²
+    assert out_x.tolist() == [100.0, 1.0, 3.25]
+    assert out_y.tolist() == [-100.0, -1.0, -3.25]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyproj import Geod
+from pyproj import Geod, Proj
 
 from dispatch.errors import InputError
 from dispatch.spatial.projection import LocalProjection
@@ -55,9 +55,29 @@ def test_the_antimeridian_is_no_edge():
     assert [apart(a, b) < 1e-9 for a, b in zip(back, lon, strict=True)] == [True, True]
 
 
+@pytest.mark.parametrize("lat0", [-80.0, -33.9, 0.0, 37.76, 60.0, 80.0])
+def test_near_points_equal_what_pyproj_computes(lat0):
+    rng = np.random.default_rng(3)
+    half_lon = 0.6 / math.cos(math.radians(lat0))
+    # reaches beyond the surroundings, where pyproj itself is asked
+    lon, lat = 170.0 + rng.uniform(-1.2, 1.2, 2000) * half_lon, lat0 + rng.uniform(-0.7, 0.7, 2000)
+    x, y = LocalProjection(170.0, lat0).to_plane(lon, lat)
+    true_x, true_y = Proj(proj="aeqd", lon_0=170.0, lat_0=lat0, ellps="WGS84")(lon, lat)
+    assert np.abs(x - true_x).max() < 1e-8
+    assert np.abs(y - true_y).max() < 1e-8
+
+
+def test_far_points_are_projected_and_what_is_no_place_is_infinite():
+    projection = LocalProjection(-122.4, 37.8)
+    x, y = projection.to_plane([-122.4, 10.0, math.nan, -122.4], [37.8, -89.0, 37.8, 95.0])
+    assert math.hypot(x[0], y[0]) < 1e-8
+    assert math.hypot(x[1], y[1]) == pytest.approx(GEOD.inv(-122.4, 37.8, 10.0, -89.0)[2])
+    assert not np.isfinite(x[2:]).any()
+
+
 def test_a_scalar_is_one_point_and_no_points_are_none():
     projection = LocalProjection(0.0, 0.0)
-    assert projection.to_plane(0.0, 0.0)[0].tolist() == [0.0]
+    assert projection.to_plane(0.0, 0.0)[0] == pytest.approx([0.0], abs=1e-8)
     assert projection.to_plane([], [])[0].shape == (0,)
 
 
