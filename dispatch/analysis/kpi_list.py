@@ -50,11 +50,11 @@ def _completion(m: Measured) -> float | None:
 
 
 def _response(level: float) -> Callable[[Measured], float | None]:
-    return lambda m: kaplan_meier_quantile(*m.response_s(), level)
+    return lambda m: kaplan_meier_quantile(*m.response_s, level)
 
 
 def _golden_five(m: Measured) -> float | None:
-    response_s, accepted = m.response_s()
+    response_s, accepted = m.response_s
     return share(np.count_nonzero(accepted & (response_s * MS_PER_S <= GOLDEN_RESPONSE_MS)), len(m.orders))
 
 
@@ -77,7 +77,7 @@ def _late(limit_s: float) -> Callable[[Measured], float | None]:
 
 
 def _phantom_cars(m: Measured) -> float | None:
-    response_s, accepted = m.response_s()
+    response_s, accepted = m.response_s
     shown = m.orders.num_cars_shown >= 1
     in_time = accepted & (response_s * MS_PER_S <= GOLDEN_RESPONSE_MS)
     return share(np.count_nonzero(shown & ~in_time), np.count_nonzero(shown))

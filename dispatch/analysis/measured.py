@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,7 @@ class Measured:
     num_assigned: int
     num_unassigned: int
 
+    @cached_property
     def response_s(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """(orders,) seconds until accepted or lost from sight, and whether accepted."""
         orders = self.orders

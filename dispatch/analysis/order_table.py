@@ -155,7 +155,7 @@ def order_table(events: Events) -> OrderTable:
 
     Complexity
     ----------
-    Linear in events where order ids are dense: 0.25 s for 400,000 orders.
+    Linear in events where order ids are dense: 0.35 s for 400,000 orders (3.6 million events).
     """
     columns = _Columns(events)
     submitted = columns.position(EventKind.ORDER_SUBMITTED)

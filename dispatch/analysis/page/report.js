@@ -1,0 +1,53 @@
+"use strict";
+(function () {
+  const report = JSON.parse(document.getElementById("report-data").textContent);
+
+  // Definitions: one hint for the whole page, moved beside the name that is pointed at or focused.
+  const hint = document.getElementById("hint");
+  function show(name) {
+    hint.textContent = document.getElementById(name.getAttribute("aria-describedby")).textContent;
+    hint.hidden = false;
+    const at = name.getBoundingClientRect(), size = hint.getBoundingClientRect();
+    const left = Math.max(12, Math.min(at.left, document.documentElement.clientWidth - size.width - 12));
+    const under = at.bottom + 8 + size.height < window.innerHeight;
+    hint.style.left = left + "px";
+    hint.style.top = (under ? at.bottom + 8 : at.top - size.height - 8) + "px";
+  }
+  function hide() { hint.hidden = true; }
+  for (const name of document.querySelectorAll(".known")) {
+    name.addEventListener("mouseenter", () => show(name));
+    name.addEventListener("focus", () => show(name));
+    name.addEventListener("click", () => show(name));
+    name.addEventListener("mouseleave", hide);
+    name.addEventListener("blur", hide);
+  }
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  window.addEventListener("scroll", hide, { passive: true });
+
+  // A finger that moves over a chart scrolls the page; a mouse moves the map.
+  const coarse = window.matchMedia("(pointer: coarse)").matches;
+  function draw(id) {
+    const figure = report.figures[id], place = document.getElementById(id), isMap = id.startsWith("map");
+    const layout = figure.layout;
+    if (isMap) {
+      layout.dragmode = coarse ? false : "pan";
+      const ratio = (layout.yaxis.range[1] - layout.yaxis.range[0]) / (layout.xaxis.range[1] - layout.xaxis.range[0]);
+      layout.height = Math.round(Math.max(320, Math.min(680, place.clientWidth * ratio + 40)));
+    } else if (place.clientWidth < 480) {
+      layout.margin = { l: 48, r: 8, t: 8, b: 44 };
+      layout.font.size = 12;
+    }
+    const config = {
+      responsive: true, displaylogo: false, displayModeBar: isMap, doubleClick: isMap ? "reset" : false,
+      modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"]],
+    };
+    return Plotly.newPlot(place, (isMap ? report.streets : []).concat(figure.data), layout, config);
+  }
+  // One chart a frame: the page is there at once and never stands still for long.
+  const waiting = Object.keys(report.figures);
+  function next() {
+    if (waiting.length === 0) { document.documentElement.dataset.drawn = "true"; return; }
+    draw(waiting.shift()).then(() => requestAnimationFrame(next));
+  }
+  next();
+})();

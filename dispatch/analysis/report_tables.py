@@ -1,0 +1,222 @@
+"""The parts of a report that are words and numbers, as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Final
+
+from dispatch.analysis.charts import RunTables
+from dispatch.analysis.formatting import NOT_MEASURED, format_count
+from dispatch.analysis.kpi_list import KPI, KPIS, Kpi
+from dispatch.analysis.recorded import EmptyDriving
+from dispatch.analysis.run_record import RunRecord
+
+CARDS: Final = (
+    "completion_share",
+    "golden5_share",
+    "golden10_share",
+    "wait_mean_s",
+    "empty_km_share",
+    "utilisation_share",
+)
+SETTING_LABELS: Final = {
+    "date": "Date",
+    "policy": "Policy",
+    "seed": "Seed",
+    "num_orders": "Orders",
+    "num_orders_outside": "Orders left out, outside of the city",
+    "num_drivers": "Drivers",
+    "batch_window_s": "Batch window, s",
+    "max_pickup_s": "Longest pickup, s",
+    "slowdown": "Travel time, times free flow",
+    "wall_s": "Time to run, s",
+    "compile_s": "Time to compile, s",
+}
+PARKED_NOTE: Final = (
+    "Simulated drivers who park between orders save all cruising by construction: compare empty driving with "
+    "real drivers' only together with the pickup distance per trip."
+)
+
+
+def title(city_name: str, runs: Sequence[RunRecord]) -> str:
+    """City, date and policy, each once."""
+    parts = [city_name.replace("_", " ").title() if city_name.islower() else city_name]
+    for key in ("date", "policy"):
+        values = list(dict.fromkeys(str(run.meta[key]) for run in runs if run.meta.get(key) is not None))
+        if values:
+            parts.append(" vs ".join(values))
+    return " · ".join(parts)
+
+
+def run_name(one: RunTables, element: str) -> str:
+    """Name a run behind the dot of its colour."""
+    return f'<{element}><span class="dot" style="--run:{one.colour}"></span>{one.name}</{element}>'
+
+
+def run_list(tables: Sequence[RunTables]) -> str:
+    """All runs with their size."""
+    parts = []
+    for one in tables:
+        size = f"{format_count(len(one.orders))} orders, {format_count(len(one.drivers))} drivers"
+        parts.append(f"<span>{run_name(one, 'b')} · {size}</span>")
+    return "".join(parts)
+
+
+def banner(tables: Sequence[RunTables]) -> str:
+    """Warn of runs that were stopped; empty where there is none."""
+    stopped = [one.name for one in tables if one.run.partial]
+    if not stopped:
+        return ""
+    which = "This run was" if len(tables) == 1 else f"Stopped: {', '.join(stopped)}. It was"
+    return (
+        f'<div class="banner" role="alert">Partial run. {which} stopped before all orders were finished: '
+        "orders still open count as not completed, and later hours are missing.</div>"
+    )
+
+
+def notes(tables: Sequence[RunTables]) -> str:
+    """What must be known to read the figures; notes that all runs share stand once."""
+    owners: dict[str, list[str]] = {}
+    for one in tables:
+        told = one.run.meta.get("notes", ())
+        for note in told if isinstance(told, Sequence) and not isinstance(told, str) else [told]:
+            owners.setdefault(str(note), []).append(one.name)
+    if not owners:
+        return ""
+    lines = []
+    for note, names in owners.items():
+        whose = "" if len(names) == len(tables) else f"<b>{', '.join(names)}:</b> "
+        lines.append(f"<li>{whose}{escape(note)}</li>")
+    return f'<div class="notes" role="note"><ul>{"".join(lines)}</ul></div>'
+
+
+def known(kpi: Kpi, where: str) -> str:
+    """Give a KPI's name with its definition, which appears when pointed at or focused."""
+    name = f"{where}-{kpi.name}"
+    return (
+        f'<button type="button" class="known" aria-describedby="{name}">{escape(kpi.label)}</button>'
+        f'<span class="unseen" id="{name}">{escape(kpi.definition)}</span>'
+    )
+
+
+def cards(tables: Sequence[RunTables], recorded: EmptyDriving | None) -> str:
+    """Give the six figures to look at first."""
+    parts = []
+    for name in CARDS:
+        kpi, best = KPI[name], better_runs(KPI[name], tables)
+        lines = []
+        for number, one in enumerate(tables):
+            value = escape(kpi.format(one.run.kpis[name]))
+            whose = run_name(one, 'span class="run"').replace('</span class="run">', "</span>")
+            lines.append(
+                f'<li class="many">{whose}{_marked(value, number in best, "span")}</li>'
+                if len(tables) > 1
+                else f'<li><span class="value">{value}</span></li>'
+            )
+        more = _card_note(name, recorded)
+        parts.append(
+            f'<div class="card"><div class="name">{known(kpi, "card")}</div><ul>{"".join(lines)}</ul>{more}</div>'
+        )
+    return "".join(parts)
+
+
+def _card_note(name: str, recorded: EmptyDriving | None) -> str:
+    if name != "empty_km_share":
+        return ""
+    real = f" Real drivers: {KPI[name].format(recorded.share)}." if recorded is not None else ""
+    return f'<p class="more">Way to pickups only; parked drivers save cruising.{real}</p>'
+
+
+def better_runs(kpi: Kpi, tables: Sequence[RunTables]) -> set[int]:
+    """Give the runs with the best value, as shown; none where all look alike or neither way is better."""
+    values = {i: one.run.kpis[kpi.name] for i, one in enumerate(tables)}
+    measured = {i: value for i, value in values.items() if value is not None}
+    if (
+        kpi.better is None
+        or len(measured) < 2
+        or len({kpi.format(value) for value in measured.values()}) == 1
+    ):
+        return set()
+    best = (max if kpi.better == "up" else min)(measured.values())
+    return {i for i, value in measured.items() if kpi.format(value) == kpi.format(best)}
+
+
+def _marked(value: str, is_better: bool, element: str) -> str:
+    """Mark the better value with weight and a sign, not by colour alone."""
+    mark = '<span class="mark" title="better">✓</span>' if is_better else '<span class="mark"></span>'
+    style = ' class="value better"' if is_better else ' class="value"'
+    return f"<{element}{style}>{value}{mark}</{element}>"
+
+
+def kpi_table(tables: Sequence[RunTables], recorded: EmptyDriving | None) -> str:
+    """Give all KPIs, one column a run, and what real drivers did where it is known."""
+    heads = [f'<th scope="col">{run_name(one, "span")}</th>' for one in tables]
+    if recorded is not None:
+        heads.append('<th scope="col">What really happened</th>')
+    rows = []
+    for kpi in KPIS:
+        best = better_runs(kpi, tables)
+        cells = []
+        for number, one in enumerate(tables):
+            value = escape(kpi.format(one.run.kpis[kpi.name]))
+            style = ' class="none"' if value == NOT_MEASURED else ""
+            marked = _marked(value, number in best, "span") if len(tables) > 1 else value
+            cells.append(f"<td{style}>{marked}</td>")
+        if recorded is not None:
+            is_known = kpi.name == "empty_km_share"
+            cells.append(f"<td>{kpi.format(recorded.share) if is_known else ''}</td>")
+        rows.append(f'<tr><th scope="row">{known(kpi, "row")}</th>{"".join(cells)}</tr>')
+    return (
+        f'<div class="scroll"><table class="kpis"><thead><tr><th scope="col">Key figure</th>{"".join(heads)}</tr>'
+        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def beside_empty_driving(tables: Sequence[RunTables], recorded: EmptyDriving | None) -> str:
+    """Say how to read empty driving, and what the recorded figure rests on."""
+    kpi = KPI["pickup_km_per_order"]
+    distances = ", ".join(
+        f"{kpi.format(one.run.kpis[kpi.name])}{f' ({one.name})' if len(tables) > 1 else ''}" for one in tables
+    )
+    text = f"<b>Empty driving.</b> {PARKED_NOTE} Pickup distance per trip: {distances}."
+    if recorded is not None:
+        text += (
+            f" Real drivers drove {recorded.empty_km:,.0f} of {recorded.total_km:,.0f} km empty, cruising included: "
+            f"straight lines between {recorded.num_pairs:,} pairs of pings at most 300 s apart."
+        )
+    return f'<p class="aside">{text}</p>'
+
+
+def settings(tables: Sequence[RunTables]) -> str:
+    """Table of what was set and measured for each run."""
+    keys = [*SETTING_LABELS, *(key for one in tables for key in one.run.meta)]
+    used = [
+        key for key in dict.fromkeys(keys) if key != "notes" and any(key in one.run.meta for one in tables)
+    ]
+    heads = "".join(f'<th scope="col">{run_name(one, "span")}</th>' for one in tables)
+    rows = []
+    for key in used:
+        label = SETTING_LABELS.get(key, key.replace("_", " ").capitalize())
+        cells = "".join(f'<td class="words">{escape(_setting(one.run.meta, key))}</td>' for one in tables)
+        rows.append(f'<tr><th scope="row">{escape(label)}</th>{cells}</tr>')
+    return (
+        f'<div class="scroll"><table><thead><tr><th scope="col">Setting</th>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _setting(meta: Mapping[str, object], key: str) -> str:
+    value = meta.get(key)
+    if value is None:
+        return NOT_MEASURED
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and key != "seed":
+        return format_count(value)
+    return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 10_000 else str(value)
+
+
+def definitions() -> str:
+    """Give all KPIs with their definitions, for paper and for those who read on."""
+    return "".join(f"<dt>{escape(kpi.label)}</dt><dd>{escape(kpi.definition)}</dd>" for kpi in KPIS)
