@@ -212,7 +212,9 @@ def _ends(
 
 def _draw(rng: np.random.Generator, cumulated: Numbers, num: int) -> Nodes:
     """Draw nodes (num,) by their weights, given as running sums; never one of weight 0."""
-    return np.searchsorted(cumulated, rng.random(num) * cumulated[-1], side="right").astype(np.int64)
+    found = np.searchsorted(cumulated, rng.random(num) * cumulated[-1], side="right")
+    last = np.searchsorted(cumulated, cumulated[-1])  # a product may round up to the whole sum
+    return np.asarray(np.minimum(found, last), np.int64)
 
 
 def _destinations(
@@ -232,7 +234,7 @@ def _destinations(
     log_m = np.log(np.maximum(distance_m, 1.0))
     # Density of the length over the room at that distance, which grows a little slower than a ring does,
     # because the city thins out.
-    fit = -0.5 * ((log_m - np.log(profile.median_trip_m)) / profile.trip_spread) ** 2 - 1.6 * log_m
+    fit = -0.5 * ((log_m - np.log(profile.median_trip_m)) / profile.trip_spread) ** 2 - 1.4 * log_m
     fit[candidates == pickup[:, None]] = -np.inf
     # The largest of fit plus Gumbel noise is a draw by exp(fit), and nothing underflows.
     best = np.argmax(fit + rng.gumbel(size=fit.shape), axis=1)

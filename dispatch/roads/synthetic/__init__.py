@@ -19,7 +19,7 @@ from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.synthetic.arterials import Line, make_frame
 from dispatch.roads.synthetic.districts import make_blocks
-from dispatch.roads.synthetic.network import build_streets, strongest, to_graph
+from dispatch.roads.synthetic.network import build_streets, strongest, to_graph, uncrossed
 from dispatch.roads.synthetic.terrain import make_terrain
 from dispatch.roads.synthetic.zoning import make_land_use
 from dispatch.spatial.projection import LocalProjection
@@ -66,7 +66,7 @@ def synthetic_city(seed: int = 1, *, num_nodes_about: int = 8000) -> City:
     frame = make_frame(frame_rng, land)
     land = land.landscaped(_drawn([*frame.streets, *frame.motorways]), _drawn(frame.motorways))
     blocks, hits = make_blocks(blocks_rng, land, frame, round(0.785 * num_nodes_about))
-    streets = strongest(build_streets(land, frame, blocks, hits))
+    streets = strongest(uncrossed(build_streets(land, frame, blocks, hits)))
     graph = to_graph(streets, CENTRE)
     water, parks = land.geometry_to_ground(land.water), land.geometry_to_ground(land.parks)
     low, high = streets.node.min(axis=0) - MARGIN_M, streets.node.max(axis=0) + MARGIN_M

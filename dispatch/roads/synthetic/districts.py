@@ -17,7 +17,7 @@ from dispatch.roads.synthetic.crossings import Integers, Segments, Stops, cross,
 from dispatch.roads.synthetic.terrain import BANK_M, Points, Terrain, waves
 
 SECONDARY_EVERY_M: Final = 900.0
-MOTORWAY_CLEAR_M: Final = 85.0
+MOTORWAY_CLEAR_M: Final = 58.0
 DENSE: Final = 0.37
 """Streets are one-way up to this share of the city's radius."""
 

@@ -177,7 +177,9 @@ class _Track:
         pieces = [
             np.linspace(a, b, int((b - a) / BEND_M) + 1, endpoint=False) for a, b in itertools.pairwise(fixed)
         ]
-        return np.concatenate([*pieces, fixed[-1:]])
+        stations = np.concatenate([*pieces, fixed[-1:]])
+        wet = shapely.contains_xy(self.land.water.buffer(2 * CARRIAGEWAY_M), self.line.point(stations))
+        return np.asarray(stations[~wet], np.float64)
 
     def ground(self, at_m: Numbers | float) -> Points:
         """Give points of the axis on the ground; beyond its ends it runs straight on."""

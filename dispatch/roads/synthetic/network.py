@@ -13,7 +13,15 @@ from scipy.spatial import cKDTree
 
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.synthetic.arterials import MOTORWAY, RESIDENTIAL, Frame
-from dispatch.roads.synthetic.crossings import Stops, line_crossings, place, shape_stops, string
+from dispatch.roads.synthetic.crossings import (
+    Segments,
+    Stops,
+    cross,
+    line_crossings,
+    place,
+    shape_stops,
+    string,
+)
 from dispatch.roads.synthetic.districts import Blocks
 from dispatch.roads.synthetic.motorways import build_carriageways, find_interchanges
 from dispatch.roads.synthetic.terrain import Points, Terrain
@@ -125,6 +133,21 @@ def _simple(streets: Streets) -> Streets:
     fresh = np.r_[True, (np.diff(low[order]) != 0) | (np.diff(high[order]) != 0)]
     rows = np.sort(order[fresh])
     return streets.select(rows[streets.tail[rows] != streets.head[rows]])
+
+
+def uncrossed(streets: Streets) -> Streets:
+    """Drop the lesser of two streets that cross without meeting; motorways pass over everything."""
+    rows = np.flatnonzero(streets.road_class != MOTORWAY)
+    start, end = streets.node[streets.tail[rows]], streets.node[streets.head[rows]]
+    lines = Segments(rows, start, end, np.zeros(len(rows)))
+    a, along_a, b, along_b = cross(lines, lines)
+    inner = (np.minimum(along_a, along_b) > 1e-6) & (np.maximum(along_a, along_b) < 1 - 1e-6)
+    pair = np.column_stack([a[inner], b[inner]])
+    rank = np.argsort(np.lexsort((lines.length_m(), streets.road_class[rows])))
+    lesser = np.where(rank[pair[:, 0]] > rank[pair[:, 1]], pair[:, 0], pair[:, 1])
+    keep = np.ones(len(streets.tail), np.bool_)
+    keep[rows[lesser]] = False
+    return streets.select(keep)
 
 
 def strongest(streets: Streets) -> Streets:

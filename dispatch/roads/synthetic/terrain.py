@@ -74,9 +74,10 @@ class Terrain:
         `roads` and `motorways` are shapely geometries on the plan.
         """
         parks = [park for park in shapely.get_parts(self.parks) if park.distance(motorways) > 2 * BANK_M]
-        land = shapely.union_all(parks)
-        lakes = [lake for lake in self.lakes if lake.within(land) and lake.distance(roads) > BANK_M]
-        return replace(self, water=shapely.union_all([self.water, *lakes]), parks=land, lakes=())
+        green = shapely.union_all(parks)
+        lakes = [lake for lake in self.lakes if lake.within(green) and lake.distance(roads) > BANK_M]
+        water = shapely.union_all([self.water, *lakes])
+        return replace(self, water=water, parks=shapely.difference(green, water), lakes=())
 
     def river_half_width(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
         """Half the width of the river on the plan: it widens towards its mouth."""
