@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.inputs import NewOrders, as_lonlat
-from dispatch.engine.params import FareRule, check_range
+from dispatch.engine.params import FareRule, check_range, check_whole
 from dispatch.engine.world import World
 from dispatch.errors import InputError
 from dispatch.roads.travel_times import PathFinder
@@ -49,7 +49,7 @@ def nearby(
 ) -> NearbyCars:
     """Find idle drivers with a fresh position within `radius_m` metres of `place` (lon, lat)."""
     lon, lat = as_lonlat("", place[0], place[1], 1)
-    check_range("num_cars", num_cars, 1, 100_000)
+    check_whole("num_cars", num_cars, 1, 100_000)
     check_range("radius_m", radius_m, 0, 1e7, "metres")
     node = world.snap(lon, lat, "")
     x, y = world.city.projection.to_plane(lon, lat)

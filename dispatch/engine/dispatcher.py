@@ -12,7 +12,15 @@ from dispatch.engine import desk, offers
 from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.desk import NearbyCars, Quote
 from dispatch.engine.events import EventKind, Events
-from dispatch.engine.inputs import NewOrders, Positions, as_ids, as_numbers, as_rows
+from dispatch.engine.inputs import (
+    NewOrders,
+    Positions,
+    as_ids,
+    as_instant,
+    as_instants,
+    as_numbers,
+    check_as_many,
+)
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.params import DispatchParams, FareRule
 from dispatch.engine.plan import plan
@@ -90,7 +98,7 @@ class Dispatcher:
         )
         if len(on_duty):
             raise StateError(f"driver_id[{on_duty[0]}] is {told.driver_id[on_duty[0]]}: already on duty")
-        self._check_clock(told.at_ms, "at_ms")
+        self._check_clock(told.at_ms, "at_ms", known)
         rows = self._state.fleet.register(told.driver_id)
         commit(self._state, _of_drivers(EventKind.DRIVER_ONLINE, told.at_ms, rows), **_at(told.lon, told.lat))
         self._place(rows, told, node)
@@ -171,7 +179,7 @@ class Dispatcher:
     def assign(self, order_id: ArrayLike, driver_id: ArrayLike, at_ms: ArrayLike) -> None:
         """Give open orders to idle drivers by hand, without an offer."""
         order_idx, at = self._known_orders(order_id, at_ms)
-        driver_idx, _ = self._known_drivers(driver_id, at)
+        driver_idx = self._drivers_of(order_idx, driver_id)
         desk.assign(self._state, self._world, Happening(EventKind.ORDER_ASSIGNED, at, order_idx, driver_idx))
 
     def unassign(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
@@ -207,7 +215,8 @@ class Dispatcher:
         commit(self._state, happening, leg_m=driven_m, fare_cents=fare, **columns)
         node = orders.dropoff_node[rows]
         here = Positions(None, orders.dropoff_lon[rows], orders.dropoff_lat[rows], at)
-        self._place(happening.driver_idx, here, node)
+        late = at < self._state.fleet.position_at_ms[happening.driver_idx]
+        self._place(happening.driver_idx, here, node, ~late)
 
     def close(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
         """Close orders that are dropped off and paid."""
@@ -231,22 +240,24 @@ class Dispatcher:
             Everything that happened since the last call, ordered by time; the ``ORDER_OFFERED`` among
             them await :meth:`accept` or :meth:`decline`.
         """
-        state = self._state
-        if isinstance(now_ms, bool) or not isinstance(now_ms, int | np.integer):
-            raise InputError(f"now_ms is {now_ms!r}: it must be a whole number of milliseconds")
+        state, now_ms = self._state, as_instant("now_ms", now_ms)
         if now_ms < max(state.clock_ms, state.log.latest_ms):
             raise InputError(
                 f"now_ms is {now_ms}: time goes backwards, the latest step or command was at "
                 f"{max(state.clock_ms, state.log.latest_ms)}"
             )
         offers.time_out(state, now_ms)
-        proposed = plan(state, self._world, int(now_ms))
-        offers.make(state, proposed, int(now_ms), self.params)
-        state.clock_ms = int(now_ms)
+        proposed = plan(state, self._world, now_ms)
+        offers.make(state, proposed, now_ms, self.params)
+        state.clock_ms = now_ms
         return state.log.take()
 
     def take_events(self) -> Events:
-        """Hand out what happened since the last call of this or :meth:`step`; no time passes."""
+        """Hand out what happened since the last call of this or :meth:`step`.
+
+        Nothing may happen before the latest of these events any more, as after a step.
+        """
+        self._state.clock_ms = max(self._state.clock_ms, self._state.log.latest_ms)
         return self._state.log.take()
 
     def forget_finished(self) -> int:
@@ -265,13 +276,13 @@ class Dispatcher:
         self, lon: float, lat: float, now_ms: int, *, num_cars: int = 10, radius_m: float = 3000.0
     ) -> NearbyCars:
         """Find the idle drivers around a place, nearest by air first; a stale position is no car."""
+        now_ms = as_instant("now_ms", now_ms)
         return desk.nearby(self._state, self._world, (lon, lat), now_ms, num_cars, radius_m)
 
     def quote(self, order: NewOrders, now_ms: int) -> Sequence[Quote]:
         """Quote orders without submitting them: pickup ETA, trip time and fare, one quote a row."""
-        return desk.quote(
-            self._state, self._world, self.fare, order.checked(self.city.graph.num_nodes), now_ms
-        )
+        asked, now_ms = order.checked(self.city.graph.num_nodes), as_instant("now_ms", now_ms)
+        return desk.quote(self._state, self._world, self.fare, asked, now_ms)
 
     def order_status(self, order_id: ArrayLike) -> list[OrderStatus]:
         """Tell where orders stand."""
@@ -297,17 +308,23 @@ class Dispatcher:
         self, order_id: ArrayLike, at_ms: ArrayLike
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         ids = as_ids("order_id", order_id)
-        return self._state.orders.ids.known_rows(ids, "order_id"), as_rows("at_ms", at_ms, len(ids))
+        return self._state.orders.ids.known_rows(ids, "order_id"), as_instants("at_ms", at_ms, len(ids))
 
     def _known_drivers(
         self, driver_id: ArrayLike, at_ms: ArrayLike
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         ids = as_ids("driver_id", driver_id)
-        return self._state.fleet.ids.known_rows(ids, "driver_id"), as_rows("at_ms", at_ms, len(ids))
+        return self._state.fleet.ids.known_rows(ids, "driver_id"), as_instants("at_ms", at_ms, len(ids))
+
+    def _drivers_of(self, order_idx: NDArray[np.int32], driver_id: ArrayLike) -> NDArray[np.int32]:
+        """Read one driver for each order."""
+        ids = as_ids("driver_id", driver_id)
+        check_as_many("driver_id", ids, "order_id", order_idx)
+        return self._state.fleet.ids.known_rows(ids, "driver_id")
 
     def _answered(self, order_id: ArrayLike, driver_id: ArrayLike, at_ms: ArrayLike) -> Happening:
         order_idx, at = self._known_orders(order_id, at_ms)
-        driver_idx, _ = self._known_drivers(driver_id, at)
+        driver_idx = self._drivers_of(order_idx, driver_id)
         return offers.answered(self._state, at, order_idx, driver_idx)
 
     def _of_orders(self, kind: EventKind, at_ms: NDArray[np.int64], rows: NDArray[np.int32]) -> Happening:
@@ -318,6 +335,7 @@ class Dispatcher:
         node = told.node
         if node is None:
             node, _ = self.city.snap(told.lon, told.lat, self.params.snap_limit_m)
+            self._world.check_not_swapped(told.lon, told.lat, node)
         return told, node
 
     def _place(
@@ -329,12 +347,19 @@ class Dispatcher:
         fleet.position_at_ms[kept], fleet.node[kept] = told.at_ms[which], node[which]
         fleet.x[kept], fleet.y[kept] = world.node_x[node[which]], world.node_y[node[which]]
 
-    def _check_clock(self, at_ms: NDArray[np.int64], field: str) -> None:
-        early = np.flatnonzero(at_ms < self._state.clock_ms)
+    def _check_clock(
+        self, at_ms: NDArray[np.int64], field: str, driver_idx: NDArray[np.int32] | None = None
+    ) -> None:
+        """Refuse instants before the latest step or, where drivers are known, before their latest event."""
+        earliest = np.full(len(at_ms), self._state.clock_ms)
+        if driver_idx is not None:
+            changed_at_ms = self._state.fleet.changed_at_ms[driver_idx]
+            earliest = np.where(driver_idx == NO_INDEX, earliest, np.maximum(earliest, changed_at_ms))
+        early = np.flatnonzero(at_ms < earliest)
         if len(early):
             raise InputError(
-                f"{field}[{early[0]}] is {at_ms[early[0]]}: time goes backwards, the latest step was at "
-                f"{self._state.clock_ms}"
+                f"{field}[{early[0]}] is {at_ms[early[0]]}: time goes backwards, the latest step or event "
+                f"was at {earliest[early[0]]}"
             )
 
 

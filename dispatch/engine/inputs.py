@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dispatch.errors import InputError
+
+_LATEST_MS: Final = 2**53
+"""No instant is so far from 1970; nanoseconds would be."""
 
 
 def as_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
@@ -44,7 +47,27 @@ def as_whole(field: str, values: ArrayLike) -> NDArray[np.int64]:
             f"{field} is an array of {array.dtype} with shape {array.shape}: "
             "it must be one-dimensional and of whole numbers"
         )
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise InputError(f"{field}[{int(array.argmax())}] is {array.max()}: it must fit in int64")
     return np.ascontiguousarray(array, np.int64)
+
+
+def as_instants(field: str, values: ArrayLike, num_rows: int) -> NDArray[np.int64]:
+    """Read instants in milliseconds since the epoch, one a row; a single number serves every row."""
+    at_ms = as_rows(field, values, num_rows)
+    wrong = np.flatnonzero((at_ms < -_LATEST_MS) | (at_ms > _LATEST_MS))
+    if len(wrong):
+        raise InputError(
+            f"{field}[{wrong[0]}] is {at_ms[wrong[0]]}: it must be milliseconds since 1970, not a finer unit"
+        )
+    return at_ms
+
+
+def as_instant(field: str, value: Any) -> int:
+    """Read one instant in milliseconds since the epoch."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or abs(int(value)) > _LATEST_MS:
+        raise InputError(f"{field} is {value!r}: it must be a whole number of milliseconds since 1970")
+    return int(value)
 
 
 def as_rows(field: str, values: ArrayLike, num_rows: int) -> NDArray[np.int64]:
@@ -55,6 +78,12 @@ def as_rows(field: str, values: ArrayLike, num_rows: int) -> NDArray[np.int64]:
     if len(array) != num_rows:
         raise InputError(f"{field} has {len(array)} rows where {num_rows} were expected: one row each")
     return array
+
+
+def check_as_many(field: str, values: NDArray[Any], other_field: str, others: NDArray[Any]) -> None:
+    """Refuse two fields that differ in their number of rows."""
+    if len(values) != len(others):
+        raise InputError(f"{field} has {len(values)} rows and {other_field} {len(others)}: one row each")
 
 
 def as_numbers(field: str, values: ArrayLike, num_rows: int, low: float, high: float) -> NDArray[np.float64]:
@@ -112,7 +141,7 @@ class Positions:
         """Give the same with every array read and checked; :class:`InputError` otherwise."""
         ids = as_new_ids("driver_id", self.driver_id)
         lon, lat = as_lonlat("", self.lon, self.lat, len(ids))
-        at_ms = as_rows("at_ms", self.at_ms, len(ids))
+        at_ms = as_instants("at_ms", self.at_ms, len(ids))
         return Positions(ids, lon, lat, at_ms, _as_nodes("node", self.node, len(ids), num_nodes))
 
 
@@ -146,7 +175,7 @@ class NewOrders:
         ids = as_new_ids("order_id", self.order_id)
         pickup = as_lonlat("pickup_", self.pickup_lon, self.pickup_lat, len(ids))
         dropoff = as_lonlat("dropoff_", self.dropoff_lon, self.dropoff_lat, len(ids))
-        at_ms = as_rows("submitted_at_ms", self.submitted_at_ms, len(ids))
+        at_ms = as_instants("submitted_at_ms", self.submitted_at_ms, len(ids))
         pickup_node = _as_nodes("pickup_node", self.pickup_node, len(ids), num_nodes)
         dropoff_node = _as_nodes("dropoff_node", self.dropoff_node, len(ids), num_nodes)
         return NewOrders(ids, *pickup, *dropoff, at_ms, pickup_node, dropoff_node)

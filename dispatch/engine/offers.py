@@ -44,13 +44,16 @@ def answered(
     """
     orders = state.orders
     live = (orders.status[order_idx] == OrderStatus.OFFERED) & (orders.driver_idx[order_idx] == driver_idx)
-    dead = np.flatnonzero(~live)
+    in_time = at_ms < orders.offer_expires_at_ms[order_idx]
+    dead = np.flatnonzero(~(live & in_time))
     if len(dead):
-        order_id = orders.order_id[order_idx[dead[0]]]
-        driver_id = state.fleet.driver_id[driver_idx[dead[0]]]
+        row, order = dead[0], order_idx[dead[0]]
+        why = f"the order is {OrderStatus(orders.status[order]).name}"
+        if live[row]:
+            why = f"it timed out at {orders.offer_expires_at_ms[order]}, the answer is of {at_ms[row]}"
         raise StateError(
-            f"row {dead[0]}: no live offer of order {order_id} to driver {driver_id} "
-            f"(the order is {OrderStatus(orders.status[order_idx[dead[0]]]).name}); nothing was applied"
+            f"row {row}: no live offer of order {orders.order_id[order]} to driver "
+            f"{state.fleet.driver_id[driver_idx[row]]} ({why}); nothing was applied"
         )
     return Happening(EventKind.OFFER_DECLINED, at_ms, order_idx, driver_idx)
 

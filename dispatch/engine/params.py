@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,16 @@ POLICIES = ("batch", "nearest")
 
 def check_range(name: str, value: float, low: float, high: float = math.inf, unit: str = "") -> None:
     """Raise :class:`InputError` unless ``low <= value <= high``."""
-    if not (isinstance(value, int | float) and low <= value <= high):
+    if isinstance(value, bool) or not (isinstance(value, numbers.Real) and low <= value <= high):
         limits = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
         raise InputError(f"{name} is {value!r}: it must be a number {limits}{' ' + unit if unit else ''}")
+
+
+def check_whole(name: str, value: float, low: float, high: float) -> None:
+    """Raise :class:`InputError` unless `value` is a whole number and ``low <= value <= high``."""
+    check_range(name, value, low, high)
+    if not isinstance(value, numbers.Integral):
+        raise InputError(f"{name} is {value!r}: it must be a whole number")
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class DispatchParams:
         """Refuse values out of range."""
         if self.policy not in POLICIES:
             raise InputError(f"policy is {self.policy!r}: it must be one of {', '.join(POLICIES)}")
-        check_range("candidates_per_order", self.candidates_per_order, 1, 10_000)
+        check_whole("candidates_per_order", self.candidates_per_order, 1, 10_000)
         check_range("max_pickup_s", self.max_pickup_s, 1, MAX_TRAVEL_MS / MS_PER_S, "seconds")
         check_range("offer_timeout_s", self.offer_timeout_s, 0.001, 86_400, "seconds")
         check_range("max_wait_s", self.max_wait_s, 0.001, 7 * 86_400, "seconds")
@@ -79,12 +87,12 @@ class FareRule:
     def __post_init__(self) -> None:
         """Refuse negative amounts."""
         for name in ("base_cents", "per_km_cents", "per_minute_cents", "minimum_cents"):
-            check_range(name, getattr(self, name), 0, 1_000_000, "cents")
+            check_whole(name, getattr(self, name), 0, 1_000_000)
 
     def fare_cents(self, trip_m: NDArray[np.float64], trip_ms: NDArray[np.int64]) -> NDArray[np.int32]:
         """Price trips of `trip_m` metres and `trip_ms` milliseconds; unknown metres give ``NO_VALUE``."""
         metered = (
             self.base_cents + self.per_km_cents * trip_m / 1000 + self.per_minute_cents * trip_ms / 60_000
         )
-        fare = np.maximum(np.rint(metered), self.minimum_cents)
+        fare = np.clip(np.rint(metered), self.minimum_cents, np.iinfo(np.int32).max)
         return np.where(trip_m < 0, NO_VALUE, fare).astype(np.int32)

@@ -40,21 +40,32 @@ class World:
 
     def snap(self, lon: NDArray[np.float64], lat: NDArray[np.float64], prefix: str) -> NDArray[np.int32]:
         """Give the nearest nodes; :class:`InputError` names the first place that is off the network."""
-        node, distance_m = self.city.snap(lon, lat, self.params.snap_limit_m)
+        node, _ = self.city.snap(lon, lat, self.params.snap_limit_m)
         outside = np.flatnonzero(node == NO_INDEX)
         if len(outside):
+            self.check_not_swapped(lon, lat, node, prefix)
             row = outside[0]
             raise InputError(
-                f"{prefix}lon[{row}], {prefix}lat[{row}] is {lon[row]:.6f}, {lat[row]:.6f}: "
-                f"{distance_m[row]:.0f} m from the network of {self.city.name}, the limit is "
-                f"{self.params.snap_limit_m:g} m{self._swapped(lon[row], lat[row])}"
+                f"{prefix}lon[{row}], {prefix}lat[{row}] is {lon[row]:.6f}, {lat[row]:.6f}: no node of "
+                f"{self.city.name} lies within {self.params.snap_limit_m:g} m; leave out what is elsewhere"
             )
         return node
 
-    def _swapped(self, lon: float, lat: float) -> str:
-        if abs(lon) > 90 or self.city.snap([lat], [lon], self.params.snap_limit_m)[0][0] == NO_INDEX:
-            return ""
-        return "; longitude and latitude look swapped"
+    def check_not_swapped(
+        self, lon: NDArray[np.float64], lat: NDArray[np.float64], node: NDArray[np.int32], prefix: str = ""
+    ) -> None:
+        """Refuse places without a `node` (n,) that have one with longitude and latitude swapped."""
+        outside = np.flatnonzero((node == NO_INDEX) & (np.abs(lon) <= 90))
+        if not len(outside):
+            return
+        turned, _ = self.city.snap(lat[outside], lon[outside], self.params.snap_limit_m)
+        swapped = outside[turned != NO_INDEX]
+        if len(swapped):
+            row = swapped[0]
+            raise InputError(
+                f"{prefix}lon[{row}], {prefix}lat[{row}] is {lon[row]:.6f}, {lat[row]:.6f}: longitude and "
+                f"latitude look swapped, the other way round the place is in {self.city.name}"
+            )
 
     def free_drivers(self, fleet: Fleet, now_ms: int) -> NDArray[np.int32]:
         """Give the rows of idle drivers on the network with a fresh position."""
