@@ -1,13 +1,16 @@
-"""Shared set-up: a kernel cache of the tests' own, and the real data where it is."""
+"""Shared set-up: a kernel cache of the tests' own, the real data where it is, and rules for a whole run."""
 
 import hashlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+FEW_EXAMPLES = 5
 
 
 def _kernel_sources_hash() -> str:
@@ -23,6 +26,56 @@ def _kernel_sources_hash() -> str:
 os.environ.setdefault(
     "NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "dispatch-kernel-cache" / _kernel_sources_hash())
 )
+
+# The same examples each time: a run's verdict changes only with the code. `--hypothesis-profile search`
+# looks for new ones.
+settings.register_profile("everyday", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None)
+settings.register_profile("few", derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("everyday")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Judge coverage after the whole suite only: a part of the tests covers a part of the code."""
+    option = config.option
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    whole = whole and option.markexpr == "not long" and not (option.keyword or option.lf)
+    coverage = config.pluginmanager.getplugin("_cov")
+    if coverage is not None and not whole:
+        coverage.options.no_cov = True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Under the profile ``few``, cap the number of examples that tests ask for themselves."""
+    if config.getoption("--hypothesis-profile") != "few":
+        return
+    for test in {item.obj for item in items if hasattr(item.obj, "hypothesis")}:
+        asked = test._hypothesis_internal_use_settings
+        test._hypothesis_internal_use_settings = settings(
+            asked, max_examples=min(asked.max_examples, FEW_EXAMPLES), suppress_health_check=list(HealthCheck)
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """In continuous integration, only missing data is a reason to skip: all else is installed there."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and "DISPATCH_DATA" not in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which CI does not allow: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_registered_kernels():
+    """After the last test: no kernel was compiled for anything but its registered signatures."""
+    yield
+    if "dispatch.kernels.jit" not in sys.modules:
+        return
+    from dispatch.kernels.jit import KERNELS
+    from kernel_signatures import unregistered
+
+    assert unregistered(KERNELS) == [], "kernels met strided, read-only or wrongly typed input"
 
 
 @pytest.fixture(scope="session")
