@@ -72,8 +72,9 @@ def _only_registered_kernels():
     yield
     if "dispatch.kernels.jit" not in sys.modules:
         return
-    from dispatch.kernels.jit import KERNELS
     from kernel_signatures import unregistered
+
+    from dispatch.kernels.jit import KERNELS
 
     assert unregistered(KERNELS) == [], "kernels met strided, read-only or wrongly typed input"
 

@@ -14,18 +14,25 @@ def compiled(kernel):
     return set(getattr(kernel.function, "signatures", ()))
 
 
-def needs_a_copy(argument):
+def should_be_copied(argument):
     """Whether an argument holds an array that is strided or read-only."""
     if isinstance(argument, types.BaseTuple):
-        return any(needs_a_copy(part) for part in argument)
+        return any(should_be_copied(part) for part in argument)
     return isinstance(argument, types.Array) and (argument.layout != "C" or not argument.mutable)
 
 
+def is_accidental(kernel, signature):
+    """Whether nobody asked for a signature; helpers may take all kernels give them but what needs a copy."""
+    if kernel.signatures:
+        return signature not in registered(kernel)
+    return any(map(should_be_copied, signature))
+
+
 def unregistered(kernels):
-    """What was compiled by accident, as one line each; helpers take what kernels give them, but never copies."""
+    """Give the signatures that were compiled by accident, a line each."""
     return [
         f"{kernel.name}{signature}"
         for kernel in kernels.values()
         for signature in compiled(kernel)
-        if (signature not in registered(kernel) if kernel.signatures else any(map(needs_a_copy, signature)))
+        if is_accidental(kernel, signature)
     ]
