@@ -22,7 +22,7 @@ from dispatch.kernels.transition import (
     apply_rows,
     check_rows,
 )
-from dispatch.units import NO_INDEX, NO_VALUE
+from dispatch.units import NO_INDEX
 
 
 @dataclass
@@ -33,6 +33,8 @@ class EngineState:
     orders: Orders = field(default_factory=Orders)
     clock_ms: int = np.iinfo(np.int64).min
     """instant of the latest step"""
+    latest_ms: int = np.iinfo(np.int64).min
+    """latest instant of any event"""
     log: EventBuffer = field(default_factory=EventBuffer)
     """events made since they were last taken"""
 
@@ -64,22 +66,23 @@ def commit(state: EngineState, happening: Happening, **columns: Any) -> None:
     rules = RULES[happening.kind]
     rows = Rows(happening.at_ms, happening.order_idx, happening.driver_idx)
     parties = Parties(
-        orders.status, orders.changed_at_ms, orders.driver_idx, fleet.status, fleet.changed_at_ms
+        orders.order_id,
+        orders.status,
+        orders.changed_at_ms,
+        orders.driver_idx,
+        fleet.driver_id,
+        fleet.status,
+        fleet.changed_at_ms,
     )
     verdict, row = check_rows(rows, rules, parties, state.clock_ms)
     if verdict != ALL_LEGAL:
         raise _refusal(state, happening, verdict, row)
-    apply_rows(rows, rules, parties)
-    logged = state.log.append(happening.kind, happening.at_ms)
-    logged["order_id"] = _ids(orders.order_id, happening.order_idx)
-    logged["driver_id"] = _ids(fleet.driver_id, happening.driver_idx)
+    logged = state.log.append(len(rows.at_ms))
+    apply_rows(rows, rules, int(happening.kind), parties, logged)
     for name, values in columns.items():
         logged[name] = values
-
-
-def _ids(ids: NDArray[np.int64], rows: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Give the caller's names of rows, ``NO_VALUE`` for ``NO_INDEX``."""
-    return np.where(rows == NO_INDEX, NO_VALUE, ids[rows])
+    if len(logged):
+        state.latest_ms = max(state.latest_ms, int(happening.at_ms.max()))
 
 
 def _refusal(state: EngineState, happening: Happening, verdict: int, row: int) -> Exception:
@@ -88,11 +91,9 @@ def _refusal(state: EngineState, happening: Happening, verdict: int, row: int) -
     order, driver = happening.order_idx[row], happening.driver_idx[row]
     who = []
     if verdict == TWICE:
-        names = [f"order {orders.order_id[order]}"] * (order != NO_INDEX)
-        names += [f"driver {fleet.driver_id[driver]}"] * (driver != NO_INDEX)
-        return InputError(
-            f"row {row}: {' or '.join(names)} stands in an earlier row too; once each in a call"
-        )
+        again = order != NO_INDEX and order in happening.order_idx[:row]
+        name = f"order {orders.order_id[order]}" if again else f"driver {fleet.driver_id[driver]}"
+        return InputError(f"row {row}: {name} stands in an earlier row too; once each in a call")
     if order != NO_INDEX:
         who.append(f"order {orders.order_id[order]} is {OrderStatus(orders.status[order]).name}")
     if driver != NO_INDEX:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,9 @@ POLICIES = ("batch", "nearest")
 
 def check_range(name: str, value: float, low: float, high: float = math.inf, unit: str = "") -> None:
     """Raise :class:`InputError` unless ``low <= value <= high``."""
-    if isinstance(value, bool) or not (isinstance(value, numbers.Real) and low <= value <= high):
+    if isinstance(value, bool) or not (
+        isinstance(value, int | float | np.integer | np.floating) and low <= value <= high
+    ):
         limits = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
         raise InputError(f"{name} is {value!r}: it must be a number {limits}{' ' + unit if unit else ''}")
 
@@ -25,7 +26,7 @@ def check_range(name: str, value: float, low: float, high: float = math.inf, uni
 def check_whole(name: str, value: float, low: float, high: float) -> None:
     """Raise :class:`InputError` unless `value` is a whole number and ``low <= value <= high``."""
     check_range(name, value, low, high)
-    if not isinstance(value, numbers.Integral):
+    if not isinstance(value, int | np.integer):
         raise InputError(f"{name} is {value!r}: it must be a whole number")
 
 
