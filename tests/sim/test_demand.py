@@ -147,8 +147,8 @@ def test_times_are_smooth_down_to_the_millisecond():
     per_minute = np.bincount(at_ms // 60_000, minlength=1440)
     near = np.convolve(np.r_[per_minute[-15:], per_minute, per_minute[:15]], np.ones(31) / 31, "valid")
     assert (np.abs(per_minute - near) < 6 * np.sqrt(near) + 4).all()
-    for part in (at_ms // 1000 % 60, at_ms % 1000 // 20):
-        counts = np.bincount(part)
+    for part, num in ((at_ms // 1000 % 60, 60), (at_ms % 1000 // 20, 50), (at_ms % 20, 20)):
+        counts = np.bincount(part, minlength=num)
         assert (np.abs(counts - counts.mean()) < 6 * np.sqrt(counts.mean())).all()
 
 
@@ -277,7 +277,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process():
     num=st.integers(0, 200),
     seed=st.integers(0, 2**63 - 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_profile_gives_whole_orders(weights, median_m, spread, num, seed):
     city = village([0.0, 0.0, 0.01, 0.0], [4.0, 4.0, 4.0, 4.2], jobs=[0, 0, 1, 1], airport=[1, 0, 0, 0])
     options = {**dict(zip(WEIGHTS, weights, strict=True)), "median_trip_m": median_m, "trip_spread": spread}

@@ -14,7 +14,7 @@ from scipy.spatial import Voronoi
 
 from dispatch.roads.synthetic.arterials import OLD_TOWN_M, RESIDENTIAL, SECONDARY, TERTIARY, Frame
 from dispatch.roads.synthetic.crossings import Integers, Segments, Stops, cross, segments_of
-from dispatch.roads.synthetic.terrain import BANK_M, Points, Terrain, waves
+from dispatch.roads.synthetic.terrain import BANK_M, SHORE_ROAD_V, Points, Terrain, waves
 
 SECONDARY_EVERY_M: Final = 900.0
 MOTORWAY_CLEAR_M: Final = 58.0
@@ -107,7 +107,7 @@ def _faces(land: Terrain, frame: Frame) -> list[Any]:
     )
     middles = shapely.get_coordinates(shapely.centroid(faces))
     order = np.lexsort((middles[:, 1], middles[:, 0]))
-    return [faces[k] for k in order if faces[k].area > 2e4 and middles[k, 1] > 0]
+    return [faces[k] for k in order if faces[k].area > 2e4 and middles[k, 1] > SHORE_ROAD_V]
 
 
 def _blocked(land: Terrain, frame: Frame) -> Any:
