@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from dispatch.engine import desk, offers
 from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.desk import NearbyCars, Quote
-from dispatch.engine.events import EventKind, Events
+from dispatch.engine.events import EventKind, Events, make_events
 from dispatch.engine.inputs import (
     NewOrders,
     Positions,
@@ -154,10 +154,12 @@ class Dispatcher:
         orders.trip_ms[added] = trip_ms
         orders.changed_at_ms[added] = told.submitted_at_ms
         orders.expires_at_ms[added] = told.submitted_at_ms + round(self.params.max_wait_s * MS_PER_S)
-        logged = self._state.log.append(EventKind.ORDER_SUBMITTED, told.submitted_at_ms)
-        logged["order_id"] = told.order_id
-        for column, degrees in _at(told.pickup_lon, told.pickup_lat).items():
-            logged[column] = degrees
+        where = _at(told.pickup_lon, told.pickup_lat)
+        submitted = {"at_ms": told.submitted_at_ms, "order_id": told.order_id}
+        self._state.log.append(len(told))[:] = make_events(
+            EventKind.ORDER_SUBMITTED, len(told), **submitted, **where
+        )
+        self._state.latest_ms = max(self._state.latest_ms, int(told.submitted_at_ms.max()))
 
     def cancel(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
         """Cancel orders whose passenger is not on board; their drivers are idle again."""
@@ -241,10 +243,10 @@ class Dispatcher:
             them await :meth:`accept` or :meth:`decline`.
         """
         state, now_ms = self._state, as_instant("now_ms", now_ms)
-        if now_ms < max(state.clock_ms, state.log.latest_ms):
+        if now_ms < max(state.clock_ms, state.latest_ms):
             raise InputError(
                 f"now_ms is {now_ms}: time goes backwards, the latest step or command was at "
-                f"{max(state.clock_ms, state.log.latest_ms)}"
+                f"{max(state.clock_ms, state.latest_ms)}"
             )
         offers.time_out(state, now_ms)
         proposed = plan(state, self._world, now_ms)
@@ -257,7 +259,7 @@ class Dispatcher:
 
         Nothing may happen before the latest of these events any more, as after a step.
         """
-        self._state.clock_ms = max(self._state.clock_ms, self._state.log.latest_ms)
+        self._state.clock_ms = max(self._state.clock_ms, self._state.latest_ms)
         return self._state.log.take()
 
     def forget_finished(self) -> int:

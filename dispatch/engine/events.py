@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dispatch.errors import InputError
+from dispatch.kernels.event_log import EVENT_DTYPE
 from dispatch.units import NO_COORDINATE, NO_VALUE
 
 
@@ -36,23 +37,6 @@ class EventKind(IntEnum):
     ORDER_CANCELLED = 14
     ORDER_EXPIRED = 15
 
-
-EVENT_DTYPE: Final = np.dtype(
-    [
-        ("at_ms", np.int64),  # when
-        ("order_id", np.int64),  # NO_VALUE: concerns no order
-        ("driver_id", np.int64),  # NO_VALUE: concerns no driver
-        ("eta_ms", np.int32),  # order_offered, order_assigned: quoted pickup ETA; picked_up: predicted trip
-        ("nearest_eta_ms", np.int32),  # order_offered, order_assigned: ETA of the nearest eligible driver
-        ("leg_m", np.int32),  # driver_arrived: metres to the pickup; dropped_off: metres with the passenger
-        ("fare_cents", np.int32),  # dropped_off
-        ("lon_e6", np.int32),  # submitted, arrived: pickup; dropped_off: drop-off; online, offline: driver
-        ("lat_e6", np.int32),
-        ("num_cars", np.int16),  # cars_shown
-        ("kind", np.int8),  # EventKind
-    ]
-)
-"""One event. Absent numbers are ``NO_VALUE``, absent coordinates ``NO_COORDINATE``."""
 
 Events = NDArray[np.void]
 """(events,) of :data:`EVENT_DTYPE`, ordered by ``at_ms``; events of one instant stand in causal order."""
@@ -83,24 +67,16 @@ class EventBuffer:
     def __init__(self) -> None:
         self._events = np.empty(256, EVENT_DTYPE)
         self._num_events = 0
-        self.latest_ms = int(np.iinfo(np.int64).min)
-        """latest instant of any event so far"""
 
-    def append(self, kind: EventKind, at_ms: NDArray[np.int64]) -> Events:
-        """Add events of one kind and give them, for the caller to fill their other columns."""
-        begin, end = self._num_events, self._num_events + len(at_ms)
+    def append(self, num_events: int) -> Events:
+        """Make room for events and give it, for the caller to write all of it."""
+        begin, end = self._num_events, self._num_events + num_events
         if end > len(self._events):
             grown = np.empty(2 * end, EVENT_DTYPE)
             grown[:begin] = self._events[:begin]
             self._events = grown
-        added = self._events[begin:end]
-        added[:] = _BLANK
-        added["kind"] = int(kind)
-        added["at_ms"] = at_ms
         self._num_events = end
-        if len(at_ms):
-            self.latest_ms = max(self.latest_ms, int(at_ms.max()))
-        return added
+        return self._events[begin:end]
 
     def take(self) -> Events:
         """Hand out the events and forget them; ordered by time, causes before effects."""

@@ -1,10 +1,11 @@
-"""Apply one kind of event to the status columns of orders and drivers: check all rows, then write all."""
+"""Apply one kind of event to the columns of orders and drivers: check all rows, then write all."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numba import types
 
+from dispatch.kernels.event_log import LOG, write_event
 from dispatch.kernels.jit import I8, I32, I64, i64, kernel, record
 from dispatch.units import NO_INDEX
 
@@ -31,9 +32,11 @@ class Rules(NamedTuple):
 class Parties(NamedTuple):
     """Columns of the order and the driver table."""
 
+    order_id: np.ndarray
     order_status: np.ndarray
     order_changed_at_ms: np.ndarray
     order_driver: np.ndarray
+    driver_id: np.ndarray
     driver_status: np.ndarray
     driver_changed_at_ms: np.ndarray
 
@@ -47,7 +50,7 @@ class Rows(NamedTuple):
 
 
 RULES = record(Rules, I8_2D, I8_2D)
-PARTIES = record(Parties, I8, I64, I32, I8, I64)
+PARTIES = record(Parties, I64, I8, I64, I32, I64, I8, I64)
 ROWS = record(Rows, I64, I32, I32)
 
 
@@ -103,21 +106,27 @@ def check_rows(rows, rules, parties, clock_ms):
     return verdict, marked
 
 
-@kernel((ROWS, RULES, PARTIES))
-def apply_rows(rows, rules, out_parties):
-    """Write the new statuses and instants of rows that :func:`check_rows` found legal."""
+@kernel((ROWS, RULES, i64, PARTIES, LOG))
+def apply_rows(rows, rules, kind, out_parties, out_log):
+    """Write the new statuses and instants of rows that :func:`check_rows` found legal, and their events.
+
+    `kind` is the number of the event; `out_log` (n,) gets ids, kind and instant of each row.
+    """
     nobody = rules.order_to.shape[0] - 1
     for i in range(len(rows.at_ms)):
-        order, driver = rows.order_idx[i], rows.driver_idx[i]
+        order, driver, at_ms = rows.order_idx[i], rows.driver_idx[i], rows.at_ms[i]
         order_status = out_parties.order_status[order] if order != NO_INDEX else nobody
         driver_status = out_parties.driver_status[driver] if driver != NO_INDEX else nobody
+        write_event(out_log, i, kind, at_ms)
         if order != NO_INDEX:
+            out_log[i].order_id = out_parties.order_id[order]
             out_parties.order_status[order] = rules.order_to[order_status, driver_status]
-            out_parties.order_changed_at_ms[order] = rows.at_ms[i]
+            out_parties.order_changed_at_ms[order] = at_ms
             if out_parties.order_status[order] == OPEN:
                 out_parties.order_driver[order] = NO_INDEX
             elif driver != NO_INDEX:
                 out_parties.order_driver[order] = driver
         if driver != NO_INDEX:
+            out_log[i].driver_id = out_parties.driver_id[driver]
             out_parties.driver_status[driver] = rules.driver_to[order_status, driver_status]
-            out_parties.driver_changed_at_ms[driver] = rows.at_ms[i]
+            out_parties.driver_changed_at_ms[driver] = at_ms

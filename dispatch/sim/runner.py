@@ -15,7 +15,8 @@ from dispatch.sim.drivers import SimDrivers
 from dispatch.sim.scenario import Scenario
 from dispatch.units import MS_PER_S
 
-_FINAL = (EventKind.ORDER_CLOSED, EventKind.ORDER_CANCELLED, EventKind.ORDER_EXPIRED)
+_ENDS_ORDER = np.zeros(len(EventKind), np.bool_)
+_ENDS_ORDER[[EventKind.ORDER_CLOSED, EventKind.ORDER_CANCELLED, EventKind.ORDER_EXPIRED]] = True
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def run(
             next_ping_ms = now_ms + ping_ms
         events = dispatcher.step(now_ms)
         log.append(events)
-        num_finished += int(np.isin(events["kind"], _FINAL).sum())
+        num_finished += int(_ENDS_ORDER[events["kind"]].sum())
         offered = events[events["kind"] == EventKind.ORDER_OFFERED]
         if len(offered):
             drivers.accept(offered["order_id"], offered["driver_id"], now_ms)

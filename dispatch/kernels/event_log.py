@@ -1,0 +1,38 @@
+"""The event log's row, and how a kernel writes one."""
+
+import numba
+import numpy as np
+
+from dispatch.kernels.jit import kernel
+from dispatch.units import NO_COORDINATE, NO_VALUE
+
+EVENT_DTYPE = np.dtype(
+    [
+        ("at_ms", np.int64),  # when
+        ("order_id", np.int64),  # NO_VALUE: concerns no order
+        ("driver_id", np.int64),  # NO_VALUE: concerns no driver
+        ("eta_ms", np.int32),  # order_offered, order_assigned: quoted pickup ETA; picked_up: predicted trip
+        ("nearest_eta_ms", np.int32),  # order_offered, order_assigned: ETA of the nearest eligible driver
+        ("leg_m", np.int32),  # driver_arrived: metres to the pickup; dropped_off: metres with the passenger
+        ("fare_cents", np.int32),  # dropped_off
+        ("lon_e6", np.int32),  # submitted, arrived: pickup; dropped_off: drop-off; online, offline: driver
+        ("lat_e6", np.int32),
+        ("num_cars", np.int16),  # cars_shown
+        ("kind", np.int8),  # EventKind
+    ]
+)
+"""One event. Absent numbers are ``NO_VALUE``, absent coordinates ``NO_COORDINATE``."""
+
+LOG = numba.from_dtype(EVENT_DTYPE)[::1]
+
+
+@kernel()
+def write_event(log, row, kind, at_ms):
+    """Write row `row` of `log` as an event of which only kind and instant are known."""
+    event = log[row]
+    event.at_ms = at_ms
+    event.order_id = event.driver_id = NO_VALUE
+    event.eta_ms = event.nearest_eta_ms = event.leg_m = event.fare_cents = NO_VALUE
+    event.lon_e6 = event.lat_e6 = NO_COORDINATE
+    event.num_cars = NO_VALUE
+    event.kind = kind
