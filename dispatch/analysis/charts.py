@@ -98,12 +98,18 @@ def layout(x_title: str, y_title: str, **more: Any) -> Figure:
         "height": 320,
         "hovermode": "x unified",
         "dragmode": False,
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+        # Legends are the page's: a chart's own takes its room on a phone.
+        "showlegend": False,
         "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": "#c8d0d8"},
-        "xaxis": {**axis, "title": {"text": x_title}, **more.pop("xaxis", {})},
-        "yaxis": {**axis, "title": {"text": y_title}, "rangemode": "tozero", **more.pop("yaxis", {})},
+        "modebar": {"bgcolor": "rgba(255,255,255,0.8)", "color": "#7b8794", "activecolor": INK},
+        "xaxis": {**axis, "title": _axis_title(x_title), **more.pop("xaxis", {})},
+        "yaxis": {**axis, "title": _axis_title(y_title), "rangemode": "tozero", **more.pop("yaxis", {})},
         **more,
     }
+
+
+def _axis_title(text: str) -> Figure:
+    return {"text": text, "font": {"size": 12, "color": "#616e7c"}, "standoff": 8}
 
 
 def _time_axis(tables: Sequence[RunTables]) -> Figure:
@@ -131,14 +137,15 @@ def demand(tables: Sequence[RunTables]) -> Figure:
     """Orders per quarter of an hour, and how many of them were served."""
     traces = []
     for one in tables:
-        x = _times(one)
-        common = {"x": x, "type": "scatter", "mode": "lines"}
-        line = {"color": one.colour, "width": 2, "shape": "hvh"}
+        # The bins after the last request hold none: they would draw a fall to zero that is none.
+        num_bins = int(np.flatnonzero(one.series.num_submitted)[-1]) + 1 if len(one.orders) else 0
+        common = {"x": _times(one)[:num_bins], "type": "scatter", "mode": "lines"}
+        line = {"color": one.colour, "width": 2, "shape": "hv"}
         of_run = f", {one.name}" if len(tables) > 1 else ""
         traces.append(
             {
                 **common,
-                "y": one.series.num_submitted.tolist(),
+                "y": one.series.num_submitted[:num_bins].tolist(),
                 "name": f"submitted{of_run}",
                 "line": {**line, "color": "#8896a5" if len(tables) == 1 else one.colour, "dash": "dot"},
                 "hovertemplate": "%{y:,}",
@@ -147,7 +154,7 @@ def demand(tables: Sequence[RunTables]) -> Figure:
         traces.append(
             {
                 **common,
-                "y": one.series.num_completed.tolist(),
+                "y": one.series.num_completed[:num_bins].tolist(),
                 "name": f"completed{of_run}",
                 "line": line,
                 "hovertemplate": "%{y:,}",
@@ -279,7 +286,7 @@ def _bars(
         "hovertemplate": "%{customdata} (%{y:.1f} %)" + ("<extra></extra>" if num_runs == 1 else ""),
     }
     if num_runs == 1:
-        return {**trace, "type": "bar", "marker": {"color": one.colour}, "showlegend": False}
+        return {**trace, "type": "bar", "marker": {"color": one.colour}}
     line = {"color": one.colour, "width": 2, "shape": "hvh", "dash": one.dash}
     fill = {"fill": "tozeroy", "fillcolor": _faint(one.colour, 0.08)}
     return {**trace, "type": "scatter", "mode": "lines", "line": line, **fill}

@@ -13,17 +13,16 @@ from dispatch.roads.city import City
 from dispatch.roads.graph import ROAD_CLASSES
 
 TIERS: Final = (
-    ("motorway", "trunk"),
-    ("primary", "secondary"),
-    ("tertiary", "residential", "service", "other"),
+    (("motorway", "trunk"), "#c3cad2", 2.2),
+    (("primary", "secondary"), "#d3d9df", 1.3),
+    (("tertiary", "residential", "service", "other"), "#e6eaee", 0.8),
 )
-"""Classes drawn alike, the widest first."""
-MAX_COORDINATES: Final = 60_000
+"""Classes drawn alike, the widest first, with their colour and width in pixels."""
+WATER_COLOUR: Final = "#e9f2fa"
+MAX_COORDINATES: Final = 120_000
 """More than this no browser moves smoothly; the least streets are left out first."""
 TOLERANCE_SHARE: Final = 1 / 2000
 """Lines are simplified to this share of the map's width: less than a pixel."""
-
-Line = list[int | None]
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,11 @@ class Frame:
         """From south to north."""
         return self.max_y - self.min_y
 
-
-@dataclass(frozen=True)
-class MapLines:
-    """One class of streets as a line with gaps; metres, whole."""
-
-    x: Line
-    """``None`` between two lines"""
-    y: Line
+    def widened(self) -> Frame:
+        """Give the frame of everything that a wide or a tall screen shows around this one."""
+        east = max(0.0, 1.7 * self.height_m - self.width_m) / 2
+        north = max(0.0, 1.1 * self.width_m - self.height_m) / 2
+        return Frame(self.min_x - east, self.min_y - north, self.max_x + east, self.max_y + north)
 
 
 def frame_of(x: NDArray[np.float64], y: NDArray[np.float64], city: City) -> Frame:
@@ -66,44 +62,59 @@ def frame_of(x: NDArray[np.float64], y: NDArray[np.float64], city: City) -> Fram
     return Frame(west - margin, south - margin, east + margin, north + margin)
 
 
-def street_lines(city: City, frame: Frame) -> list[MapLines]:
-    """Draw the streets within the frame, one entry for each of :data:`TIERS`.
+def map_svg(city: City, frame: Frame) -> str:
+    """Draw water and streets within the frame as one SVG picture, which a browser moves as a whole.
 
-    Both directions of a street are one, chains of streets are joined and simplified to less than a
-    pixel.
+    One path for each of :data:`TIERS`: both directions of a street are one line, chains of streets are
+    joined and simplified to less than a pixel. Drawn as lines of a chart the same streets took 20 times
+    as long to show.
     """
+    paths = [f'<path d="{path}"/>' for path in _street_paths(city, frame)]
+    streets = "".join(
+        f'<g stroke="{colour}" stroke-width="{width}">{path}</g>'
+        for path, (_, colour, width) in reversed(list(zip(paths, TIERS, strict=True)))
+    ).replace("<path ", '<path vector-effect="non-scaling-stroke" ')
+    size = f"{frame.width_m:.0f} {frame.height_m:.0f}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" preserveAspectRatio="none">'
+        f'<path d="{_water_path(city, frame)}" fill="{WATER_COLOUR}" fill-rule="evenodd"/>'
+        f'<g fill="none" stroke-linecap="round" stroke-linejoin="round">{streets}</g></svg>'
+    )
+
+
+def _street_paths(city: City, frame: Frame) -> list[str]:
+    """SVG paths of the streets, one a tier; empty where there are too many."""
     graph = city.graph
     x, y = city.projection.to_plane(graph.node_lon, graph.node_lat)
     low, high = np.minimum(graph.tail, graph.head), np.maximum(graph.tail, graph.head)
-    tier_of_class = np.array([next(i for i, tier in enumerate(TIERS) if one in tier) for one in ROAD_CLASSES])
-    tier = tier_of_class[graph.road_class]
+    tier_of_class = [next(i for i, tier in enumerate(TIERS) if one in tier[0]) for one in ROAD_CLASSES]
+    tier = np.array(tier_of_class)[graph.road_class]
     inside = (x >= frame.min_x) & (x <= frame.max_x) & (y >= frame.min_y) & (y <= frame.max_y)
-    visible = (inside[low] | inside[high]) & (low != high)
-    # Of parallel streets the widest is drawn: rows are unique by their ends, in order of tier.
-    rows = np.flatnonzero(visible)
+    rows = np.flatnonzero((inside[low] | inside[high]) & (low != high))
+    # Of parallel streets the widest is drawn: the first of each pair of ends, in order of tier.
     rows = rows[np.argsort(tier[rows], kind="stable")]
     _, first = np.unique(low[rows].astype(np.int64) * graph.num_nodes + high[rows], return_index=True)
     rows = rows[first]
-    drawn, num_coordinates = [], 0
+    paths, num_coordinates = [], 0
     for number in range(len(TIERS)):
         chosen = rows[tier[rows] == number]
         ends = np.stack([low[chosen], high[chosen]], axis=1)
-        lines = _merged(np.stack([x[ends], y[ends]], axis=2), frame)
-        num_coordinates += len(lines.x)
-        drawn.append(lines if num_coordinates <= MAX_COORDINATES else MapLines([], []))
-    return drawn
+        chains = _chains(np.stack([x[ends], y[ends]], axis=2), frame.width_m * TOLERANCE_SHARE)
+        num_coordinates += int(shapely.get_num_coordinates(chains).sum())
+        paths.append(_path(chains, frame) if num_coordinates <= MAX_COORDINATES else "")
+    return paths
 
 
-def _merged(segments: NDArray[np.float64], frame: Frame) -> MapLines:
-    """Join segments (n, 2, 2) to chains and simplify them."""
+def _chains(segments: NDArray[np.float64], tolerance_m: float) -> NDArray[Any]:
+    """Join segments (n, 2, 2) that meet end to end, and simplify the lines they make."""
     if len(segments) == 0:
-        return MapLines([], [])
-    chains = shapely.get_parts(shapely.line_merge(shapely.multilinestrings(shapely.linestrings(segments))))
-    return _with_gaps(shapely.simplify(chains, frame.width_m * TOLERANCE_SHARE))
+        return np.empty(0, object)
+    lines = shapely.line_merge(shapely.multilinestrings(shapely.linestrings(segments)))
+    return np.asarray(shapely.simplify(shapely.get_parts(lines), tolerance_m))
 
 
-def water_path(city: City, frame: Frame) -> str:
-    """Draw the water within the frame as an SVG path with holes for islands; empty where there is none."""
+def _water_path(city: City, frame: Frame) -> str:
+    """SVG path of the water, with holes for islands; empty where the city knows none."""
     if city.water is None or city.water.is_empty:
         return ""
     plane = shapely.transform(
@@ -113,17 +124,15 @@ def water_path(city: City, frame: Frame) -> str:
     cut = shapely.intersection(shapely.make_valid(plane), box)
     areas = [part for part in shapely.get_parts(cut) if part.geom_type == "Polygon"]
     rings = shapely.get_rings(shapely.simplify(np.array(areas, object), frame.width_m * TOLERANCE_SHARE))
-    corners = [np.rint(shapely.get_coordinates(ring)).astype(np.int64).tolist() for ring in rings]
-    return "".join("M" + "L".join(f"{x},{y}" for x, y in ring) + "Z" for ring in corners)
+    return _path(rings, frame)
 
 
-def _with_gaps(lines: NDArray[Any]) -> MapLines:
+def _path(lines: NDArray[Any], frame: Frame) -> str:
+    """Lines as one SVG path in whole metres from the frame's upper left, downwards."""
     coordinates, line = shapely.get_coordinates(lines, return_index=True)
-    whole = np.rint(coordinates).astype(np.int64)
-    breaks = np.flatnonzero(np.diff(line)) + 1
-    x: Line = []
-    y: Line = []
-    for piece in np.split(whole, breaks):
-        x += [*piece[:, 0].tolist(), None]
-        y += [*piece[:, 1].tolist(), None]
-    return MapLines(x, y)
+    right = np.rint(coordinates[:, 0] - frame.min_x).astype(np.int64).tolist()
+    down = np.rint(frame.max_y - coordinates[:, 1]).astype(np.int64).tolist()
+    begins = np.diff(line, prepend=-1) != 0
+    return "".join(
+        f"{'M' if begin else 'L'}{x} {y}" for begin, x, y in zip(begins.tolist(), right, down, strict=True)
+    )

@@ -312,7 +312,7 @@ KPIS: Final = (
         "busy_share",
         "Busy time",
         "Drivers' time on the way to a pickup, at it or with a passenger / their time online.",
-        "up",
+        None,
         format_share,
         _of_online("to_pickup_ms", "at_pickup_ms", "occupied_ms"),
     ),

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.analysis.charts import Figure, RunTables, layout
-from dispatch.analysis.city_map import Frame, frame_of, street_lines, water_path
-from dispatch.analysis.formatting import format_duration
+from dispatch.analysis.city_map import Frame, frame_of, map_svg
+from dispatch.analysis.formatting import format_duration, format_share
 from dispatch.analysis.order_table import OrderTable
+from dispatch.analysis.statistics import share
 from dispatch.roads.city import City
 from dispatch.units import MS_PER_S, NO_COORDINATE, NO_VALUE
 
-MAX_POINTS: Final = 8000
+MAX_POINTS: Final = 6000
 """Pickups drawn over all maps of a report: more would make the page slow, and hide one another."""
 _DEGREES_PER_E6: Final = 1e-6
-_STREET_LOOKS: Final = (("#c3cad2", 2.2), ("#d3d9df", 1.3), ("#e6eaee", 0.8))
-_WATER_COLOUR: Final = "#e9f2fa"
 _WAIT_CLASSES: Final = (
     (180, "up to 3 min", "#2166ac"),
     (300, "3–5 min", "#67a9cf"),
@@ -27,7 +26,19 @@ _WAIT_CLASSES: Final = (
     (np.inf, "over 10 min", "#b2182b"),
 )
 """Upper limit in seconds; blue within five minutes, orange and red beyond: safe for the colour-blind."""
-_UNSERVED_COLOUR: Final = "#1f2933"
+_UNSERVED: Final = len(_WAIT_CLASSES)
+_MARKERS: Final = (
+    *(
+        (limit, label, {"color": colour, "size": 5, "opacity": 0.85})
+        for limit, label, colour in _WAIT_CLASSES
+    ),
+    (
+        np.inf,
+        "not served",
+        {"color": "#1f2933", "size": 6, "symbol": "x-thin-open", "line": {"width": 1.3}},
+    ),
+)
+_NUM_LAYERS: Final = 6
 
 
 class CityMap:
@@ -49,22 +60,8 @@ class CityMap:
             np.concatenate([y[known] for _, y, known in places]),
             city,
         )
-        self.streets = [
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": lines.x,
-                "y": lines.y,
-                "line": {"color": colour, "width": width},
-                "hoverinfo": "skip",
-                "showlegend": False,
-            }
-            for lines, (colour, width) in reversed(
-                list(zip(street_lines(city, self.frame), _STREET_LOOKS, strict=True))
-            )
-            if lines.x
-        ]
-        """Traces, the least streets first; every map begins with them"""
+        self.svg = map_svg(city, self.frame.widened())
+        """Streets and water, the background of every map"""
 
     def _place(
         self, orders: OrderTable
@@ -77,7 +74,7 @@ class CityMap:
         return x, y, known
 
     def figure(self, one: RunTables) -> tuple[Figure, str]:
-        """Draw the pickups of one run; traces of streets are left out, see :attr:`streets`.
+        """Draw the pickups of one run; the page puts :attr:`svg` behind them.
 
         Returns
         -------
@@ -88,27 +85,42 @@ class CityMap:
         orders = one.orders
         x, y, known = self._place(orders)
         frame = self.frame
-        shown = np.flatnonzero(
+        inside = np.flatnonzero(
             known & (x >= frame.min_x) & (x <= frame.max_x) & (y >= frame.min_y) & (y <= frame.max_y)
         )
-        num_inside = len(shown)
-        if num_inside > self.max_points:
+        shown = inside
+        if len(inside) > self.max_points:
             # Seeded: the same log draws the same map.
-            shown = np.sort(np.random.default_rng(0).choice(shown, self.max_points, replace=False))
-        picked_up = orders.picked_up_at_ms != NO_VALUE
-        wait_s = np.where(picked_up, orders.picked_up_at_ms - orders.submitted_at_ms, 0) / MS_PER_S
-        lost = (orders.cancelled_at_ms != NO_VALUE) | (orders.expired_at_ms != NO_VALUE)
+            shown = np.sort(np.random.default_rng(0).choice(inside, self.max_points, replace=False))
+        kind = _wait_class(orders)
+        num_of_kind = np.bincount(kind[inside], minlength=len(_MARKERS) + 1)
+        wait_s = (orders.picked_up_at_ms - orders.submitted_at_ms) / MS_PER_S
+        layers = np.array_split(np.random.default_rng(1).permutation(shown), _NUM_LAYERS)
         traces = []
-        above = -np.inf
-        for limit, label, colour in _WAIT_CLASSES:
-            rows = shown[picked_up[shown] & (wait_s[shown] <= limit) & (wait_s[shown] > above)]
-            text = [format_duration(float(wait)) for wait in wait_s[rows]]
-            traces.append(_dots(x[rows], y[rows], label, {"color": colour, "size": 5, "opacity": 0.8}, text))
-            above = limit
-        rows = shown[lost[shown] & ~picked_up[shown]]
-        cross = {"color": _UNSERVED_COLOUR, "size": 6, "symbol": "x-thin-open", "line": {"width": 1.3}}
-        traces.append(_dots(x[rows], y[rows], "not served", cross, ["not served"] * len(rows)))
-        return {"data": traces, "layout": self._layout()}, self._note(len(shown), num_inside, len(orders))
+        # Each layer holds all classes: drawn one class over the other, the last would hide the rest.
+        for layer, rows in enumerate(layers):
+            for number, (_, label, marker) in enumerate(_MARKERS):
+                of_kind = rows[kind[rows] == number]
+                name = f"{label} ({format_share(share(num_of_kind[number], len(inside)))})"
+                if number == _UNSERVED:
+                    text = ["not served"] * len(of_kind)
+                else:
+                    text = [format_duration(float(wait)) for wait in wait_s[of_kind]]
+                traces.append(
+                    {
+                        "type": "scatter",
+                        "mode": "markers",
+                        "x": np.rint(x[of_kind]).astype(np.int64).tolist(),
+                        "y": np.rint(y[of_kind]).astype(np.int64).tolist(),
+                        "name": name,
+                        "legendgroup": label,
+                        "showlegend": layer == 0,
+                        "marker": marker,
+                        "text": text,
+                        "hovertemplate": "%{text}<extra></extra>",
+                    }
+                )
+        return {"data": traces, "layout": self._layout()}, self._note(len(shown), len(inside), len(orders))
 
     def _note(self, num_shown: int, num_inside: int, num_orders: int) -> str:
         parts = []
@@ -120,7 +132,7 @@ class CityMap:
 
     def _layout(self) -> Figure:
         frame = self.frame
-        bare = {"visible": False, "constrain": "domain"}
+        bare = {"visible": False}
         look = layout(
             "",
             "",
@@ -128,32 +140,31 @@ class CityMap:
             yaxis={**bare, "range": [round(frame.min_y), round(frame.max_y)], "scaleanchor": "x"},
             height=640,
             hovermode="closest",
+            showlegend=True,
+            legend={"orientation": "h", "x": 0, "y": -0.01, "yanchor": "top", "itemsizing": "constant"},
             margin={"l": 0, "r": 0, "t": 8, "b": 0},
         )
-        bar_m, shapes, texts = _scale_bar(frame)
-        water = water_path(self.city, frame)
-        if water:
-            area = {"type": "path", "path": water, "fillcolor": _WATER_COLOUR, "line": {"width": 0}}
-            shapes.insert(0, {**area, "fillrule": "evenodd", "layer": "below"})
-        return {**look, "shapes": shapes, "annotations": texts, "meta": {"scale_bar_m": bar_m}}
+        shapes, texts = _scale_bar(frame)
+        return {**look, "shapes": shapes, "annotations": texts, "images": [self._background()]}
+
+    def _background(self) -> Figure:
+        """Place of the picture; the page fills in its source, which all maps share."""
+        frame = self.frame.widened()
+        place = {"xref": "x", "yref": "y", "x": frame.min_x, "y": frame.max_y}
+        size = {"sizex": frame.width_m, "sizey": frame.height_m, "sizing": "stretch"}
+        return {**place, **size, "layer": "below"}
 
 
-def _dots(
-    x: NDArray[np.float64], y: NDArray[np.float64], name: str, marker: Figure, text: list[str]
-) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": np.rint(x).astype(np.int64).tolist(),
-        "y": np.rint(y).astype(np.int64).tolist(),
-        "name": f"{name} ({len(x):,})",
-        "marker": marker,
-        "text": text,
-        "hovertemplate": "%{text}<extra></extra>",
-    }
+def _wait_class(orders: OrderTable) -> NDArray[np.int64]:
+    """(orders,) row in :data:`_MARKERS`; the row after its last of orders that are still open."""
+    wait_s = (orders.picked_up_at_ms - orders.submitted_at_ms) / MS_PER_S
+    kind = np.searchsorted(np.array([limit for limit, _, _ in _WAIT_CLASSES]), wait_s)
+    lost = (orders.cancelled_at_ms != NO_VALUE) | (orders.expired_at_ms != NO_VALUE)
+    unserved = np.where(lost, _UNSERVED, len(_MARKERS))
+    return np.where(orders.picked_up_at_ms != NO_VALUE, kind, unserved).astype(np.int64)
 
 
-def _scale_bar(frame: Frame) -> tuple[int, list[Any], list[Any]]:
+def _scale_bar(frame: Frame) -> tuple[list[Figure], list[Figure]]:
     """A bar of a round length in the lower left, about a sixth of the map wide."""
     goal = frame.width_m / 6
     size = 10 ** int(np.floor(np.log10(goal)))
@@ -176,4 +187,4 @@ def _scale_bar(frame: Frame) -> tuple[int, list[Any], list[Any]]:
         "yanchor": "bottom",
         "font": {"size": 11},
     }
-    return bar_m, [line], [label]
+    return [line], [label]

@@ -50,15 +50,18 @@ def write_report(
     tables = charts.run_tables(runs, city.timezone)
     city_map = CityMap(city, tables)
     figures, notes = _figures(tables, city_map)
-    title = report_tables.title(city.name, runs)
+    title = report_tables.title_parts(city.name, runs)
     page = Template(_part("report.html")).substitute(
-        title=escape(title),
+        title=escape(" · ".join(title)),
+        heading=" · ".join(f'<span class="whole">{escape(part)}</span>' for part in title),
         style=_part("report.css"),
         runs=report_tables.run_list(tables),
         banner=report_tables.banner(tables),
         notes=report_tables.notes(tables),
         cards=report_tables.cards(tables, recorded),
         marked=" ✓ marks the better value." if len(runs) > 1 else "",
+        several=_several(tables),
+        made="How this run was made" if len(runs) == 1 else "How these runs were made",
         table=report_tables.kpi_table(tables, recorded),
         beside=report_tables.beside_empty_driving(tables, recorded),
         maps=_map_places(tables, notes),
@@ -67,9 +70,9 @@ def write_report(
         definitions=report_tables.definitions(),
         version=dispatch.__version__,
         plotly=plotly,
-        data=_json({"streets": city_map.streets, "figures": figures}),
+        data=_json({"background": city_map.svg, "figures": figures}),
         script=_part("report.js"),
-        **{name: _place(name) for name in ("demand", "response", "wait", "waits", "trips", "income")},
+        **_chart_places(tables),
     )
     _write(Path(path), page)
 
@@ -93,10 +96,9 @@ def _plotly_source() -> str:
 
 
 def _figures(tables: Sequence[RunTables], city_map: CityMap) -> tuple[dict[str, Figure], list[str]]:
-    """All charts by the id of their place, in the order of the page, and the notes under the maps."""
+    """All charts by the id of their place, in the order of drawing, and the notes under the maps."""
     maps = [city_map.figure(one) for one in tables]
     figures = {
-        **{f"map-{number}": figure for number, (figure, _) in enumerate(maps)},
         "demand": charts.demand(tables),
         "response": charts.over_the_day(tables, "response"),
         "wait": charts.over_the_day(tables, "wait"),
@@ -104,6 +106,8 @@ def _figures(tables: Sequence[RunTables], city_map: CityMap) -> tuple[dict[str, 
         "trips": charts.per_driver(tables, "trips"),
         "income": charts.per_driver(tables, "income"),
         "waits": charts.waits(tables),
+        # Last, because they take longest to draw.
+        **{f"map-{number}": figure for number, (figure, _) in enumerate(maps)},
     }
     return figures, [note for _, note in maps]
 
@@ -122,6 +126,21 @@ def _place(name: str, label: str = "") -> str:
     return f'<div class="chart" id="{name}" role="img" aria-label="{label or _CHART_NAMES[name]}"></div>'
 
 
+def _chart_places(tables: Sequence[RunTables]) -> dict[str, str]:
+    """Places of the charts that show all runs, each below its legend."""
+    levels = report_tables.run_legend(tables, "median", "90th percentile")
+    runs = report_tables.run_legend(tables)
+    legend_of = {
+        "demand": report_tables.run_legend(tables, "completed", "submitted"),
+        "response": levels,
+        "wait": levels,
+        "trips": runs,
+        "income": runs,
+        "waits": runs,
+    }
+    return {name: legend + _place(name) for name, legend in legend_of.items()}
+
+
 def _map_places(tables: Sequence[RunTables], notes: Sequence[str]) -> str:
     parts = []
     for number, (one, note) in enumerate(zip(tables, notes, strict=True)):
@@ -138,7 +157,8 @@ def _state_places(tables: Sequence[RunTables]) -> str:
         caption = report_tables.run_name(one, "figcaption") if len(tables) > 1 else ""
         place = _place(f"states-{number}", f"Drivers by state over the day, {one.name}")
         parts.append(f'<figure class="state">{caption}{place}</figure>')
-    return f'<div class="states{_several(tables)}">{"".join(parts)}</div>'
+    legend = report_tables.state_legend()
+    return f'{legend}<div class="states{_several(tables)}">{"".join(parts)}</div>'
 
 
 def _several(tables: Sequence[RunTables]) -> str:

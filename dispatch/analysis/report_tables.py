@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
-from dispatch.analysis.charts import RunTables
+from dispatch.analysis.charts import STATE_COLOURS, STATE_LABELS, RunTables
 from dispatch.analysis.formatting import NOT_MEASURED, format_count
 from dispatch.analysis.kpi_list import KPI, KPIS, Kpi
 from dispatch.analysis.recorded import EmptyDriving
@@ -20,6 +20,42 @@ CARDS: Final = (
     "empty_km_share",
     "utilisation_share",
 )
+GROUPS: Final = {
+    "Orders": (
+        "completion_share",
+        "expired_share",
+        "customer_cancel_share",
+        "customer_cancel_before_acceptance_share",
+        "customer_cancel_after_acceptance_share",
+        "offers_per_order",
+        "processing_mean_s",
+    ),
+    "Response": ("response_p50_s", "response_p90_s", "response_p99_s", "golden5_share", "phantom_cars_share"),
+    "Wait": ("wait_mean_s", "wait_p50_s", "wait_p90_s"),
+    "Pickup": (
+        "golden10_share",
+        "golden10_of_submitted_share",
+        "five_minute_arrival_share",
+        "arrival_after_accept_mean_s",
+        "pickup_eta_mae_s",
+        "pickup_eta_bias_s",
+        "pickup_late5_share",
+        "pickup_late10_share",
+        "far_pickup_share",
+        "eta_regret_mean_s",
+    ),
+    "Driving": ("empty_km_share", "empty_km_pickup_share", "empty_km_idle_share", "pickup_km_per_order"),
+    "Drivers": (
+        "utilisation_share",
+        "busy_share",
+        "driver_cancel_share",
+        "driver_income_mean_cents_per_h",
+        "driver_income_p10_cents_per_h",
+        "driver_income_p90_cents_per_h",
+        "driver_income_gini",
+    ),
+}
+"""Every KPI once, as the table shows them."""
 SETTING_LABELS: Final = {
     "date": "Date",
     "policy": "Policy",
@@ -39,14 +75,31 @@ PARKED_NOTE: Final = (
 )
 
 
-def title(city_name: str, runs: Sequence[RunRecord]) -> str:
+def title_parts(city_name: str, runs: Sequence[RunRecord]) -> list[str]:
     """City, date and policy, each once."""
     parts = [city_name.replace("_", " ").title() if city_name.islower() else city_name]
     for key in ("date", "policy"):
         values = list(dict.fromkeys(str(run.meta[key]) for run in runs if run.meta.get(key) is not None))
         if values:
             parts.append(" vs ".join(values))
-    return " · ".join(parts)
+    return parts
+
+
+def run_legend(tables: Sequence[RunTables], solid: str = "", dotted: str = "") -> str:
+    """Legend above a chart of all runs: colours of runs, and what solid and dotted lines are."""
+    runs = [_key(one.colour, one.name) for one in tables] if len(tables) > 1 else []
+    ink = tables[0].colour if len(tables) == 1 else "#616e7c"
+    styles = [_key(ink, label, style) for label, style in ((solid, "line"), (dotted, "dotted")) if label]
+    return f'<p class="legend">{"".join([*runs, *styles])}</p>' if runs or styles else ""
+
+
+def state_legend() -> str:
+    """Legend of what drivers do."""
+    return f'<p class="legend">{"".join(_key(STATE_COLOURS[s], STATE_LABELS[s]) for s in STATE_LABELS)}</p>'
+
+
+def _key(colour: str, label: str, style: str = "dot") -> str:
+    return f'<span><i class="{style}" style="--run:{colour}"></i>{label}</span>'
 
 
 def run_name(one: RunTables, element: str) -> str:
@@ -108,16 +161,15 @@ def cards(tables: Sequence[RunTables], recorded: EmptyDriving | None) -> str:
         lines = []
         for number, one in enumerate(tables):
             value = escape(kpi.format(one.run.kpis[name]))
-            whose = run_name(one, 'span class="run"').replace('</span class="run">', "</span>")
-            lines.append(
-                f'<li class="many">{whose}{_marked(value, number in best, "span")}</li>'
-                if len(tables) > 1
-                else f'<li><span class="value">{value}</span></li>'
-            )
-        more = _card_note(name, recorded)
-        parts.append(
-            f'<div class="card"><div class="name">{known(kpi, "card")}</div><ul>{"".join(lines)}</ul>{more}</div>'
-        )
+            if len(tables) == 1:
+                lines.append(f'<li><span class="value">{value}</span></li>')
+            else:
+                marked = _marked(value, number in best, "span")
+                lines.append(
+                    f'<li class="many"><span class="run">{run_name(one, "span")}</span>{marked}</li>'
+                )
+        head = f'<div class="name">{known(kpi, "card")}</div>'
+        parts.append(f'<div class="card">{head}<ul>{"".join(lines)}</ul>{_card_note(name, recorded)}</div>')
     return "".join(parts)
 
 
@@ -154,23 +206,29 @@ def kpi_table(tables: Sequence[RunTables], recorded: EmptyDriving | None) -> str
     heads = [f'<th scope="col">{run_name(one, "span")}</th>' for one in tables]
     if recorded is not None:
         heads.append('<th scope="col">What really happened</th>')
-    rows = []
-    for kpi in KPIS:
-        best = better_runs(kpi, tables)
-        cells = []
-        for number, one in enumerate(tables):
-            value = escape(kpi.format(one.run.kpis[kpi.name]))
-            style = ' class="none"' if value == NOT_MEASURED else ""
-            marked = _marked(value, number in best, "span") if len(tables) > 1 else value
-            cells.append(f"<td{style}>{marked}</td>")
-        if recorded is not None:
-            is_known = kpi.name == "empty_km_share"
-            cells.append(f"<td>{kpi.format(recorded.share) if is_known else ''}</td>")
-        rows.append(f'<tr><th scope="row">{known(kpi, "row")}</th>{"".join(cells)}</tr>')
+    body = []
+    for group, names in GROUPS.items():
+        rows = "".join(_kpi_row(KPI[name], tables, recorded) for name in names)
+        head = f'<tr class="group"><th scope="rowgroup" colspan="{len(heads) + 1}">{group}</th></tr>'
+        body.append(f"<tbody>{head}{rows}</tbody>")
     return (
-        f'<div class="scroll"><table class="kpis"><thead><tr><th scope="col">Key figure</th>{"".join(heads)}</tr>'
-        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
+        '<div class="scroll"><table class="kpis"><thead><tr><th scope="col">Key figure</th>'
+        f"{''.join(heads)}</tr></thead>{''.join(body)}</table></div>"
     )
+
+
+def _kpi_row(kpi: Kpi, tables: Sequence[RunTables], recorded: EmptyDriving | None) -> str:
+    best = better_runs(kpi, tables)
+    cells = []
+    for number, one in enumerate(tables):
+        value = escape(kpi.format(one.run.kpis[kpi.name]))
+        style = ' class="none"' if value == NOT_MEASURED else ""
+        marked = _marked(value, number in best, "span") if len(tables) > 1 else value
+        cells.append(f"<td{style}>{marked}</td>")
+    if recorded is not None:
+        is_known = kpi.name == "empty_km_share"
+        cells.append(f"<td>{kpi.format(recorded.share) if is_known else ''}</td>")
+    return f'<tr><th scope="row">{known(kpi, "row")}</th>{"".join(cells)}</tr>'
 
 
 def beside_empty_driving(tables: Sequence[RunTables], recorded: EmptyDriving | None) -> str:
@@ -182,8 +240,8 @@ def beside_empty_driving(tables: Sequence[RunTables], recorded: EmptyDriving | N
     text = f"<b>Empty driving.</b> {PARKED_NOTE} Pickup distance per trip: {distances}."
     if recorded is not None:
         text += (
-            f" Real drivers drove {recorded.empty_km:,.0f} of {recorded.total_km:,.0f} km empty, cruising included: "
-            f"straight lines between {recorded.num_pairs:,} pairs of pings at most 300 s apart."
+            f" Real drivers drove {recorded.empty_km:,.0f} of {recorded.total_km:,.0f} km empty, cruising "
+            f"included: straight lines between {recorded.num_pairs:,} pairs of pings at most 300 s apart."
         )
     return f'<p class="aside">{text}</p>'
 

@@ -30,6 +30,7 @@
     const figure = report.figures[id], place = document.getElementById(id), isMap = id.startsWith("map");
     const layout = figure.layout;
     if (isMap) {
+      layout.images[0].source = "data:image/svg+xml," + encodeURIComponent(report.background);
       layout.dragmode = coarse ? false : "pan";
       const ratio = (layout.yaxis.range[1] - layout.yaxis.range[0]) / (layout.xaxis.range[1] - layout.xaxis.range[0]);
       layout.height = Math.round(Math.max(320, Math.min(680, place.clientWidth * ratio + 40)));
@@ -41,7 +42,7 @@
       responsive: true, displaylogo: false, displayModeBar: isMap, doubleClick: isMap ? "reset" : false,
       modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"]],
     };
-    return Plotly.newPlot(place, (isMap ? report.streets : []).concat(figure.data), layout, config);
+    return Plotly.newPlot(place, figure.data, layout, config);
   }
   // One chart a frame: the page is there at once and never stands still for long.
   const waiting = Object.keys(report.figures);
@@ -50,4 +51,13 @@
     draw(waiting.shift()).then(() => requestAnimationFrame(next));
   }
   next();
+
+  // Paper is narrower than most screens.
+  function fit(width) {
+    for (const place of document.querySelectorAll(".chart")) {
+      if (place.data) Plotly.relayout(place, width ? { width: Math.min(width, place.clientWidth) } : { autosize: true, width: null });
+    }
+  }
+  window.addEventListener("beforeprint", () => fit(680));
+  window.addEventListener("afterprint", () => fit(null));
 })();
