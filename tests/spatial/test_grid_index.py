@@ -129,6 +129,7 @@ def test_strided_and_read_only_input_is_read_right():
     assert found.item.tolist() == list(range(0, 50, 5))
 
 
+@pytest.mark.compiled
 def test_outliers_and_queries_far_outside_stay_fast():
     points = np.vstack([np.random.default_rng(0).uniform(0, 2e4, (20_000, 2)), [(5e6, 5e6)]])
     queries = np.random.default_rng(1).uniform(0, 2e4, (5_000, 2))
