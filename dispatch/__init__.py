@@ -1,3 +1,95 @@
-"""dispatch: which driver serves which order, when will the car be there, and what did it bring."""
+"""dispatch: which driver serves which order, when will the car be there, and what did it bring.
+
+The names below are the public ones. They are imported on first use, so that ``import dispatch`` costs
+nothing. What the packages hold, and how an order travels through them, is told in ``ARCHITECTURE.md``
+beside this file.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from dispatch.errors import DispatchError, InputError, InvariantError, StateError
+
+if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
+    from dispatch.analysis.invariants import check_invariants as check_invariants
+    from dispatch.analysis.kpis import kpis as kpis
+    from dispatch.analysis.recorded import empty_km_share_recorded as empty_km_share_recorded
+    from dispatch.analysis.report import write_report as write_report
+    from dispatch.engine.dispatcher import Dispatcher as Dispatcher
+    from dispatch.engine.events import (
+        EventKind as EventKind,
+        log_sha256 as log_sha256,
+        read_log as read_log,
+        write_log as write_log,
+    )
+    from dispatch.engine.inputs import NewOrders as NewOrders, Positions as Positions
+    from dispatch.engine.lifecycle import DriverStatus as DriverStatus, OrderStatus as OrderStatus
+    from dispatch.engine.params import DispatchParams as DispatchParams, FareRule as FareRule
+    from dispatch.kernels.jit import warm_up as warm_up
+    from dispatch.matching.certificate import certificate as certificate
+    from dispatch.matching.problem import AssignmentProblem as AssignmentProblem
+    from dispatch.matching.solve import solve as solve, solve_nearest as solve_nearest
+    from dispatch.roads.city import City as City
+    from dispatch.roads.pings import RecordedPings as RecordedPings
+    from dispatch.roads.travel_times import (
+        MatrixTravelTimes as MatrixTravelTimes,
+        RoadTravelTimes as RoadTravelTimes,
+    )
+    from dispatch.sim.recorded_day import recorded_day as recorded_day
+    from dispatch.sim.runner import run as run
+    from dispatch.sim.scenario import synthetic_scenario as synthetic_scenario
+    from dispatch.spatial.grid_index import GridIndex as GridIndex
 
 __version__ = "0.1.0"
+
+_HOME: Final = {
+    "AssignmentProblem": "dispatch.matching.problem",
+    "City": "dispatch.roads.city",
+    "DispatchParams": "dispatch.engine.params",
+    "Dispatcher": "dispatch.engine.dispatcher",
+    "DriverStatus": "dispatch.engine.lifecycle",
+    "EventKind": "dispatch.engine.events",
+    "FareRule": "dispatch.engine.params",
+    "GridIndex": "dispatch.spatial.grid_index",
+    "MatrixTravelTimes": "dispatch.roads.travel_times",
+    "NewOrders": "dispatch.engine.inputs",
+    "OrderStatus": "dispatch.engine.lifecycle",
+    "Positions": "dispatch.engine.inputs",
+    "RecordedPings": "dispatch.roads.pings",
+    "RoadTravelTimes": "dispatch.roads.travel_times",
+    "certificate": "dispatch.matching.certificate",
+    "check_invariants": "dispatch.analysis.invariants",
+    "empty_km_share_recorded": "dispatch.analysis.recorded",
+    "kpis": "dispatch.analysis.kpis",
+    "log_sha256": "dispatch.engine.events",
+    "read_log": "dispatch.engine.events",
+    "recorded_day": "dispatch.sim.recorded_day",
+    "run": "dispatch.sim.runner",
+    "solve": "dispatch.matching.solve",
+    "solve_nearest": "dispatch.matching.solve",
+    "synthetic_scenario": "dispatch.sim.scenario",
+    "warm_up": "dispatch.kernels.jit",
+    "write_log": "dispatch.engine.events",
+    "write_report": "dispatch.analysis.report",
+}
+
+__all__ = [
+    "DispatchError",
+    "InputError",
+    "InvariantError",
+    "StateError",
+    *_HOME,
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on its first use."""
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

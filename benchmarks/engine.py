@@ -1,0 +1,174 @@
+"""Step latency: 500 open orders and 5,000 idle drivers, the whole step and each of its stages.
+
+San Francisco where the environment variable DISPATCH_DATA names the folder of the data sets, else the
+built-in city. Each round moves all drivers and submits 500 new orders; only the step is timed. The same
+stages are timed one by one on an equal state. Peers do the same work in the same round, in turn:
+scipy's cKDTree for candidates, scipy's sparse assignment for matching (both objectives are compared).
+"""
+
+import gc
+import os
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+from scipy.spatial import cKDTree
+
+from dispatch import City, Dispatcher, NewOrders, Positions, warm_up
+from dispatch.engine import offers
+from dispatch.engine.candidates import find_candidates, with_pickup_eta
+from dispatch.engine.cost import pickup_cost
+from dispatch.engine.plan import match, propose
+
+NUM_ORDERS, NUM_DRIVERS = 500, 5_000
+
+
+def load_city():
+    folder = os.environ.get("DISPATCH_DATA")
+    if folder and (Path(folder) / "san_francisco").is_dir():
+        return City.load(Path(folder) / "san_francisco")
+    return City.synthetic(seed=1)
+
+
+class Rounds:
+    """A dispatcher that is brought into the same kind of state again and again."""
+
+    def __init__(self, city, seed):
+        self.city, self.random = city, np.random.default_rng(seed)
+        trips = city.trips
+        inside = None if trips is None else trips.pickup_node[trips.pickup_node >= 0]
+        self.pickups = np.arange(city.graph.num_nodes) if inside is None else inside
+        self.dispatcher = Dispatcher(city)
+        self.driver_id = np.arange(NUM_DRIVERS)
+        self.now_ms, self.next_order = 0, 0
+        self.dispatcher.drivers_online(self._positions())
+
+    def _positions(self):
+        node = self.random.choice(self.pickups, NUM_DRIVERS).astype(np.int32)
+        graph = self.city.graph
+        return Positions(self.driver_id, graph.node_lon[node], graph.node_lat[node], self.now_ms, node)
+
+    def prepare(self):
+        """Cancel what is open or offered, move everybody, submit new orders."""
+        self.now_ms += 10_000
+        if self.next_order:
+            last = np.arange(self.next_order - NUM_ORDERS, self.next_order)
+            self.dispatcher.cancel(last, self.now_ms)
+            self.dispatcher.forget_finished()
+        self.dispatcher.update_positions(self._positions())
+        graph = self.city.graph
+        pickup = self.random.choice(self.pickups, NUM_ORDERS).astype(np.int32)
+        # A short list of drop-offs: their travel times are known after a round, as in a running service.
+        dropoff = self.random.integers(0, 50, NUM_ORDERS).astype(np.int32)
+        self.dispatcher.submit(
+            NewOrders(
+                np.arange(self.next_order, self.next_order + NUM_ORDERS),
+                graph.node_lon[pickup],
+                graph.node_lat[pickup],
+                graph.node_lon[dropoff],
+                graph.node_lat[dropoff],
+                self.now_ms,
+                pickup,
+                dropoff,
+            )
+        )
+        self.next_order += NUM_ORDERS
+        return pickup
+
+    def step(self):
+        return self.dispatcher.step(self.now_ms)
+
+    def stages(self, spent_ms):
+        """Do what a step does, stage by stage, and return what peers need."""
+        state, world, now_ms = self.dispatcher._state, self.dispatcher._world, self.now_ms
+        marks = [time.perf_counter()]
+
+        def mark():
+            marks.append(time.perf_counter())
+
+        found = find_candidates(state, world, now_ms)
+        mark()
+        found = with_pickup_eta(found, state, world)
+        mark()
+        cost = pickup_cost(found)
+        mark()
+        assignment = match(found, cost, world.params)
+        mark()
+        proposed = propose(found, assignment)
+        offers.make(state, proposed, now_ms, world.params)
+        self.dispatcher.take_events()
+        mark()
+        names = ("candidates", "pickup ETA", "cost", "matching", "commit")
+        for name, begin, end in zip(names, marks[:-1], marks[1:], strict=True):
+            spent_ms[name].append((end - begin) * 1e3)
+        return found, cost, assignment
+
+
+def peer_candidates(rounds, found, spent_ms):
+    state, world = rounds.dispatcher._state, rounds.dispatcher._world
+    pickup = state.orders.pickup_node[found.order_idx]
+    drivers = np.column_stack((state.fleet.x[found.driver_idx], state.fleet.y[found.driver_idx]))
+    places = np.column_stack((world.node_x[pickup], world.node_y[pickup]))
+    started = time.perf_counter()
+    cKDTree(drivers).query(places, k=world.params.candidates_per_order)
+    spent_ms["candidates: scipy cKDTree"].append((time.perf_counter() - started) * 1e3)
+
+
+def peer_matching(found, cost, assignment, spent_ms):
+    shape = (len(found.order_idx), len(found.driver_idx))
+    started = time.perf_counter()
+    matrix = csr_matrix((cost.astype(float) + 1, found.candidate_driver, found.first_candidate), shape)
+    try:
+        rows, columns = min_weight_full_bipartite_matching(matrix)
+    except ValueError:  # scipy refuses a window in which not every order can be served
+        return False
+    spent_ms["matching: scipy sparse"].append((time.perf_counter() - started) * 1e3)
+    best = round(matrix[rows, columns].sum()) - len(rows)
+    if best != assignment.total_cost:
+        raise AssertionError(f"objectives differ: ours {assignment.total_cost}, scipy {best}")
+    return True
+
+
+def measure(quick=False):
+    """Run the suite, print the table, return its rows."""
+    compile_s = warm_up()
+    rounds = Rounds(load_city(), seed=1)
+    num_rounds = 30 if quick else 300
+    spent_ms = defaultdict(list)
+    rounds.prepare()  # travel times to the drop-offs
+    refused = 0
+    for number in range(2 * num_rounds):
+        pickup = rounds.prepare()
+        cold = number == 0
+        if not cold:
+            rounds.dispatcher.travel_times.prepare(pickup)  # as in a service that has run for a while
+        gc.collect(0)
+        if number % 2 == 0:
+            started = time.perf_counter()
+            rounds.step()
+            spent_ms["step, new pickups" if cold else "step"].append((time.perf_counter() - started) * 1e3)
+        else:
+            found, cost, assignment = rounds.stages(spent_ms)
+            peer_candidates(rounds, found, spent_ms)
+            refused += not peer_matching(found, cost, assignment, spent_ms)
+    return report(rounds, spent_ms, compile_s, refused)
+
+
+def report(rounds, spent_ms, compile_s, refused):
+    offered = rounds.dispatcher.count()["order_offered"]
+    print(f"{rounds.city.name}: {NUM_ORDERS} open orders ({offered} offered), {NUM_DRIVERS:,} idle drivers")
+    print(f"kernels compiled or loaded in {compile_s:.1f} s, not counted; one thread")
+    print(f"{'':28}{'p50 ms':>9}{'p99 ms':>9}{'rounds':>8}")
+    rows = []
+    for name, values in spent_ms.items():
+        p50, p99 = np.percentile(values, [50, 99])
+        rows.append({"case": name, "p50_ms": round(p50, 4), "p99_ms": round(p99, 4), "rounds": len(values)})
+        print(f"{name:28}{p50:9.3f}{p99:9.3f}{len(values):8d}")
+    if refused:
+        print(f"scipy refused {refused} windows in which not every order can be served")
+    if offered == 0:
+        raise AssertionError("nothing was offered: the benchmark measured nothing")
+    return rows
