@@ -1,0 +1,69 @@
+"""The tests of the kernels once more: as plain Python, which coverage can trace, and with checked bounds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SUITE = ["tests/kernels", "tests/matching", "tests/spatial"]
+PYTEST = ["-m", "pytest", *SUITE, "--no-cov", "--hypothesis-profile", "few", "-q", "-p", "no:cacheprovider"]
+# A hash of ids wraps around on purpose; compiled code does so without a word, numpy's scalars warn.
+WRAPS_AROUND = "ignore:overflow encountered:RuntimeWarning:dispatch.kernels.id_map"
+MIN_COVERED_PERCENT = 95
+
+
+def rerun(arguments, **environment):
+    """Run Python on `arguments` in a process of its own, which finds its own kernel cache."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("NUMBA_", "COV_CORE_", "COVERAGE_", "PYTEST_"))
+    }
+    run = subprocess.run(
+        [sys.executable, *arguments],
+        env=inherited | environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
+
+
+def test_every_line_of_the_kernels_is_tested_as_plain_python(tmp_path):
+    measured, report = tmp_path / "coverage", tmp_path / "coverage.json"
+    settings = tmp_path / "settings"
+    settings.write_text("[run]\nsource = dispatch.kernels\n")
+    coverage = ["-m", "coverage"]
+    files = [f"--rcfile={settings}", f"--data-file={measured}"]
+    pytest = [*PYTEST, "-m", "not long and not compiled", "-W", WRAPS_AROUND]
+    rerun([*coverage, "run", *files, *pytest], NUMBA_DISABLE_JIT="1")
+    rerun([*coverage, "json", *files, "-o", str(report)])
+    covered = {
+        name: one["summary"]["percent_covered"]
+        for name, one in json.loads(report.read_text())["files"].items()
+    }
+    assert len(covered) > 10, "coverage did not see the kernels"
+    assert {name: share for name, share in covered.items() if share < MIN_COVERED_PERCENT} == {}
+
+
+def test_no_kernel_reads_or_writes_out_of_bounds():
+    rerun([*PYTEST, "-m", "not long"], NUMBA_BOUNDSCHECK="1")
+
+
+def test_bounds_are_checked_when_asked_for(tmp_path):
+    (tmp_path / "careless.py").write_text(
+        "import numpy as np\n"
+        "from dispatch.kernels.jit import F64, i64, kernel\n\n\n"
+        "@kernel((F64, i64))\n"
+        "def value_at(values, row):\n"
+        "    return values[row]\n\n\n"
+        "try:\n"
+        "    value_at(np.zeros(3), 3)\n"
+        "except IndexError:\n"
+        "    raise SystemExit(0)\n"
+        "raise SystemExit('read beyond the end')\n"
+    )
+    rerun([str(tmp_path / "careless.py")], NUMBA_BOUNDSCHECK="1")
