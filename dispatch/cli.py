@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,7 +236,7 @@ def _print_kpis(records: list[RunRecord]) -> None:
     """Print one column a run."""
     from dispatch.analysis.kpi_list import KPIS
 
-    meta = records[0].meta
+    meta: Mapping[str, Any] = records[0].meta
     what = [str(meta["city"]), str(meta["date"] or "one day")]
     what += [f"{meta['orders']:,} orders", f"{meta['drivers']:,} drivers", f"seed {meta['seed']}"]
     table = Table(title=" · ".join(what), title_justify="left")

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dispatch.errors import InputError
-from dispatch.kernels.event_log import EVENT_DTYPE
+from dispatch.kernels.event_log import EVENT_DTYPE as EVENT_DTYPE
 from dispatch.units import NO_COORDINATE, NO_VALUE
 
 

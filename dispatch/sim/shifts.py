@@ -138,5 +138,6 @@ def _on_trips_outside(
     order = np.argsort(key, kind="stable")
     latest = np.searchsorted(key[order], driver_id * span + (at_ms - base), side="right") - 1
     trip = order[np.maximum(latest, 0)]
-    same = (latest >= 0) & (out.driver_id[trip] == driver_id)
-    return same & (at_ms <= out.requested_at_ms[trip] + out.duration_s[trip].astype(np.int64) * MS_PER_S)
+    end_at_ms = out.requested_at_ms[trip] + out.duration_s[trip].astype(np.int64) * MS_PER_S
+    on_trip: NDArray[np.bool_] = (latest >= 0) & (out.driver_id[trip] == driver_id) & (at_ms <= end_at_ms)
+    return on_trip
