@@ -80,7 +80,7 @@ def simulate(
     date: DateOpt = None,
     drivers: DriversOpt = None,
     policy: Annotated[str, typer.Option(help="batch or nearest.")] = "batch",
-    window: WindowOpt = 10.0,
+    window: WindowOpt = 30.0,
     max_pickup: MaxPickupOpt = 1200.0,
     seed: SeedOpt = 1,
     orders: OrdersOpt = 50_000,
@@ -102,7 +102,7 @@ def compare(
     policies: Annotated[str, typer.Option(help="Names of policies, separated by commas.")] = "nearest,batch",
     date: DateOpt = None,
     drivers: DriversOpt = None,
-    window: WindowOpt = 10.0,
+    window: WindowOpt = 30.0,
     max_pickup: MaxPickupOpt = 1200.0,
     seed: SeedOpt = 1,
     orders: OrdersOpt = 50_000,
@@ -252,8 +252,9 @@ def _print_kpis(records: list[RunRecord]) -> None:
         share = meta["recorded_empty_km_share"]
         out.print(f"• What really happened: the same taxis drove {share:.1%} of their kilometres empty.")
     for record in records:
-        spent = f"{record.meta['wall_s']:.1f} s, compilation {record.meta['compile_s']:.1f} s"
-        out.print(f"{record.label}: {spent}, log {record.meta['event_log_sha256'][:16]}", highlight=False)
+        meta = dict(record.meta)
+        spent = f"{meta['wall_s']:.1f} s, compilation {meta['compile_s']:.1f} s"
+        out.print(f"{record.label}: {spent}, log {meta['event_log_sha256'][:16]}", highlight=False)
 
 
 # --- progress ------------------------------------------------------------------------------------

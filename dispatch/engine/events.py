@@ -112,10 +112,16 @@ def read_log(path: Path) -> Events:
     events = np.empty(table.num_rows, EVENT_DTYPE)
     for name in EVENT_DTYPE.names or ():
         if name != "kind":
-            events[name] = table[name].to_numpy()
+            column = table[name]
+            if not pa.types.is_integer(column.type) or column.null_count:
+                raise InputError(
+                    f"{path}: no event log, column {name} holds {column.type} with {column.null_count} "
+                    "empty cells; it must hold whole numbers"
+                )
+            events[name] = column.to_numpy()
     number = {kind.name.lower(): int(kind) for kind in EventKind}
     names = table["kind"].to_pylist()
-    unknown = sorted(set(names) - number.keys())
+    unknown = sorted(set(names) - number.keys(), key=str)
     if unknown:
         raise InputError(f"{path}: unknown event kinds {unknown[:5]}")
     events["kind"] = [number[name] for name in names]

@@ -41,7 +41,7 @@ def as_new_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
 
 def as_whole(field: str, values: ArrayLike) -> NDArray[np.int64]:
     """Read a one-dimensional array of whole numbers; a single number counts as one row."""
-    if type(values) is np.ndarray and values.dtype == np.int64 and values.ndim == 1 and values.flags.forc:
+    if type(values) is np.ndarray and values.dtype == np.int64 and values.ndim == 1 and values.flags.carray:
         return values  # the common case, at a tenth of the price
     array = np.atleast_1d(np.asarray(values))
     if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
@@ -51,7 +51,8 @@ def as_whole(field: str, values: ArrayLike) -> NDArray[np.int64]:
         )
     if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
         raise InputError(f"{field}[{int(array.argmax())}] is {array.max()}: it must fit in int64")
-    return np.ascontiguousarray(array, np.int64)
+    # Kernels are compiled for writable arrays: a read-only one would compile them a second time.
+    return np.require(array, np.int64, ["C", "W"])
 
 
 def as_instants(field: str, values: ArrayLike, num_rows: int) -> NDArray[np.int64]:

@@ -41,7 +41,7 @@ class SimParams:
         Every driver on duty sends its position this often.
     """
 
-    window_s: float = 10.0
+    window_s: float = 30.0
     boarding_s: float = 30.0
     alighting_s: float = 15.0
     ping_s: float = 30.0
