@@ -87,7 +87,7 @@ def tables_of(dispatcher):
     copies["refused"] = state.orders._refused.copy()
     copies["clock_ms"] = state.clock_ms
     copies["log"] = state.log._events[: state.log._num_events].copy()
-    copies["latest_ms"] = state.log.latest_ms
+    copies["latest_ms"] = state.latest_ms
     return copies
 
 

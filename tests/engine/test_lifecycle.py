@@ -1,4 +1,4 @@
-"""Every (event, order status, driver status): in the table and applied, or a StateError that changes nothing."""
+"""Every (event, order, driver): legal by the table and applied, or a StateError that changes nothing."""
 
 import itertools
 
