@@ -62,13 +62,13 @@ class RunTables:
 
 
 def run_tables(runs: Sequence[RunRecord], timezone: str) -> list[RunTables]:
-    """Read each run's log once for all charts."""
+    """Read each run's log once for all charts; hours are told in the run's time zone, else in `timezone`."""
     return [
         RunTables(
             run,
             order_table(run.events),
             driver_table(run.events),
-            kpis_by_hour(run.events, timezone, bin_minutes=BIN_MINUTES),
+            kpis_by_hour(run.events, str(run.meta.get("timezone") or timezone), bin_minutes=BIN_MINUTES),
             RUN_COLOURS[number],
             RUN_DASHES[number],
         )

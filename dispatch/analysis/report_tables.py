@@ -57,18 +57,24 @@ GROUPS: Final = {
 }
 """Every KPI once, as the table shows them."""
 SETTING_LABELS: Final = {
+    "city": "City",
     "date": "Date",
+    "timezone": "Time zone",
     "policy": "Policy",
     "seed": "Seed",
-    "num_orders": "Orders",
-    "num_orders_outside": "Orders left out, outside of the city",
-    "num_drivers": "Drivers",
-    "batch_window_s": "Batch window, s",
+    "orders": "Orders",
+    "orders_outside": "Orders left out, outside of the city",
+    "drivers": "Drivers",
+    "shifts": "Shifts",
+    "window_s": "Batch window, s",
     "max_pickup_s": "Longest pickup, s",
     "slowdown": "Travel time, times free flow",
-    "wall_s": "Time to run, s",
+    "run_s": "Time of the run itself, s",
+    "wall_s": "Time of everything but compiling, s",
     "compile_s": "Time to compile, s",
+    "event_log_sha256": "SHA-256 of the event log",
 }
+SHOWN_ELSEWHERE: Final = ("notes", "partial", "recorded_empty_km_share")
 PARKED_NOTE: Final = (
     "Simulated drivers who park between orders save all cruising by construction: compare empty driving with "
     "real drivers' only together with the pickup distance per trip."

@@ -15,11 +15,12 @@ class RunRecord:
 
     Notes
     -----
-    Keys of `meta` that a report knows, all optional: ``date`` (the local day, ``YYYY-MM-DD``),
-    ``policy``, ``seed``, ``num_orders``, ``num_orders_outside`` (left out because they lie outside of
-    the city), ``num_drivers``, ``batch_window_s``, ``max_pickup_s``, ``slowdown`` (factor on free-flow
-    travel times), ``wall_s``, ``compile_s``, ``notes`` (list of str, shown prominently: what must be
-    known to read the figures). Any other key is listed under its own name.
+    Keys of `meta` that a report knows, all optional: ``city``, ``date`` (the local day, ``YYYY-MM-DD``),
+    ``timezone`` (IANA name in which hours are told; the city's by default), ``policy``, ``seed``,
+    ``orders``, ``orders_outside`` (left out because they lie outside of the city), ``drivers``,
+    ``shifts``, ``window_s``, ``max_pickup_s``, ``slowdown`` (travel times over free-flow travel times),
+    ``run_s``, ``wall_s``, ``compile_s``, ``event_log_sha256``, ``notes`` (list of str, shown
+    prominently: what must be known to read the figures). Any other key is listed under its own name.
     """
 
     label: str

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 from analysis.logs import event, log_of, random_log
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from naive.replay import drivers_in_plain_python
 
 from dispatch.analysis.driver_table import driver_spans, driver_table, drivers_in_state

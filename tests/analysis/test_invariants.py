@@ -3,8 +3,7 @@ import re
 import numpy as np
 import pytest
 from analysis.logs import event, log_of, random_log
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from naive.replay import FINAL, replay
 
 from dispatch.analysis.invariants import check_invariants

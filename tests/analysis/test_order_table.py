@@ -4,8 +4,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from analysis.logs import event, log_of, random_log
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from naive.replay import orders_in_plain_python
 
 from dispatch.analysis.order_table import OrderTable, order_table, rows_of
