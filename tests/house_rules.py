@@ -180,8 +180,9 @@ def array_fields_tell_their_shape(source: Source) -> Iterator[str]:
     if not source.is_packaged:
         return
     for name, holder in _public(source.tree.body):
-        told = ast.get_docstring(holder) or ""
-        own = ""
+        if not isinstance(holder, ast.ClassDef):
+            continue
+        told, own = ast.get_docstring(holder) or "", ""
         for field in reversed(holder.body):
             if isinstance(field, ast.Expr):
                 own = ast.unparse(field)
