@@ -55,7 +55,7 @@ def grid_city(num_rows=9, num_cols=9, seed=0, block_m=300.0):
 
 def places(city, nodes):
     """Longitudes and latitudes of nodes."""
-    nodes = np.atleast_1d(nodes)
+    nodes = np.atleast_1d(np.asarray(nodes, np.int32))
     return city.graph.node_lon[nodes], city.graph.node_lat[nodes]
 
 
