@@ -21,6 +21,8 @@ TIERS: Final = (
 WATER_COLOUR: Final = "#e9f2fa"
 MAX_COORDINATES: Final = 120_000
 """More than this no browser moves smoothly; the least streets are left out first."""
+WIDE: Final = 1.55
+"""Width over height of a map that fills a wide page."""
 TOLERANCE_SHARE: Final = 1 / 2000
 """Lines are simplified to this share of the map's width: less than a pixel."""
 
@@ -44,11 +46,13 @@ class Frame:
         """From south to north."""
         return self.max_y - self.min_y
 
-    def widened(self) -> Frame:
-        """Give the frame of everything that a wide or a tall screen shows around this one."""
-        east = max(0.0, 1.7 * self.height_m - self.width_m) / 2
-        north = max(0.0, 1.1 * self.width_m - self.height_m) / 2
-        return Frame(self.min_x - east, self.min_y - north, self.max_x + east, self.max_y + north)
+    def widened(self, city: City) -> Frame:
+        """Give the frame for a wide screen: as much more to the west and east as `city` has to show."""
+        missing = max(0.0, WIDE * self.height_m - self.width_m) / 2
+        x, _ = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
+        west = min(self.min_x, max(self.min_x - missing, float(x.min())))
+        east = max(self.max_x, min(self.max_x + missing, float(x.max())))
+        return Frame(west, self.min_y, east, self.max_y)
 
 
 def frame_of(x: NDArray[np.float64], y: NDArray[np.float64], city: City) -> Frame:

@@ -60,7 +60,8 @@ class CityMap:
             np.concatenate([y[known] for _, y, known in places]),
             city,
         )
-        self.svg = map_svg(city, self.frame.widened())
+        self.wide = self.frame.widened(city)
+        self.svg = map_svg(city, self.wide)
         """Streets and water, the background of every map"""
 
     def _place(
@@ -120,7 +121,9 @@ class CityMap:
                         "hovertemplate": "%{text}<extra></extra>",
                     }
                 )
-        return {"data": traces, "layout": self._layout()}, self._note(len(shown), len(inside), len(orders))
+        # On a narrow screen the page shows the frame without what stands beside it.
+        figure = {"data": traces, "layout": self._layout(), "narrow": _ranges(self.frame)}
+        return figure, self._note(len(shown), len(inside), len(orders))
 
     def _note(self, num_shown: int, num_inside: int, num_orders: int) -> str:
         parts = []
@@ -131,28 +134,37 @@ class CityMap:
         return " ".join(parts)
 
     def _layout(self) -> Figure:
-        frame = self.frame
-        bare = {"visible": False}
-        look = layout(
+        wide = _ranges(self.wide)
+        bare = {"visible": False, "constrain": "domain"}
+        shapes, texts = _scale_bar(self.frame)
+        # The page fills in the picture's source, which all maps share.
+        background = {
+            **{"xref": "x", "yref": "y", "x": self.wide.min_x, "y": self.wide.max_y},
+            **{
+                "sizex": self.wide.width_m,
+                "sizey": self.wide.height_m,
+                "sizing": "stretch",
+                "layer": "below",
+            },
+        }
+        return layout(
             "",
             "",
-            xaxis={**bare, "range": [round(frame.min_x), round(frame.max_x)]},
-            yaxis={**bare, "range": [round(frame.min_y), round(frame.max_y)], "scaleanchor": "x"},
+            xaxis={**bare, "range": wide["x"]},
+            yaxis={**bare, "range": wide["y"], "scaleanchor": "x"},
             height=640,
             hovermode="closest",
             showlegend=True,
             legend={"orientation": "h", "x": 0, "y": -0.01, "yanchor": "top", "itemsizing": "constant"},
             margin={"l": 0, "r": 0, "t": 8, "b": 0},
+            shapes=shapes,
+            annotations=texts,
+            images=[background],
         )
-        shapes, texts = _scale_bar(frame)
-        return {**look, "shapes": shapes, "annotations": texts, "images": [self._background()]}
 
-    def _background(self) -> Figure:
-        """Place of the picture; the page fills in its source, which all maps share."""
-        frame = self.frame.widened()
-        place = {"xref": "x", "yref": "y", "x": frame.min_x, "y": frame.max_y}
-        size = {"sizex": frame.width_m, "sizey": frame.height_m, "sizing": "stretch"}
-        return {**place, **size, "layer": "below"}
+
+def _ranges(frame: Frame) -> dict[str, list[int]]:
+    return {"x": [round(frame.min_x), round(frame.max_x)], "y": [round(frame.min_y), round(frame.max_y)]}
 
 
 def _wait_class(orders: OrderTable) -> NDArray[np.int64]:

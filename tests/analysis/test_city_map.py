@@ -85,3 +85,14 @@ def test_a_frame_ignores_a_few_far_points():
 def test_a_frame_of_no_points_is_the_citys():
     frame = frame_of(np.empty(0), np.empty(0), grid_city(9, 9, block_m=300.0))
     assert 2_400 < frame.width_m < 3_600
+
+
+def test_a_wide_screen_shows_more_of_the_city_and_nothing_beyond():
+    long_city = city_of(np.arange(100) * 100.0, np.zeros(100), [(n, n + 1) for n in range(99)])
+    tall = Frame(-1000.0, -3000.0, 1000.0, 3000.0)
+    wide = tall.widened(long_city)
+    assert wide.width_m == pytest.approx(city_map.WIDE * 6000)
+    assert (wide.min_y, wide.max_y) == (tall.min_y, tall.max_y)
+    small_city = city_of([0, 2200], [0, 0], [(0, 1)])
+    assert tall.widened(small_city).width_m == pytest.approx(2200, abs=2)
+    assert tall.widened(city_of([0, 100], [0, 0], [(0, 1)])) == tall

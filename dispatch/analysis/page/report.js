@@ -32,6 +32,10 @@
     if (isMap) {
       layout.images[0].source = "data:image/svg+xml," + encodeURIComponent(report.background);
       layout.dragmode = coarse ? false : "pan";
+      if (place.clientWidth < 640) {
+        layout.xaxis.range = figure.narrow.x;
+        layout.yaxis.range = figure.narrow.y;
+      }
       const ratio = (layout.yaxis.range[1] - layout.yaxis.range[0]) / (layout.xaxis.range[1] - layout.xaxis.range[0]);
       layout.height = Math.round(Math.max(320, Math.min(680, place.clientWidth * ratio + 40)));
     } else if (place.clientWidth < 480) {
