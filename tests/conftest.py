@@ -37,9 +37,8 @@ settings.load_profile("everyday")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Judge coverage after the whole suite only: a part of the tests covers a part of the code."""
-    option = config.option
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    whole = whole and option.markexpr == "not long" and not (option.keyword or option.lf)
+    chosen = config.option.keyword or config.getoption("lf", False) or config.option.markexpr != "not long"
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
     coverage = config.pluginmanager.getplugin("_cov")
     if coverage is not None and not whole:
         coverage.options.no_cov = True
