@@ -56,7 +56,7 @@ class Frame:
 
 
 def frame_of(x: NDArray[np.float64], y: NDArray[np.float64], city: City) -> Frame:
-    """Frame that holds all but the outermost points, with a margin; the city's where there are none."""
+    """Frame that holds all but the outermost points (n,), with a margin; the city's where there are none."""
     if len(x) == 0:
         x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
     # A few pickups far out must not shrink the city to a spot.

@@ -70,7 +70,7 @@ class Measured:
 
 
 def between_s(from_at_ms: NDArray[np.int64], to_at_ms: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Seconds between two instants of each order, for the orders that know both."""
+    """Seconds between two instants (orders,) of each order, for the orders that know both."""
     known = (from_at_ms != NO_VALUE) & (to_at_ms != NO_VALUE)
     return np.asarray((to_at_ms - from_at_ms)[known] / MS_PER_S, np.float64)
 

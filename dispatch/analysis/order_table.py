@@ -71,7 +71,7 @@ class OrderTable:
 
 
 def rows_of(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give for each wanted id its row in `ids` (each id once), ``NO_INDEX`` where there is none.
+    """Give for each id `wanted` (n,) its row in `ids` (rows,), each there once; ``NO_INDEX``: none.
 
     Complexity
     ----------

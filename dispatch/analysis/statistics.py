@@ -1,4 +1,4 @@
-"""The few statistics that KPIs are made of; ``None`` where there is nothing to measure."""
+"""The few statistics that KPIs are made of; samples are (n,), ``None`` where there is nothing to measure."""
 
 from __future__ import annotations
 

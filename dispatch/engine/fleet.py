@@ -16,7 +16,10 @@ _NEVER = np.iinfo(np.int64).min
 
 
 class Fleet(Rows):
-    """One row a driver that ever came online; rows are never given up, so a row names its driver for good."""
+    """One row a driver that ever came online; rows are never given up, so a row names its driver for good.
+
+    Columns are (rows,), of which the first ``num_rows`` mean something; arguments are (n,).
+    """
 
     COLUMNS: ClassVar = {
         "driver_id": (np.int64, 0),

@@ -35,7 +35,7 @@ def make(state: EngineState, plan: Plan, now_ms: int, params: DispatchParams) ->
 def answered(
     state: EngineState, at_ms: NDArray[np.int64], order_idx: NDArray[np.int32], driver_idx: NDArray[np.int32]
 ) -> Happening:
-    """Find the live offers of these orders to these drivers.
+    """Find the live offers of these orders (n,) to these drivers (n,).
 
     Raises
     ------

@@ -16,7 +16,10 @@ _NEVER = np.iinfo(np.int64).max
 
 
 class Orders(Rows):
-    """One row an order, in the sequence of submission, until finished orders are forgotten."""
+    """One row an order, in the sequence of submission, until finished orders are forgotten.
+
+    Columns are (rows,), of which the first ``num_rows`` mean something; arguments are (n,).
+    """
 
     COLUMNS: ClassVar = {
         "order_id": (np.int64, 0),

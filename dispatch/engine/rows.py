@@ -37,7 +37,7 @@ class Rows:
         return added
 
     def keep(self, kept: NDArray[np.intp]) -> None:
-        """Keep only these rows, in this sequence."""
+        """Keep only the rows `kept` (n,), in this sequence."""
         for name in self.COLUMNS:
             column = getattr(self, name)
             column[: len(kept)] = column[kept]

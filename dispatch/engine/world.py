@@ -24,8 +24,8 @@ class World:
     travel_times: TravelTimes
     params: DispatchParams
     node_x: NDArray[np.float64]
-    """(nodes,) metres in the city's plane"""
     node_y: NDArray[np.float64]
+    """(nodes,) metres in the city's plane"""
 
     @classmethod
     def of(cls, city: City, travel_times: TravelTimes, params: DispatchParams) -> World:
@@ -39,7 +39,7 @@ class World:
         return cls(city, travel_times, params, x, y)
 
     def snap(self, lon: NDArray[np.float64], lat: NDArray[np.float64], prefix: str) -> NDArray[np.int32]:
-        """Give the nearest nodes; :class:`InputError` names the first place that is off the network."""
+        """Give the nearest node of each place (n,); :class:`InputError` names the first off the network."""
         node, _ = self.city.snap(lon, lat, self.params.snap_limit_m)
         outside = np.flatnonzero(node == NO_INDEX)
         if len(outside):

@@ -9,7 +9,7 @@ EARTH_RADIUS_M = 6_371_008.8  # mean radius of WGS84
 
 @kernel((F64, F64, F64, F64, F64))
 def haversine_m(lon1, lat1, lon2, lat2, out_m):
-    """Great-circle distance of each pair of points on a sphere, metres; degrees in, arrays of one length.
+    """Great-circle distance of each pair of points on a sphere, metres; degrees in, all arrays (n,).
 
     Within 0.6 % of the distance on the ellipsoid.
     """

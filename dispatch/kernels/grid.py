@@ -266,7 +266,7 @@ def block(frame, query_x, query_y, radius_m):
 
 @kernel((GRID, POINTS, f64, BOOL, I32))
 def within_count(grid, queries, radius_m, available, out_first):
-    """Write the row starts of :func:`within_fill`; give the number of rows, which may exceed int32."""
+    """Write the row starts (queries + 1,) of :func:`within_fill`; give the rows, which may exceed int32."""
     num_found = 0
     out_first[0] = 0
     for q in range(len(queries.x)):
@@ -284,7 +284,7 @@ def within_count(grid, queries, radius_m, available, out_first):
 
 @kernel((GRID, POINTS, f64, BOOL, I32, I32, F64))
 def within_fill(grid, queries, radius_m, available, first, out_item, out_distance_m):
-    """Write all items within `radius_m` of each query, sorted by distance, then item."""
+    """Write all items within `radius_m` of each query, (found,), sorted by distance, then item."""
     for q in range(len(queries.x)):
         left, right, lower, upper = block(grid.frame, queries.x[q], queries.y[q], radius_m)
         base = first[q]

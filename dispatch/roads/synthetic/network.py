@@ -47,9 +47,10 @@ class Streets(NamedTuple):
     road_class: Integers
     speed_kph: NDArray[np.float64]
     one_way: NDArray[np.bool_]
+    """(streets,) like those above"""
 
     def select(self, keep: NDArray[Any]) -> Streets:
-        """Give the streets of a mask or of rows, on the same nodes."""
+        """Give the streets of a mask (streets,) or of rows (n,), on the same nodes."""
         return Streets(self.node, *(column[keep] for column in self[1:]))
 
 

@@ -30,7 +30,7 @@ COAST_REACH_M: Final = 5200.0
 
 @dataclass(frozen=True)
 class Waves:
-    """A smooth random curve: a sum of sines of one variable."""
+    """A smooth random curve: a sum of sines of one variable; arrays are (waves,)."""
 
     amplitude: NDArray[np.float64]
     length_m: NDArray[np.float64]
@@ -80,7 +80,7 @@ class Terrain:
         return replace(self, water=water, parks=shapely.difference(green, water), lakes=())
 
     def river_half_width(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Half the width of the river on the plan: it widens towards its mouth."""
+        """Half the width of the river at `v` (n,) on the plan: it widens towards its mouth."""
         return 85.0 + 130.0 * np.exp(-np.maximum(v, 0) / 900.0)
 
     def to_ground(self, plan: Points) -> Points:
