@@ -19,8 +19,7 @@ from dispatch.kernels.transition import (
     TWICE,
     Parties,
     Rows,
-    apply_rows,
-    check_rows,
+    commit_rows,
 )
 from dispatch.units import NO_INDEX
 
@@ -63,7 +62,6 @@ def commit(state: EngineState, happening: Happening, **columns: Any) -> None:
         party stands in two rows.
     """
     fleet, orders = state.fleet, state.orders
-    rules = RULES[happening.kind]
     rows = Rows(happening.at_ms, happening.order_idx, happening.driver_idx)
     parties = Parties(
         orders.order_id,
@@ -74,11 +72,13 @@ def commit(state: EngineState, happening: Happening, **columns: Any) -> None:
         fleet.status,
         fleet.changed_at_ms,
     )
-    verdict, row = check_rows(rows, rules, parties, state.clock_ms)
+    logged = state.log.room(len(rows.at_ms))
+    verdict, row = commit_rows(
+        rows, RULES[happening.kind], happening.kind.value, state.clock_ms, parties, logged
+    )
     if verdict != ALL_LEGAL:
         raise _refusal(state, happening, verdict, row)
-    logged = state.log.append(len(rows.at_ms))
-    apply_rows(rows, rules, int(happening.kind), parties, logged)
+    state.log.keep(len(logged))
     for name, values in columns.items():
         logged[name] = values
     if len(logged):

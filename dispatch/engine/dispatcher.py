@@ -156,9 +156,7 @@ class Dispatcher:
         orders.expires_at_ms[added] = told.submitted_at_ms + round(self.params.max_wait_s * MS_PER_S)
         where = _at(told.pickup_lon, told.pickup_lat)
         submitted = {"at_ms": told.submitted_at_ms, "order_id": told.order_id}
-        self._state.log.append(len(told))[:] = make_events(
-            EventKind.ORDER_SUBMITTED, len(told), **submitted, **where
-        )
+        self._state.log.append(make_events(EventKind.ORDER_SUBMITTED, len(told), **submitted, **where))
         self._state.latest_ms = max(self._state.latest_ms, int(told.submitted_at_ms.max()))
 
     def cancel(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:

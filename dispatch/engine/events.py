@@ -68,15 +68,23 @@ class EventBuffer:
         self._events = np.empty(256, EVENT_DTYPE)
         self._num_events = 0
 
-    def append(self, num_events: int) -> Events:
-        """Make room for events and give it, for the caller to write all of it."""
+    def room(self, num_events: int) -> Events:
+        """Give room for the next events, to be written as a whole; they count once they are kept."""
         begin, end = self._num_events, self._num_events + num_events
         if end > len(self._events):
             grown = np.empty(2 * end, EVENT_DTYPE)
             grown[:begin] = self._events[:begin]
             self._events = grown
-        self._num_events = end
         return self._events[begin:end]
+
+    def keep(self, num_events: int) -> None:
+        """Count the events that were written into the :meth:`room` given last."""
+        self._num_events += num_events
+
+    def append(self, events: Events) -> None:
+        """Add finished events."""
+        self.room(len(events))[:] = events
+        self.keep(len(events))
 
     def take(self) -> Events:
         """Hand out the events and forget them; ordered by time, causes before effects."""

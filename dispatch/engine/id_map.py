@@ -33,11 +33,11 @@ class IdMap:
 
     def known_rows(self, ids: NDArray[np.int64], field: str) -> NDArray[np.int32]:
         """Give the row of each id; :class:`InputError` names the first unknown one."""
-        found = self.rows(ids)
-        unknown = np.flatnonzero(found == NO_INDEX)
-        if len(unknown):
+        found = np.empty(len(ids), INDEX_DTYPE)
+        unknown = find_rows(self._slot_id, self._slot_row, ids, found)
+        if unknown != NO_INDEX:
             raise InputError(
-                f"{field}[{unknown[0]}] is {ids[unknown[0]]}: no such {field.removesuffix('_id')} is known"
+                f"{field}[{unknown}] is {ids[unknown]}: no such {field.removesuffix('_id')} is known"
             )
         return found
 

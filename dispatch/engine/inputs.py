@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dispatch.errors import InputError
+from dispatch.kernels.checks import first_outside
+from dispatch.units import NO_INDEX
 
+_LARGEST: Final = int(np.iinfo(np.int64).max)
 _LATEST_MS: Final = 2**53
 """No instant is so far from 1970; nanoseconds would be."""
 
@@ -23,8 +26,8 @@ def as_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
         Naming the field, the row and the value.
     """
     ids = as_whole(field, values)
-    if ids.size and ids.min() < 0:
-        row = int(ids.argmin())
+    row = first_outside(ids, 0, _LARGEST)
+    if row != NO_INDEX:
         raise InputError(f"{field}[{row}] is {ids[row]}: ids must not be negative")
     return ids
 
@@ -39,10 +42,18 @@ def as_new_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
     return ids
 
 
+def _is_plain(values: Any, dtype: type) -> TypeGuard[NDArray[Any]]:
+    """Tell whether an array can be used as it is: the common case, found out at a tenth of the price.
+
+    Kernels are compiled for contiguous, writable arrays; others would compile them a second time.
+    """
+    return type(values) is np.ndarray and values.dtype == dtype and values.ndim == 1 and values.flags.carray
+
+
 def as_whole(field: str, values: ArrayLike) -> NDArray[np.int64]:
     """Read a one-dimensional array of whole numbers; a single number counts as one row."""
-    if type(values) is np.ndarray and values.dtype == np.int64 and values.ndim == 1 and values.flags.carray:
-        return values  # the common case, at a tenth of the price
+    if _is_plain(values, np.int64):
+        return values
     array = np.atleast_1d(np.asarray(values))
     if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
         raise InputError(
@@ -51,17 +62,16 @@ def as_whole(field: str, values: ArrayLike) -> NDArray[np.int64]:
         )
     if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
         raise InputError(f"{field}[{int(array.argmax())}] is {array.max()}: it must fit in int64")
-    # Kernels are compiled for writable arrays: a read-only one would compile them a second time.
     return np.require(array, np.int64, ["C", "W"])
 
 
 def as_instants(field: str, values: ArrayLike, num_rows: int) -> NDArray[np.int64]:
     """Read instants in milliseconds since the epoch, one a row; a single number serves every row."""
     at_ms = as_rows(field, values, num_rows)
-    wrong = np.flatnonzero((at_ms < -_LATEST_MS) | (at_ms > _LATEST_MS))
-    if len(wrong):
+    row = first_outside(at_ms, -_LATEST_MS, _LATEST_MS)
+    if row != NO_INDEX:
         raise InputError(
-            f"{field}[{wrong[0]}] is {at_ms[wrong[0]]}: it must be milliseconds since 1970, not a finer unit"
+            f"{field}[{row}] is {at_ms[row]}: it must be milliseconds since 1970, not a finer unit"
         )
     return at_ms
 
@@ -91,14 +101,16 @@ def check_as_many(field: str, values: NDArray[Any], other_field: str, others: ND
 
 def as_numbers(field: str, values: ArrayLike, num_rows: int, low: float, high: float) -> NDArray[np.float64]:
     """Read finite numbers from `low` to `high`, one a row."""
-    try:
-        array = np.atleast_1d(np.ascontiguousarray(values, np.float64))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{field} is not an array of numbers ({error})") from error
+    array = values
+    if not _is_plain(array, np.float64):
+        try:
+            array = np.require(np.atleast_1d(np.asarray(values, np.float64)), requirements=["C", "W"])
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{field} is not an array of numbers ({error})") from error
     if array.shape != (num_rows,):
         raise InputError(f"{field} has the shape {array.shape}: {num_rows} rows were expected")
-    if num_rows and not (array.min() >= low and array.max() <= high):  # also where NaN
-        row = int(np.argmin((array >= low) & (array <= high)))
+    row = first_outside(array, float(low), float(high))
+    if row != NO_INDEX:
         raise InputError(f"{field}[{row}] is {array[row]}: it must be a number from {low:g} to {high:g}")
     return array
 
@@ -190,9 +202,7 @@ def _as_nodes(field: str, values: Any, num_rows: int, num_nodes: int) -> NDArray
     if values is None:
         return None
     nodes = as_rows(field, values, num_rows)
-    wrong = np.flatnonzero((nodes < 0) | (nodes >= num_nodes))
-    if len(wrong):
-        raise InputError(
-            f"{field}[{wrong[0]}] is {nodes[wrong[0]]}: the network's nodes are 0 … {num_nodes - 1}"
-        )
+    row = first_outside(nodes, 0, num_nodes - 1)
+    if row != NO_INDEX:
+        raise InputError(f"{field}[{row}] is {nodes[row]}: the network's nodes are 0 … {num_nodes - 1}")
     return nodes.astype(np.int32)

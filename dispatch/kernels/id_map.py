@@ -23,9 +23,19 @@ def _slot_of(slot_id, slot_row, wanted):
 
 @kernel((I64, I32, I64, I32))
 def find_rows(slot_id, slot_row, ids, out_row):
-    """Look up `ids` (n,); `out_row` (n,) gets the row or ``NO_INDEX``."""
+    """Look up `ids` (n,); `out_row` (n,) gets the row or ``NO_INDEX``.
+
+    Returns
+    -------
+    int
+        ``NO_INDEX``, or the position of the first id that is not there.
+    """
+    unknown = NO_INDEX
     for i in range(len(ids)):
         out_row[i] = slot_row[_slot_of(slot_id, slot_row, ids[i])]
+        if out_row[i] == NO_INDEX and unknown == NO_INDEX:
+            unknown = i
+    return unknown
 
 
 @kernel((I64, I32, I64, i64))

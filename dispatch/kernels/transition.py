@@ -73,15 +73,14 @@ def _check(rows, rules, parties, clock_ms, i):
     return TIME_BACKWARDS if rows.at_ms[i] < earliest else ALL_LEGAL
 
 
-@kernel((ROWS, RULES, PARTIES, i64))
-def check_rows(rows, rules, parties, clock_ms):
+@kernel()
+def _check_all(rows, rules, parties, clock_ms):
     """Find the first row that is not legal; `parties` is as before when it returns.
 
     Returns
     -------
     (int, int)
-        ``ALL_LEGAL``, ``ILLEGAL_STATUS``, ``TIME_BACKWARDS`` (before `clock_ms`, or before an earlier
-        event of the same order or driver) or ``TWICE`` (a party stands in an earlier row), and the row.
+        Verdict and row, as :func:`commit_rows` gives them.
     """
     num_rows = len(rows.at_ms)
     order_status, driver_status = np.empty(num_rows, np.int8), np.empty(num_rows, np.int8)
@@ -106,12 +105,9 @@ def check_rows(rows, rules, parties, clock_ms):
     return verdict, marked
 
 
-@kernel((ROWS, RULES, i64, PARTIES, LOG))
-def apply_rows(rows, rules, kind, out_parties, out_log):
-    """Write the new statuses and instants of rows that :func:`check_rows` found legal, and their events.
-
-    `kind` is the number of the event; `out_log` (n,) gets ids, kind and instant of each row.
-    """
+@kernel()
+def _apply_all(rows, rules, kind, out_parties, out_log):
+    """Write the new statuses and instants of rows that are legal, and their events."""
     nobody = rules.order_to.shape[0] - 1
     for i in range(len(rows.at_ms)):
         order, driver, at_ms = rows.order_idx[i], rows.driver_idx[i], rows.at_ms[i]
@@ -130,3 +126,32 @@ def apply_rows(rows, rules, kind, out_parties, out_log):
             out_log[i].driver_id = out_parties.driver_id[driver]
             out_parties.driver_status[driver] = rules.driver_to[order_status, driver_status]
             out_parties.driver_changed_at_ms[driver] = at_ms
+
+
+@kernel((ROWS, RULES, i64, i64, PARTIES, LOG))
+def commit_rows(rows, rules, kind, clock_ms, out_parties, out_log):
+    """Apply rows of one kind of event if all of them are legal, else change nothing.
+
+    Parameters
+    ----------
+    rows : Rows
+    rules : Rules
+        Of this kind of event.
+    kind : int
+        Its number.
+    clock_ms : int
+        No event may lie before.
+    out_parties : Parties
+    out_log : (rows,) EVENT_DTYPE
+        Gets kind, instant and ids of each row.
+
+    Returns
+    -------
+    (int, int)
+        ``ALL_LEGAL``, ``ILLEGAL_STATUS``, ``TIME_BACKWARDS`` (before `clock_ms`, or before an earlier
+        event of the same order or driver) or ``TWICE`` (a party stands in an earlier row), and the row.
+    """
+    verdict, row = _check_all(rows, rules, out_parties, clock_ms)
+    if verdict == ALL_LEGAL:
+        _apply_all(rows, rules, kind, out_parties, out_log)
+    return verdict, row

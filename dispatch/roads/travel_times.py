@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.errors import InputError
+from dispatch.kernels.checks import first_outside
 from dispatch.kernels.csr import Arcs
 from dispatch.kernels.dijkstra import BucketQueue, rows_to_nodes
 from dispatch.kernels.paths import (
@@ -407,7 +408,6 @@ def _node_array(name: str, nodes: NDArray[np.int32]) -> NDArray[np.int32]:
 
 def _check_nodes(name: str, nodes: NDArray[np.int32], num_nodes: int) -> None:
     """Raise for the first row that names no node."""
-    outside = (nodes < 0) | (nodes >= num_nodes)
-    if outside.any():
-        row = int(np.argmax(outside))
+    row = first_outside(nodes, 0, num_nodes - 1)
+    if row != NO_INDEX:
         raise InputError(f"{name}[{row}] is {nodes[row]}: nodes are 0 to {num_nodes - 1}")

@@ -52,21 +52,24 @@ class SimDrivers:
             orders.duration_s > 0, orders.duration_s.astype(np.int64) * MS_PER_S, NO_VALUE
         )
 
-        self._ends = {
-            Phase.OFF: self._come_on_duty,
-            Phase.PARKED: self._go_off_duty,
-            Phase.TO_PICKUP: self._arrive,
-            Phase.BOARDING: self._board,
-            Phase.ON_TRIP: self._drop_off,
-        }
+        self._ends = (
+            (Phase.TO_PICKUP, self._arrive),
+            (Phase.BOARDING, self._board),
+            (Phase.ON_TRIP, self._drop_off),
+            (Phase.PARKED, self._go_off_duty),
+            (Phase.OFF, self._come_on_duty),
+        )
 
     def advance(self, now_ms: int) -> None:
-        """Let everything happen that is due by `now_ms`."""
+        """Let everything happen that is due by `now_ms`.
+
+        Phases end in the sequence in which a driver lives through them: one round does nearly all.
+        """
         while len(due := np.flatnonzero(self.due_at_ms <= now_ms).astype(np.int32)):
-            phase_of_due = self.phase[due]
-            for phase in sorted(set(phase_of_due.tolist())):
-                rows = due[phase_of_due == phase]
-                self._ends[phase](rows, self.due_at_ms[rows])
+            for phase, end in self._ends:
+                rows = due[(self.phase[due] == phase) & (self.due_at_ms[due] <= now_ms)]
+                if len(rows):
+                    end(rows, self.due_at_ms[rows])
 
     def accept(self, order_id: NDArray[np.int64], driver_id: NDArray[np.int64], now_ms: int) -> None:
         """Accept offers (n,) and set out for the pickups."""
@@ -88,7 +91,8 @@ class SimDrivers:
         graph = self._scenario.city.graph
         node = self.node[on_duty]
         lon, lat = graph.node_lon[node], graph.node_lat[node]
-        under_way = np.flatnonzero(np.isin(self.phase[on_duty], (Phase.TO_PICKUP, Phase.ON_TRIP)))
+        phase = self.phase[on_duty]
+        under_way = np.flatnonzero((phase == Phase.TO_PICKUP) | (phase == Phase.ON_TRIP))
         places = self._movement.places(on_duty[under_way], now_ms)
         lon[under_way], lat[under_way], node[under_way] = places
         self._dispatcher.update_positions(Positions(self.driver_id[on_duty], lon, lat, now_ms, node))

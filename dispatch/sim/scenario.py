@@ -44,7 +44,7 @@ class SimParams:
     window_s: float = 30.0
     boarding_s: float = 30.0
     alighting_s: float = 15.0
-    ping_s: float = 30.0
+    ping_s: float = 60.0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
