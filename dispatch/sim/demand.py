@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatch.engine.params import check_range
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.land_use import LandUse
@@ -27,12 +28,6 @@ PASSENGERS: Final = np.array([0.70, 0.19, 0.07, 0.04])
 
 Numbers = NDArray[np.float64]
 Nodes = NDArray[np.int64]
-
-
-def _check_range(name: str, value: Any, low: float, high: float) -> None:
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not low <= value <= high:
-        raise InputError(f"{name} is {value!r}: it must be a number, {low:g} … {high:g}")
 
 
 @dataclass(frozen=True)
@@ -77,11 +72,11 @@ class DemandProfile:
 
     def __post_init__(self) -> None:
         for name in WEIGHTS:
-            _check_range(name, getattr(self, name), 0.0, 1e6)
+            check_range(name, getattr(self, name), 0.0, 1e6)
         if sum(getattr(self, name) for name in WEIGHTS) <= 0:
             raise InputError(f"{', '.join(WEIGHTS)} are all 0: give at least one purpose a positive weight")
-        _check_range("median_trip_m", self.median_trip_m, 100.0, 1e6)
-        _check_range("trip_spread", self.trip_spread, 0.05, 3.0)
+        check_range("median_trip_m", self.median_trip_m, 100.0, 1e6)
+        check_range("trip_spread", self.trip_spread, 0.05, 3.0)
 
     def purposes(self) -> tuple[Purpose, ...]:
         """Give the purposes of trips, shares scaled to a sum of 1."""
