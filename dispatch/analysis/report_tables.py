@@ -255,9 +255,8 @@ def beside_empty_driving(tables: Sequence[RunTables], recorded: EmptyDriving | N
 def settings(tables: Sequence[RunTables]) -> str:
     """Table of what was set and measured for each run."""
     keys = [*SETTING_LABELS, *(key for one in tables for key in one.run.meta)]
-    used = [
-        key for key in dict.fromkeys(keys) if key != "notes" and any(key in one.run.meta for one in tables)
-    ]
+    told = {key for one in tables for key, value in one.run.meta.items() if value is not None}
+    used = [key for key in dict.fromkeys(keys) if key in told and key not in SHOWN_ELSEWHERE]
     heads = "".join(f'<th scope="col">{run_name(one, "span")}</th>' for one in tables)
     rows = []
     for key in used:

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from analysis.runs import CITY, record
 
-from dispatch.analysis import KPI, KPIS, kpis, report
+from dispatch.analysis import KPIS, kpis, report
 from dispatch.analysis.recorded import EmptyDriving
 from dispatch.analysis.report import write_report
-from dispatch.analysis.report_tables import GROUPS, better_runs
 from dispatch.analysis.run_record import RunRecord
 from dispatch.engine.events import EVENT_DTYPE
 from dispatch.errors import DispatchError, InputError
@@ -103,29 +102,6 @@ def test_hardly_any_events(tmp_path, length):
     events = record(1, "x").events[:length] if length else np.empty(0, EVENT_DTYPE)
     page = page_of(tmp_path, RunRecord("short", {}, events, kpis(events), True))
     assert "NaN" not in words(page)
-
-
-def test_the_better_value_is_marked_by_its_direction_and_not_where_equal():
-    class Table:
-        def __init__(self, **values):
-            self.run = RunRecord("x", {}, np.empty(0, EVENT_DTYPE), values)
-
-    names = ("completion_share", "wait_mean_s", "busy_share", "expired_share", "golden5_share")
-    low = Table(**dict(zip(names, (0.8, 60.0, 0.1, 0.50001, None), strict=True)))
-    high = Table(**dict(zip(names, (0.9, 90.0, 0.2, 0.50002, 0.5), strict=True)))
-    got = {name: better_runs(KPI[name], [low, high]) for name in names}
-    assert got == {
-        "completion_share": {1},
-        "wait_mean_s": {0},
-        "busy_share": set(),
-        "expired_share": set(),
-        "golden5_share": set(),
-    }
-
-
-def test_groups_hold_every_kpi_once():
-    grouped = [name for names in GROUPS.values() for name in names]
-    assert sorted(grouped) == sorted(KPI)
 
 
 @pytest.mark.parametrize(

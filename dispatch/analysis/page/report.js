@@ -48,11 +48,11 @@
     };
     return Plotly.newPlot(place, figure.data, layout, config);
   }
-  // One chart a frame: the page is there at once and never stands still for long.
+  // One chart at a time: the page is there at once and never stands still for long.
   const waiting = Object.keys(report.figures);
   function next() {
     if (waiting.length === 0) { document.documentElement.dataset.drawn = "true"; return; }
-    draw(waiting.shift()).then(() => requestAnimationFrame(next));
+    draw(waiting.shift()).then(() => setTimeout(next, 0));
   }
   next();
 
