@@ -40,7 +40,7 @@ class EngineState:
 
 @dataclass(frozen=True)
 class Happening:
-    """Events of one kind that are about to be committed; arrays of equal length."""
+    """Events of one kind that are about to be committed; arrays are (n,)."""
 
     kind: EventKind
     at_ms: NDArray[np.int64]

@@ -35,8 +35,9 @@ class Dispatcher:
     """Match orders with drivers, offer by offer; embedded, without files, threads or globals.
 
     Feed positions and orders, call :meth:`step` every few seconds, hand the offers among its events
-    to your drivers and their answers back. Every command takes arrays, is checked as a whole, and is
-    applied as a whole or not at all.
+    to your drivers and their answers back. Every command takes arrays (n,), is checked as a whole, and
+    is applied as a whole or not at all: ``order_id`` and ``driver_id`` are int64, instants (``at_ms``)
+    int64 milliseconds since the epoch; a single instant serves every row.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ _SMALLEST: Final = 64
 
 
 class IdMap:
-    """Ids in the sequence of their rows; grows by doubling."""
+    """Ids in the sequence of their rows; grows by doubling. Arguments are (n,)."""
 
     def __init__(self) -> None:
         self._clear(_SMALLEST)

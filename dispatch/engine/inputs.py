@@ -1,4 +1,4 @@
-"""What callers hand in, checked as a whole before anything is applied."""
+"""What callers hand in, checked as a whole before anything is applied; columns are (n,)."""
 
 from __future__ import annotations
 

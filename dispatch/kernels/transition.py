@@ -33,20 +33,30 @@ class Parties(NamedTuple):
     """Columns of the order and the driver table."""
 
     order_id: np.ndarray
+    """(orders,) int64"""
     order_status: np.ndarray
+    """(orders,) int8"""
     order_changed_at_ms: np.ndarray
+    """(orders,) int64"""
     order_driver: np.ndarray
+    """(orders,) int32, ``NO_INDEX`` without a driver"""
     driver_id: np.ndarray
+    """(drivers,) int64"""
     driver_status: np.ndarray
+    """(drivers,) int8"""
     driver_changed_at_ms: np.ndarray
+    """(drivers,) int64"""
 
 
 class Rows(NamedTuple):
     """The events of one kind: when, which order, which driver (``NO_INDEX``: none)."""
 
     at_ms: np.ndarray
+    """(n,) int64"""
     order_idx: np.ndarray
+    """(n,) int32"""
     driver_idx: np.ndarray
+    """(n,) int32"""
 
 
 RULES = record(Rules, I8_2D, I8_2D)
