@@ -2,8 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pyproj import Geod
 
 from dispatch.kernels.geo import EARTH_RADIUS_M, haversine_m, polynomials

@@ -1,8 +1,7 @@
 import heapq
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from dispatch.kernels.heap import heap_pop, heap_push
 

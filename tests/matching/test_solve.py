@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from naive.assignment import best_by_scipy, best_by_trying, first_come_first_served
 from scipy.sparse import csr_array, diags_array, hstack
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching

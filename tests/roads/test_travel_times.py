@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from naive.shortest_paths import UNREACHABLE, arcs_of, travel_times_to
 
 from dispatch.errors import InputError

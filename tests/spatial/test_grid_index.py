@@ -3,8 +3,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from naive.neighbours import neighbours
 
 from dispatch.errors import InputError
