@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -32,8 +32,20 @@ if TYPE_CHECKING:
     from dispatch.analysis.run_record import RunRecord
     from dispatch.sim.scenario import Scenario
 
-INTERRUPTED = 130
+INTERRUPTED: Final = 130
 """Exit status after Ctrl-C, as shells expect."""
+
+_OPTION_OF_FIELD: Final = {
+    "window_s": "--window",
+    "max_pickup_s": "--max-pickup",
+    "policy": "--policy",
+    "seed": "--seed",
+    "drivers": "--drivers",
+    "orders": "--orders",
+    "shift_h": "--shift-hours",
+    "date": "--date",
+}
+"""What the engine and the simulator call a field → what the user typed."""
 
 app = typer.Typer(
     name="dispatch",
@@ -91,6 +103,7 @@ def simulate(
 ) -> None:
     """Simulate a day: recorded or made-up orders, matched by the engine, measured by KPIs."""
     day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
+    _check_places({"--events": events, "--json": json_file, "--report": report})
     _hand_out(*_run_day(day, [policy], events), json_file, report)
 
 
@@ -113,6 +126,7 @@ def compare(
     """Simulate the same day under several policies and print their KPIs side by side."""
     day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
     names = [name.strip() for name in policies.split(",")]
+    _check_places({"--json": json_file, "--report": report})
     _hand_out(*_run_day(day, names, None), json_file, report)
 
 
@@ -151,15 +165,25 @@ class Day:
                 raise InputError(
                     "--drivers is from-data: the built-in city has no recorded taxis, give a number"
                 )
-            return synthetic_scenario(
-                self.seed, self.orders, num_drivers, self.shift_hours or 8.0, params, sim
-            )
+            shift_hours = 8.0 if self.shift_hours is None else self.shift_hours
+            return synthetic_scenario(self.seed, self.orders, num_drivers, shift_hours, params, sim)
         date = None if self.date is None else _date(self.date)
         num_drivers = _num_drivers(self.drivers or "from-data")
         city = City.load(self.city)
         for drop in city.drops:
-            err.print(f"[yellow]left out[/] {drop.count:,} {drop.where}: {drop.what}", highlight=False)
-        return recorded_day(city, date, num_drivers, self.shift_hours or 24.0, self.seed, params, sim)
+            left_out = f"[yellow]left out[/] {drop.count:,} {drop.where}: {escape(drop.what)}"
+            err.print(left_out, highlight=False, soft_wrap=True)
+        shift_hours = 24.0 if self.shift_hours is None else self.shift_hours
+        return recorded_day(city, date, num_drivers, shift_hours, self.seed, params, sim)
+
+
+def _check_places(files: dict[str, Path | None]) -> None:
+    """Refuse files that could not be written, before any work."""
+    for option, path in files.items():
+        if path is not None and path.is_dir():
+            raise InputError(f"{option} is {path}: that is a folder, name a file")
+        if path is not None and not path.absolute().parent.is_dir():
+            raise InputError(f"{option} is {path}: its folder does not exist")
 
 
 def _num_drivers(text: str) -> int | None:
@@ -278,6 +302,7 @@ def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,
     ) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
@@ -298,7 +323,7 @@ def _day_bar(policy: str, scenario: Scenario) -> Iterator[Callable[[Any], None]]
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task(policy, total=len(scenario.orders), clock="", rate="")
         next_update = 0.0
 
@@ -338,8 +363,14 @@ def main() -> None:
     try:
         app()
     except DispatchError as error:
-        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        err.print(f"[bold red]error:[/] {escape(_told(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         err.print("interrupted")
         sys.exit(INTERRUPTED)
+
+
+def _told(error: DispatchError) -> str:
+    """Give the message with the option in place of the field that it became."""
+    field, blank, rest = str(error).partition(" ")
+    return _OPTION_OF_FIELD.get(field, field) + blank + rest

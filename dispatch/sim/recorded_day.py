@@ -8,17 +8,16 @@ from collections import Counter
 import numpy as np
 
 from dispatch.analysis.recorded import empty_km_share_recorded
-from dispatch.engine.params import DispatchParams
+from dispatch.engine.params import DispatchParams, check_seed
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings
 from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.roads.trips import RecordedTrips, local_midnight_ms, zone_info
-from dispatch.sim.scenario import PARKING_NOTE, Scenario, SimParams, spread_in_time
+from dispatch.sim.scenario import PARKING_NOTE, Scenario, SimParams, drain_ms, spread_in_time
 from dispatch.sim.shifts import made_up_shifts, recorded_shifts
 from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
 
-_LONGEST_RIDE_S = 3600
 _FIT_SAMPLE = 3_000
 """Trips that the slowdown is fitted on: its standard error is then below half a percent."""
 
@@ -55,17 +54,21 @@ def recorded_day(
         If the city has no trips (on that day), or no pings where drivers are to come from them.
     """
     params, sim = params or DispatchParams(), sim or SimParams()
-    if city.trips is None:
+    check_seed(seed)
+    if city.trips is None or not len(city.trips):
         raise InputError(
             f"{city.name} has no recorded trips: put trips.parquet or trips.csv into {city.folder}"
         )
     trips, date = _trips_of_day(city, city.trips, date)
     day_ms = _day_ms(city, date)
     inside = (trips.pickup_node != NO_INDEX) & (trips.dropoff_node != NO_INDEX)
+    if not inside.any():
+        raise InputError(
+            f"all {len(trips)} trips of that day have an end outside of {city.name}: choose another"
+        )
     orders = spread_in_time(trips.select(inside), seed)
     slowdown, fitted_on = fit_slowdown(city, city.trips, day_ms[0], seed) if date else (1.0, 0)
-    # The last orders of the day are served after it: drivers are on duty until then.
-    until_ms = day_ms[1] + round((params.max_wait_s + _LONGEST_RIDE_S) * MS_PER_S)
+    until_ms = day_ms[1] + drain_ms(params)
     pings = None if city.pings_path is None else RecordedPings.load(city.pings_path, day_ms[0], until_ms)
     if num_drivers is not None:
         shifts = made_up_shifts(num_drivers, orders, (day_ms[0], until_ms), shift_h, seed)
@@ -142,8 +145,6 @@ def _trips_of_day(
 def busiest_day(city: City, trips: RecordedTrips) -> datetime.date:
     """Give the local date with the most trips, the earliest of several."""
     count = Counter({day: len(trips.on_day(day, city.timezone)) for day in trips.days(city.timezone)})
-    if not count:
-        raise InputError(f"{city.name} has no valid trip")
     return max(count, key=lambda day: (count[day], -day.toordinal()))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from dispatch.analysis.recorded import EmptyDriving
-from dispatch.engine.params import DispatchParams, FareRule, check_range
+from dispatch.engine.params import DispatchParams, FareRule, check_range, check_whole
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.travel_times import PathFinder, RoadTravelTimes
@@ -18,6 +18,7 @@ from dispatch.sim.demand import synthetic_orders
 from dispatch.sim.shifts import Shifts, made_up_shifts
 from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
 
+LONGEST_RIDE_S: Final = 3600
 PARKING_NOTE: Final = (
     "Simulated drivers park between orders and save all cruising by construction: their empty driving is "
     "not comparable with that of real taxis, which cruise."
@@ -115,10 +116,11 @@ def synthetic_scenario(
     sim: SimParams | None = None,
 ) -> Scenario:
     """Make a day of the built-in city; equal arguments give the same day."""
-    check_range("orders", num_orders, 1, 10_000_000)
+    check_whole("orders", num_orders, 1, 10_000_000)
     city = City.synthetic(seed=seed)
     orders = synthetic_orders(city, num_orders, seed)
-    shifts = made_up_shifts(num_drivers, orders, (0, MS_PER_DAY), shift_h, seed)
+    params = params or DispatchParams()
+    shifts = made_up_shifts(num_drivers, orders, (0, MS_PER_DAY + drain_ms(params)), shift_h, seed)
     return Scenario(
         city,
         orders,
@@ -127,13 +129,18 @@ def synthetic_scenario(
         0,
         "UTC",
         seed=seed,
-        params=params or DispatchParams(),
+        params=params,
         sim=sim or SimParams(),
         notes=(
             f"City, demand and fleet are made up (seed {seed}); drivers work shifts of {shift_h:g} hours.",
             PARKING_NOTE,
         ),
     )
+
+
+def drain_ms(params: DispatchParams) -> int:
+    """How long after a day its last orders may take: drivers are on duty until then."""
+    return round((params.max_wait_s + LONGEST_RIDE_S) * MS_PER_S)
 
 
 def spread_in_time(trips: RecordedTrips, seed: int) -> RecordedTrips:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.params import check_range
+from dispatch.engine.params import check_range, check_seed, check_whole
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings
 from dispatch.roads.trips import RecordedTrips
-from dispatch.units import MS_PER_S, NO_INDEX
+from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
 
 MAX_GAP_MS = 15 * 60 * MS_PER_S
 """A taxi is on shift while its pings run on without a longer gap."""
@@ -48,40 +48,54 @@ def made_up_shifts(
 ) -> Shifts:
     """Make one shift a driver, of `shift_h` hours, so that supply follows demand.
 
-    A shift covers the instant of an order drawn at random, and starts at the pickup of another order,
-    drawn among those of the hour in which it starts. It is cut at both ends of the day, so that with
-    24 hours every driver is on duty all day.
+    A shift covers the instant of an order drawn at random. Days repeat: a shift that runs over midnight
+    is worked at both ends of the day. It starts at the pickup of an order drawn among those of the hour
+    around. With 24 hours every driver is on duty all the time.
 
     Parameters
     ----------
     num_drivers : int
     orders : RecordedTrips
-        The demand to follow, at least one order.
+        The demand to follow, at least one order, sorted by time.
     day_ms : (start, end)
-        Instants between which drivers are on duty.
+        Instants between which drivers are on duty; the day and some time after it, for its last orders.
     shift_h : float
         Hours, above 0 and up to 24.
     seed : int
     """
-    check_range("drivers", num_drivers, 1, 1_000_000)
+    check_whole("drivers", num_drivers, 1, 1_000_000)
     check_range("shift_h", shift_h, 0.1, 24, "hours")
+    check_seed(seed)
     if not len(orders):
         raise InputError("there are no orders: without demand no driver's place and shift can be drawn")
     start_ms, end_ms = day_ms
     random = np.random.default_rng([seed, 0x5217])
+    driver_id = np.arange(num_drivers, dtype=np.int64)
     if shift_h >= 24:
-        begin = np.full(num_drivers, start_ms)
-        end = np.full(num_drivers, end_ms)
+        begin, end = np.full(num_drivers, start_ms), np.full(num_drivers, end_ms)
     else:
-        length = round(shift_h * _MS_PER_HOUR)
-        covered = orders.requested_at_ms[random.integers(0, len(orders), num_drivers)]
-        begin = np.clip(covered - random.integers(0, length, num_drivers), start_ms, end_ms - length)
-        end = begin + length
-    near = np.searchsorted(orders.requested_at_ms, begin - _MS_PER_HOUR // 2, side="left")
-    far = np.searchsorted(orders.requested_at_ms, begin + _MS_PER_HOUR // 2, side="right")
-    drawn = near + (random.random(num_drivers) * np.maximum(far - near, 1)).astype(np.int64)
-    node = orders.pickup_node[np.minimum(drawn, len(orders) - 1)]
-    return Shifts(np.arange(num_drivers, dtype=np.int64), begin, end, node.astype(np.int32))
+        length_ms = round(shift_h * _MS_PER_HOUR)
+        covered_at_ms = orders.requested_at_ms[random.integers(0, len(orders), num_drivers)]
+        into_day_ms = (covered_at_ms - start_ms - random.integers(0, length_ms, num_drivers)) % MS_PER_DAY
+        over_ms = into_day_ms + length_ms - MS_PER_DAY
+        early = np.flatnonzero(over_ms > 0)
+        driver_id = np.append(driver_id[early], driver_id)
+        begin = start_ms + np.append(np.zeros(len(early), np.int64), into_day_ms)
+        end = np.minimum(np.append(start_ms + over_ms[early], start_ms + into_day_ms + length_ms), end_ms)
+    order = np.lexsort((begin, driver_id))
+    begin = begin[order]
+    return Shifts(driver_id[order], begin, end[order], _pickups_around(begin, orders, random))
+
+
+def _pickups_around(
+    at_ms: NDArray[np.int64], orders: RecordedTrips, random: np.random.Generator
+) -> NDArray[np.int32]:
+    """Draw for each instant a pickup node among the orders of the hour around."""
+    near = np.searchsorted(orders.requested_at_ms, at_ms - _MS_PER_HOUR // 2, side="left")
+    far = np.searchsorted(orders.requested_at_ms, at_ms + _MS_PER_HOUR // 2, side="right")
+    drawn = near + (random.random(len(at_ms)) * np.maximum(far - near, 1)).astype(np.int64)
+    node: NDArray[np.int32] = orders.pickup_node[np.minimum(drawn, len(orders) - 1)]
+    return node
 
 
 def recorded_shifts(
@@ -131,12 +145,15 @@ def _on_trips_outside(
     out = trips.select(outside & (trips.duration_s > 0) & (trips.driver_id >= 0))
     if not len(out):
         return np.zeros(len(driver_id), np.bool_)
-    # One sortable number a (driver, instant): instants are offsets within the span of the data.
+    # One sortable number a (driver, instant): drivers by rank, instants as offsets within the span of the
+    # data, so that no id is too large.
+    known = np.unique(np.concatenate([out.driver_id, driver_id]))
     base = min(int(out.requested_at_ms.min()), int(at_ms.min(initial=out.requested_at_ms.min())))
     span = max(int(out.requested_at_ms.max()), int(at_ms.max(initial=0))) - base + 1
-    key = out.driver_id * span + (out.requested_at_ms - base)
+    key = np.searchsorted(known, out.driver_id) * span + (out.requested_at_ms - base)
     order = np.argsort(key, kind="stable")
-    latest = np.searchsorted(key[order], driver_id * span + (at_ms - base), side="right") - 1
+    asked = np.searchsorted(known, driver_id) * span + (at_ms - base)
+    latest = np.searchsorted(key[order], asked, side="right") - 1
     trip = order[np.maximum(latest, 0)]
     end_at_ms = out.requested_at_ms[trip] + out.duration_s[trip].astype(np.int64) * MS_PER_S
     on_trip: NDArray[np.bool_] = (latest >= 0) & (out.driver_id[trip] == driver_id) & (at_ms <= end_at_ms)
