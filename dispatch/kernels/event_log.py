@@ -29,10 +29,10 @@ LOG = numba.from_dtype(EVENT_DTYPE)[::1]
 @kernel()
 def write_event(log, row, kind, at_ms):
     """Write row `row` of `log` as an event of which only kind and instant are known."""
-    event = log[row]
-    event.at_ms = at_ms
-    event.order_id = event.driver_id = NO_VALUE
-    event.eta_ms = event.nearest_eta_ms = event.leg_m = event.fare_cents = NO_VALUE
-    event.lon_e6 = event.lat_e6 = NO_COORDINATE
-    event.num_cars = NO_VALUE
-    event.kind = kind
+    event = log[row]  # fields by subscript: as plain Python, numpy's rows know no attributes
+    event["at_ms"] = at_ms
+    event["order_id"] = event["driver_id"] = NO_VALUE
+    event["eta_ms"] = event["nearest_eta_ms"] = event["leg_m"] = event["fare_cents"] = NO_VALUE
+    event["lon_e6"] = event["lat_e6"] = NO_COORDINATE
+    event["num_cars"] = NO_VALUE
+    event["kind"] = kind

@@ -125,7 +125,7 @@ def _apply_all(rows, rules, kind, out_parties, out_log):
         driver_status = out_parties.driver_status[driver] if driver != NO_INDEX else nobody
         write_event(out_log, i, kind, at_ms)
         if order != NO_INDEX:
-            out_log[i].order_id = out_parties.order_id[order]
+            out_log[i]["order_id"] = out_parties.order_id[order]
             out_parties.order_status[order] = rules.order_to[order_status, driver_status]
             out_parties.order_changed_at_ms[order] = at_ms
             if out_parties.order_status[order] == OPEN:
@@ -133,7 +133,7 @@ def _apply_all(rows, rules, kind, out_parties, out_log):
             elif driver != NO_INDEX:
                 out_parties.order_driver[order] = driver
         if driver != NO_INDEX:
-            out_log[i].driver_id = out_parties.driver_id[driver]
+            out_log[i]["driver_id"] = out_parties.driver_id[driver]
             out_parties.driver_status[driver] = rules.driver_to[order_status, driver_status]
             out_parties.driver_changed_at_ms[driver] = at_ms
 
