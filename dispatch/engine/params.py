@@ -30,6 +30,11 @@ def check_whole(name: str, value: float, low: float, high: float) -> None:
         raise InputError(f"{name} is {value!r}: it must be a whole number")
 
 
+def check_seed(seed: float) -> None:
+    """Raise :class:`InputError` unless `seed` can seed a random generator."""
+    check_whole("seed", seed, 0, 2**64)
+
+
 @dataclass(frozen=True)
 class DispatchParams:
     """How orders are matched and offered.

@@ -29,9 +29,10 @@ TRAVEL_MS = [travel_times_to(ARCS, node, NUM_NODES) for node in range(NUM_NODES)
 """TRAVEL_MS[to][from]."""
 
 NODES = st.integers(0, NUM_NODES - 1)
-DRIVERS = st.lists(st.tuples(st.integers(0, 5), st.none() | NODES), min_size=1, max_size=3)
+DRIVERS = st.lists(st.tuples(st.integers(0, 5), st.none() | NODES | NODES), min_size=1, max_size=3)
 """Drivers and their nodes, none: off the network."""
-LATER = st.sampled_from([0, 0, 1, 1000, 10_000, 29_999, 30_000, 70_000, -1, -5000])
+LATER = st.sampled_from([0, 0, 0, 0, 1, 1, 1000, 10_000, 29_999, 30_000, 70_000, -1, -5000])
+SOON = st.sampled_from([0, 1, 1000])
 
 
 def problem_of(candidates):
@@ -43,9 +44,19 @@ def problem_of(candidates):
     return AssignmentProblem.checked(first, *columns, len(drivers))
 
 
+ENGAGED = {
+    "offered": "accept",
+    "assigned": "arrive",
+    "arrived": "pick_up",
+    "on_board": "drop_off",
+    "dropped_off": "close",
+}
+"""Status of an order → the command by which it comes nearer to its end."""
+
+
 class Commands(RuleBasedStateMachine):
-    @initialize(max_pickup_s=st.sampled_from([60.0, 1200.0]))
-    def start(self, max_pickup_s):
+    @initialize(max_pickup_s=st.sampled_from([60.0, 1200.0]), nodes=st.lists(NODES, min_size=1, max_size=4))
+    def start(self, max_pickup_s, nodes):
         self.dispatcher = dispatcher_on(CITY, max_wait_s=100.0, max_pickup_s=max_pickup_s)
         self.model = EngineModel(
             TRAVEL_MS,
@@ -55,6 +66,7 @@ class Commands(RuleBasedStateMachine):
             max_pickup=max_pickup_s * 1000,
         )
         self.log, self.num_orders = [], 0
+        self.online(list(enumerate(nodes)), 0)
 
     def instant(self, later):
         return max(self.model.latest, self.model.clock, T0) + later
@@ -90,7 +102,7 @@ class Commands(RuleBasedStateMachine):
 
     @rule(drivers=DRIVERS, later=LATER)
     def offline(self, drivers, later):
-        at, ids = self.instant(later), [one for one, _ in drivers]
+        at, ids = self.instant(later), [one for one, _ in drivers[:2]]
         self.told(self.model.offline(ids, at), self.dispatcher.drivers_offline, ids, at)
 
     @rule(
@@ -106,6 +118,17 @@ class Commands(RuleBasedStateMachine):
         self.told(legal, self.dispatcher.submit, new_orders(CITY, ids, *zip(*ends, strict=True), at))
         self.num_orders += len(ends) * legal
 
+    @precondition(lambda self: any(order.status in ENGAGED for order in self.model.orders.values()))
+    @rule(data=st.data(), soon=SOON)
+    def help_along(self, data, soon):
+        """A legal command: rides would hardly ever be finished by chance."""
+        engaged = [one for one, order in self.model.orders.items() if order.status in ENGAGED]
+        order = data.draw(st.sampled_from(engaged))
+        command = ENGAGED[self.model.orders[order].status]
+        drivers, at = [self.model.orders[order].driver], self.instant(soon)
+        if self.model.on_orders(command, [order], drivers, at):
+            self.command(command, [order], drivers, at, legal=True)
+
     @precondition(lambda self: self.num_orders)
     @rule(command=st.sampled_from(sorted(MOVES)), data=st.data(), later=LATER)
     def on_orders(self, command, data, later):
@@ -115,7 +138,9 @@ class Commands(RuleBasedStateMachine):
         ids = data.draw(st.lists(wanted, min_size=1, max_size=3))
         drivers = [self.driver_for(command, one, data) for one in ids]
         at = self.instant(later)
-        legal = self.model.on_orders(command, ids, drivers, at)
+        self.command(command, ids, drivers, at, legal=self.model.on_orders(command, ids, drivers, at))
+
+    def command(self, command, ids, drivers, at, *, legal):
         more = {"accept": (drivers, at), "decline": (drivers, at), "assign": (drivers, at)}
         more |= dict.fromkeys(("arrive", "drop_off"), (at, np.full(len(ids), 50)))
         self.told(legal, getattr(self.dispatcher, command), ids, *more.get(command, (at,)))
