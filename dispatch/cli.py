@@ -38,7 +38,6 @@ INTERRUPTED: Final = 130
 _OPTION_OF_FIELD: Final = {
     "window_s": "--window",
     "max_pickup_s": "--max-pickup",
-    "policy": "--policy",
     "seed": "--seed",
     "drivers": "--drivers",
     "orders": "--orders",
@@ -103,6 +102,7 @@ def simulate(
 ) -> None:
     """Simulate a day: recorded or made-up orders, matched by the engine, measured by KPIs."""
     day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
+    _check_policies("--policy", [policy])
     _check_places({"--events": events, "--json": json_file, "--report": report})
     _hand_out(*_run_day(day, [policy], events), json_file, report)
 
@@ -126,6 +126,7 @@ def compare(
     """Simulate the same day under several policies and print their KPIs side by side."""
     day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
     names = [name.strip() for name in policies.split(",")]
+    _check_policies("--policies", names)
     _check_places({"--json": json_file, "--report": report})
     _hand_out(*_run_day(day, names, None), json_file, report)
 
@@ -177,6 +178,15 @@ class Day:
         return recorded_day(city, date, num_drivers, shift_hours, self.seed, params, sim)
 
 
+def _check_policies(option: str, names: list[str]) -> None:
+    """Refuse unknown names before any work."""
+    from dispatch.engine.params import POLICIES
+
+    unknown = [name for name in names if name not in POLICIES]
+    if unknown:
+        raise InputError(f"{option} names {unknown[0]!r}: a policy is one of {', '.join(POLICIES)}")
+
+
 def _check_places(files: dict[str, Path | None]) -> None:
     """Refuse files that could not be written, before any work."""
     for option, path in files.items():
@@ -206,12 +216,9 @@ def _date(text: str) -> datetime.date:
 def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenario, list[RunRecord]]:
     """Run one day under each policy, with progress bars; Ctrl-C ends the runs early but cleanly."""
     from dispatch.engine.events import write_log
-    from dispatch.engine.params import DispatchParams
     from dispatch.sim.runner import run
     from dispatch.sim.summary import run_record
 
-    for policy in policies:
-        DispatchParams(policy=policy)  # an unknown name is told before any work
     compile_s = _compile()
     started = time.perf_counter()
     with err.status("reading the city and its day"):
@@ -222,8 +229,6 @@ def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenar
     records = []
     with _interruptible() as should_stop:
         for policy in policies:
-            if should_stop():
-                break
             started = time.perf_counter()
             with _day_bar(policy, scenario) as on_progress:
                 finished = run(scenario.with_policy(policy), on_progress, should_stop)
@@ -231,6 +236,8 @@ def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenar
                 write_log(finished.events, events)
             wall_s = shared_s + time.perf_counter() - started
             records.append(run_record(finished, wall_s, compile_s))
+            if should_stop():
+                break
     return scenario, records
 
 
@@ -263,7 +270,7 @@ def _print_kpis(records: list[RunRecord]) -> None:
     meta: Mapping[str, Any] = records[0].meta
     what = [str(meta["city"]), str(meta["date"] or "one day")]
     what += [f"{meta['orders']:,} orders", f"{meta['drivers']:,} drivers", f"seed {meta['seed']}"]
-    table = Table(title=" · ".join(what), title_justify="left")
+    table = Table(title=escape(" · ".join(what)), title_justify="left")
     table.add_column("")
     for record in records:
         table.add_column(record.label + (" (partial)" if record.partial else ""), justify="right")
