@@ -106,8 +106,8 @@ class City:
     ) -> City:
         """Read a city from a folder.
 
-        The folder holds ``nodes`` and ``edges``, perhaps ``trips``, as ``.parquet`` or ``.csv``. Columns go by
-        their usual names: see :func:`dispatch.roads.network_file.load_network` and
+        The folder holds ``nodes`` and ``edges``, perhaps ``trips``, as ``.parquet`` or ``.csv``. Columns go
+        by their usual names: see :func:`dispatch.roads.network_file.load_network` and
         :func:`dispatch.roads.trips_file.load_trips`.
 
         Parameters

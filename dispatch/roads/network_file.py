@@ -279,9 +279,10 @@ def _hourly_speeds(table: Table, length_m: NDArray[np.float64]) -> NDArray[np.fl
     hours_s = np.stack([table.floats(name) for name in _WEEK_HOURS])
     used = np.isfinite(hours_s) & (hours_s > 0)
     mean_s = np.where(used, hours_s, 0.0).sum(axis=0) / np.maximum(used.sum(axis=0), 1)
-    fastest = np.full(len(length_m), MAX_HOURLY_KPH)
-    np.divide(length_m * 3.6, mean_s, out=fastest, where=mean_s > 0)
-    return np.minimum(fastest, MAX_HOURLY_KPH, out=fastest)
+    speed_kph: NDArray[np.float64] = np.full(len(length_m), MAX_HOURLY_KPH)
+    np.divide(length_m * 3.6, mean_s, out=speed_kph, where=mean_s > 0)
+    np.minimum(speed_kph, MAX_HOURLY_KPH, out=speed_kph)
+    return speed_kph
 
 
 def _largest_part(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,6 +50,18 @@ class RecordedPings:
 
     def __len__(self) -> int:
         return len(self.at_ms)
+
+    def between(self, from_at_ms: int, to_at_ms: int) -> RecordedPings:
+        """Give the pings from one instant to before another."""
+        inside = (self.at_ms >= from_at_ms) & (self.at_ms < to_at_ms)
+        return replace(
+            self,
+            driver_id=self.driver_id[inside],
+            at_ms=self.at_ms[inside],
+            lon=self.lon[inside],
+            lat=self.lat[inside],
+            occupied=self.occupied[inside],
+        )
 
     @classmethod
     def load(

@@ -216,9 +216,9 @@ def _check_not_swapped(
     """Raise an error if no position lies in the city, but most would with longitude and latitude swapped."""
     if np.count_nonzero(snapper.covers(lon, lat)):
         return
-    num_swapped = np.count_nonzero(snapper.covers(lat, lon))
-    if 2 * num_swapped > len(lon):
+    num_rows, num_swapped = len(lon), np.count_nonzero(snapper.covers(lat, lon))
+    if 2 * num_swapped > num_rows:
         raise InputError(
-            f"{table.path}: the {what} longitude and latitude look swapped: no row lies in the city "
-            f"as it stands, {num_swapped} of {len(lon)} would with the two columns swapped (row 0: {lon[0]}, {lat[0]})"
+            f"{table.path}: the {what} longitude and latitude look swapped: no row lies in the city now, "
+            f"{num_swapped} of {num_rows} would with the two swapped (row 0: {lon[0]}, {lat[0]})"
         )
