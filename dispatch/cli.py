@@ -372,9 +372,6 @@ def main() -> None:
     except DispatchError as error:
         err.print(f"[bold red]error:[/] {escape(_told(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        sys.exit(INTERRUPTED)
 
 
 def _told(error: DispatchError) -> str:

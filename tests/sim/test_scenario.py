@@ -1,0 +1,137 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cities import T0, grid_city, line_city, random_trips, shifts_of, small_scenario
+
+from dispatch.errors import InputError
+from dispatch.roads.travel_times import MatrixTravelTimes
+from dispatch.sim.scenario import LONGEST_RIDE_S, SimParams, drain_ms, spread_in_time, synthetic_scenario
+from dispatch.units import MS_PER_DAY
+
+CITY = line_city()
+
+WRONG = [
+    ("window_s", 0, "window_s is 0: it must be a number from 0.1 to 3600 seconds"),
+    ("window_s", -10, "window_s is -10"),
+    ("window_s", np.nan, "window_s is nan"),
+    ("window_s", "10", "window_s is '10'"),
+    ("boarding_s", -1, "boarding_s is -1: it must be a number from 0 to 3600 seconds"),
+    ("alighting_s", 3601, "alighting_s is 3601"),
+    ("ping_s", 0, "ping_s is 0: it must be a number from 1 to 3600 seconds"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), WRONG)
+def test_simulation_parameters_out_of_range(name, value, message):
+    with pytest.raises(InputError) as raised:
+        SimParams(**{name: value})
+    assert str(raised.value).startswith(message)
+
+
+def test_an_empty_fleet():
+    with pytest.raises(InputError, match="the fleet is empty: no driver is on duty"):
+        small_scenario(shifts=shifts_of([(1, T0, T0 + 1, 0)]).__class__(*[np.empty(0, np.int64)] * 4))
+
+
+def test_no_orders():
+    with pytest.raises(InputError, match="there are no orders on that day"):
+        small_scenario(orders=random_trips(CITY, 0))
+
+
+@pytest.mark.parametrize("end", ["pickup_node", "dropoff_node"])
+def test_an_order_off_the_network(end):
+    orders = random_trips(CITY, 3)
+    getattr(orders, end)[1] = -1
+    with pytest.raises(InputError, match="an order has an end off the network"):
+        small_scenario(orders=orders)
+
+
+def test_the_same_day_under_another_policy():
+    scenario = small_scenario()
+    nearest = scenario.with_policy("nearest")
+    assert nearest.params == replace(scenario.params, policy="nearest")
+    assert nearest.orders is scenario.orders
+    assert nearest.shifts is scenario.shifts
+    with pytest.raises(InputError, match="policy is 'best'"):
+        scenario.with_policy("best")
+
+
+def test_prepare_finds_the_times_to_all_ends():
+    scenario, told = small_scenario(), []
+    scenario.prepare(on_progress=lambda done, total: told.append((done, total)))
+    ends = np.unique([scenario.orders.pickup_node, scenario.orders.dropoff_node])
+    assert told[-1] == (len(ends), len(ends))
+    assert (scenario.travel_times._table.row_of_node[ends] >= 0).all()
+    zeros = np.zeros((CITY.graph.num_nodes, CITY.graph.num_nodes), np.int32)
+    replace(scenario, travel_times=MatrixTravelTimes(zeros)).prepare()
+
+
+def test_requests_of_a_coarse_clock_are_spread_within_its_step():
+    trips = random_trips(CITY, 5000, span_s=600)
+    minutes = replace(
+        trips, requested_at_ms=trips.requested_at_ms // 60_000 * 60_000, resolution_ms=60_000, dated=False
+    )
+    spread = spread_in_time(minutes, seed=3)
+    assert (np.diff(spread.requested_at_ms) >= 0).all()
+    assert spread.resolution_ms == 1
+    assert not spread.dated
+    counts = [np.bincount(t.requested_at_ms // 60_000 - T0 // 60_000) for t in (minutes, spread)]
+    assert np.array_equal(*counts)
+    within = spread.requested_at_ms % 60_000
+    assert within.min() < 100
+    assert within.max() > 59_900
+    assert abs(within.mean() - 30_000) < 1000
+    assert sorted(spread.pickup_node.tolist()) == sorted(minutes.pickup_node.tolist())
+    assert np.array_equal(spread_in_time(minutes, 3).requested_at_ms, spread.requested_at_ms)
+    assert not np.array_equal(spread_in_time(minutes, 4).requested_at_ms, spread.requested_at_ms)
+
+
+def test_requests_of_a_fine_clock_stay_where_they_are():
+    trips = random_trips(CITY, 100)
+    shuffled = trips.select(np.random.default_rng(0).permutation(100))
+    spread = spread_in_time(shuffled, seed=3)
+    assert np.array_equal(spread.requested_at_ms, trips.requested_at_ms)
+    assert np.array_equal(spread.pickup_node, trips.pickup_node)
+
+
+def test_the_built_in_day():
+    scenario = synthetic_scenario(seed=2, num_orders=200, num_drivers=30, shift_h=6.0)
+    assert len(scenario.orders) == 200
+    assert scenario.shifts.num_drivers == 30
+    assert scenario.orders.requested_at_ms.min() >= 0
+    assert scenario.orders.requested_at_ms.max() < MS_PER_DAY
+    assert scenario.shifts.end_at_ms.max() <= MS_PER_DAY + drain_ms(scenario.params)
+    assert (scenario.seed, scenario.date, scenario.timezone, scenario.orders_outside) == (2, None, "UTC", 0)
+    assert "seed 2" in scenario.notes[0]
+    again = synthetic_scenario(seed=2, num_orders=200, num_drivers=30, shift_h=6.0)
+    assert np.array_equal(again.orders.pickup_node, scenario.orders.pickup_node)
+    assert np.array_equal(again.shifts.start_at_ms, scenario.shifts.start_at_ms)
+
+
+def test_the_last_orders_of_a_day_find_drivers():
+    params = small_scenario().params
+    assert drain_ms(params) == round(params.max_wait_s + LONGEST_RIDE_S) * 1000
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"num_orders": 0}, "orders is 0: it must be a number from 1 to 1e"),
+        ({"num_orders": 1.5}, "orders is 1.5: it must be a whole number"),
+        ({"num_drivers": 0}, "drivers is 0"),
+        ({"shift_h": 0.0}, "shift_h is 0.0"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_a_built_in_day_that_cannot_be(wrong, message):
+    with pytest.raises(InputError) as raised:
+        synthetic_scenario(**{"num_orders": 20, "num_drivers": 3} | wrong)
+    assert str(raised.value).startswith(message)
+
+
+def test_a_grid_city_is_what_its_helper_says():
+    """The scenarios of these tests stand on it: every node reaches every other one."""
+    city = grid_city()
+    pairs = np.indices((city.graph.num_nodes, city.graph.num_nodes), np.int32).reshape(2, -1).copy()
+    assert small_scenario().travel_times.pairs_ms(pairs[0], pairs[1]).max() < 600_000
