@@ -1,0 +1,228 @@
+"""Runs as a whole: invariants, determinism, partial runs, positions on the way."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cities import T0, grid_city, places, random_trips, shifts_of, small_scenario
+from naive.replay import replay
+
+from dispatch.analysis.invariants import check_invariants
+from dispatch.engine.dispatcher import Dispatcher
+from dispatch.engine.events import EventKind as K, log_sha256
+from dispatch.engine.params import DispatchParams
+from dispatch.roads.travel_times import RoadTravelTimes
+from dispatch.sim.drivers import Phase, SimDrivers
+from dispatch.sim.runner import run
+from dispatch.sim.scenario import SimParams
+
+
+@pytest.mark.parametrize("policy", ["batch", "nearest"])
+@pytest.mark.parametrize(("num_orders", "num_drivers"), [(80, 12), (150, 3), (5, 30)])
+def test_every_run_holds_its_invariants(policy, num_orders, num_drivers):
+    scenario = small_scenario(num_orders, num_drivers, seed=num_orders).with_policy(policy)
+    finished = run(scenario)
+    assert not finished.partial
+    assert finished.scenario is scenario
+    report = check_invariants(finished.events)
+    assert report.num_orders == num_orders
+    assert report.num_drivers == report.num_offline == num_drivers
+    assert report.num_closed + report.num_expired == num_orders
+    state, illegal = replay(finished.events)
+    assert illegal is None
+    assert set(state.order_state.values()) <= {"closed", "expired"}
+    assert (np.diff(finished.events["at_ms"]) >= 0).all()
+    assert set(finished.events["driver_id"].tolist()) - {-1} == set(scenario.shifts.driver_id.tolist())
+
+
+def test_a_fleet_too_small_lets_orders_expire_after_their_patience():
+    scenario = small_scenario(150, 3, params=DispatchParams(max_wait_s=300.0))
+    events = run(scenario).events
+    expired = events[events["kind"] == K.ORDER_EXPIRED]
+    assert len(expired) > 20
+    asked_at_ms = scenario.orders.requested_at_ms[expired["order_id"]]
+    assert (expired["at_ms"] - asked_at_ms == 300_000).all()
+
+
+@pytest.mark.parametrize("policy", ["batch", "nearest"])
+def test_the_same_seed_gives_the_same_log_and_another_one_another(policy):
+    hashes = [log_sha256(run(small_scenario(seed=seed).with_policy(policy)).events) for seed in (5, 5, 6)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_day_prepared_or_not_and_watched_or_not_is_the_same():
+    scenario, told = small_scenario(seed=7), []
+    events = run(scenario).events
+    prepared = small_scenario(seed=7)
+    prepared.prepare()
+    assert log_sha256(run(prepared, told.append).events) == log_sha256(events)
+    assert [progress.now_ms for progress in told] == [T0 + 15_000 * (i + 1) for i in range(len(told))]
+    finished = [progress.num_finished for progress in told]
+    assert finished == sorted(finished)
+    assert (finished[-1], told[-1].num_orders) == (60, 60)
+    assert max(finished[:-1]) < 60
+
+
+def test_policies_see_the_same_orders_and_drivers():
+    runs = {
+        policy: run(small_scenario(100, 10).with_policy(policy)).events for policy in ("batch", "nearest")
+    }
+    given = []
+    for events in runs.values():
+        kinds = events["kind"] == K.ORDER_SUBMITTED
+        given.append(events[kinds][["order_id", "at_ms", "lon_e6", "lat_e6"]].tolist())
+    assert given[0] == given[1]
+    assert log_sha256(runs["batch"]) != log_sha256(runs["nearest"])
+
+
+@pytest.mark.parametrize("num_windows", [1, 2, 40, 120])
+def test_stopped_early_it_leaves_a_log_that_holds_as_far_as_it_goes(num_windows):
+    asked = itertools.count(1)
+    whole = run(small_scenario()).events
+    part = run(small_scenario(), should_stop=lambda: next(asked) >= num_windows)
+    assert part.partial
+    assert next(asked) == num_windows + 1
+    report = check_invariants(part.events, complete=False)
+    assert report.num_open > 0 or num_windows < 3
+    end_ms = T0 + 15_000 * num_windows
+    assert part.events["at_ms"].max() <= end_ms
+    # up to then, it is the whole run
+    assert np.array_equal(part.events, whole[: len(part.events)])
+    assert (whole["at_ms"][len(part.events) :] >= end_ms).all()
+
+
+def test_stopped_at_the_very_end_it_is_whole():
+    windows = []
+    run(small_scenario(), windows.append)
+    asked = itertools.count(1)
+    finished = run(small_scenario(), should_stop=lambda: next(asked) >= len(windows))
+    assert not finished.partial
+
+
+class Watched(SimDrivers):
+    """Keeps what the drivers tell of their places."""
+
+    seen: list
+
+    def send_positions(self, now_ms):
+        super().send_positions(now_ms)
+        fleet = self._dispatcher._state.fleet
+        for row in np.flatnonzero(self.phase != Phase.OFF):
+            place = fleet.ids.rows(self.driver_id[[row]])[0]
+            where = (fleet.lon[place], fleet.lat[place], int(fleet.node[place]))
+            self.seen.append((now_ms, int(row), Phase(self.phase[row]), int(self._order[row]), *where))
+
+
+def watched_run(monkeypatch, scenario):
+    Watched.seen = []
+    monkeypatch.setattr("dispatch.sim.runner.SimDrivers", Watched)
+    return run(scenario).events, Watched.seen
+
+
+def test_moving_drivers_are_on_the_path_between_its_nodes(monkeypatch):
+    scenario = small_scenario(40, 6, seed=2)
+    graph, times = scenario.city.graph, scenario.travel_times
+    events, seen = watched_run(monkeypatch, scenario)
+    picked_up = events[events["kind"] == K.PICKED_UP]
+    boarded_at_ms = dict(zip(picked_up["order_id"].tolist(), picked_up["at_ms"].tolist(), strict=True))
+    moving = [one for one in seen if one[2] == Phase.ON_TRIP]
+    assert len(moving) > 100
+    num_between = 0
+    for now_ms, _, _, order, lon, lat, node in moving:
+        ends = (scenario.orders.pickup_node[[order]], scenario.orders.dropoff_node[[order]])
+        path = times.paths(*ends)
+        nodes, at_ms = path.node, np.minimum(path.at_ms, path.at_ms[-1])
+        elapsed_ms = now_ms - boarded_at_ms[order]
+        expected = [
+            np.interp(elapsed_ms, at_ms, degrees[nodes]) for degrees in (graph.node_lon, graph.node_lat)
+        ]
+        assert (lon, lat) == pytest.approx(expected, abs=1e-9)
+        assert node in nodes
+        num_between += elapsed_ms < at_ms[-1] and elapsed_ms not in at_ms
+    assert num_between > 50
+
+
+def test_parked_and_boarding_drivers_stand_at_their_node(monkeypatch):
+    scenario = small_scenario(40, 6, seed=2)
+    _, seen = watched_run(monkeypatch, scenario)
+    for _, _, phase, order, lon, lat, node in seen:
+        if phase in (Phase.PARKED, Phase.BOARDING):
+            assert (lon, lat) == places(scenario.city, node)
+        if phase == Phase.BOARDING:
+            assert node == scenario.orders.pickup_node[order]
+
+
+def test_offers_go_to_drivers_where_they_stand(monkeypatch):
+    """The pickup ETA of every offer is the travel time from the place the driver told last."""
+    scenario = small_scenario(60, 8, seed=9, sim=SimParams(window_s=30.0, ping_s=30.0))
+    events, seen = watched_run(monkeypatch, scenario)
+    last = {}
+    rows = {int(one): row for row, one in enumerate(np.unique(scenario.shifts.driver_id))}
+    by_time = itertools.groupby(seen, key=lambda one: one[0])
+    told = {now_ms: {one[1]: one[6] for one in group} for now_ms, group in by_time}
+    for event in events[events["kind"] == K.ORDER_OFFERED]:
+        last.update(told[int(event["at_ms"])])
+        node = last[rows[int(event["driver_id"])]]
+        ends = (np.array([node], np.int32), scenario.orders.pickup_node[[int(event["order_id"])]])
+        assert event["eta_ms"] == scenario.travel_times.pairs_ms(*ends)[0]
+
+
+def test_orders_and_shifts_before_the_first_window_count_too():
+    scenario = small_scenario(
+        1,
+        1,
+        orders=random_trips(grid_city(), 1, span_s=1),
+        shifts=shifts_of([(4, T0 - 60_000, T0 + 600_000, 3)]),
+    )
+    assert check_invariants(run(scenario).events).num_closed == 1
+
+
+def test_two_runs_at_once_do_not_disturb_each_other():
+    one, other = small_scenario(seed=1), small_scenario(seed=2)
+    alone = [log_sha256(run(scenario).events) for scenario in (one, other)]
+    hashes = {}
+
+    def also_run_the_other(progress):
+        if "other" not in hashes and progress.num_finished > 20:
+            hashes["other"] = log_sha256(run(other).events)
+
+    hashes["one"] = log_sha256(run(one, also_run_the_other).events)
+    assert [hashes["one"], hashes["other"]] == alone
+
+
+def test_the_simulator_speaks_to_the_public_face_only(monkeypatch):
+    """It calls commands of the dispatcher, and reads nothing of its insides."""
+    called = set()
+
+    class Face:
+        def __init__(self, *args):
+            self._real = Dispatcher(*args)
+
+        def __getattr__(self, name):
+            assert not name.startswith("_")
+            called.add(name)
+            return getattr(self._real, name)
+
+    monkeypatch.setattr("dispatch.sim.runner.Dispatcher", Face)
+    run(small_scenario())
+    rides = {"accept", "arrive", "pick_up", "drop_off", "close"}
+    assert called == rides | {
+        "drivers_online",
+        "drivers_offline",
+        "update_positions",
+        "submit",
+        "step",
+        "take_events",
+    }
+
+
+def test_slower_roads_take_longer():
+    scenario = small_scenario(30, 10, seed=4)
+    graph = scenario.city.graph
+    slow = replace(scenario, travel_times=RoadTravelTimes(graph, graph.free_flow_ms(2.0)), slowdown=2.0)
+    rides = []
+    for one in (scenario, slow):
+        events = run(one).events
+        rides.append(events["eta_ms"][events["kind"] == K.PICKED_UP].astype(float).mean())
+    assert rides[1] == pytest.approx(2 * rides[0], rel=0.01)
