@@ -270,12 +270,13 @@ def _print_kpis(records: list[RunRecord]) -> None:
     meta: Mapping[str, Any] = records[0].meta
     what = [str(meta["city"]), str(meta["date"] or "one day")]
     what += [f"{meta['orders']:,} orders", f"{meta['drivers']:,} drivers", f"seed {meta['seed']}"]
-    table = Table(title=escape(" · ".join(what)), title_justify="left")
+    table = Table()
     table.add_column("")
     for record in records:
         table.add_column(record.label + (" (partial)" if record.partial else ""), justify="right")
     for kpi in KPIS:
         table.add_row(kpi.label, *(kpi.format(record.kpis[kpi.name]) for record in records))
+    out.print(escape(" · ".join(what)), style="bold", highlight=False, soft_wrap=True)
     out.print(table)
     for note in meta["notes"]:
         out.print(f"• {note}", style="dim", highlight=False)

@@ -90,11 +90,12 @@ def made_up_shifts(
 def _pickups_around(
     at_ms: NDArray[np.int64], orders: RecordedTrips, random: np.random.Generator
 ) -> NDArray[np.int32]:
-    """Draw for each instant a pickup node among the orders of the hour around."""
+    """Draw for each instant a pickup node among the orders of the hour around, or of all if it has none."""
     near = np.searchsorted(orders.requested_at_ms, at_ms - _MS_PER_HOUR // 2, side="left")
     far = np.searchsorted(orders.requested_at_ms, at_ms + _MS_PER_HOUR // 2, side="right")
-    drawn = near + (random.random(len(at_ms)) * np.maximum(far - near, 1)).astype(np.int64)
-    node: NDArray[np.int32] = orders.pickup_node[np.minimum(drawn, len(orders) - 1)]
+    near, far = np.where(near < far, (near, far), [[0], [len(orders)]])
+    drawn = near + (random.random(len(at_ms)) * (far - near)).astype(np.int64)
+    node: NDArray[np.int32] = orders.pickup_node[drawn]
     return node
 
 

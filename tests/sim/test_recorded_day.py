@@ -67,8 +67,8 @@ def city_in(folder, columns=None, pings=None):
 
 
 def pings_of(num_drivers=5, minutes=range(30, 240, 2), occupied=False):
-    """Drivers that stand at their nodes, half an hour after midnight and on."""
-    node = np.repeat(np.arange(num_drivers) * 16, len(minutes))
+    """Drivers that go to and fro between three nodes, half an hour after midnight and on."""
+    node = (16 * np.arange(num_drivers)[:, None] + np.arange(len(minutes)) % 3).ravel()
     at_s = FIRST_MS // 1000 + 60 * np.tile(np.array(minutes), num_drivers)
     return {
         "driver_id": np.repeat(np.arange(num_drivers), len(minutes)),

@@ -83,6 +83,12 @@ def test_a_shift_starts_at_a_pickup_of_its_hour():
         assert node in trips.pickup_node[near]
 
 
+def test_where_the_hour_has_no_orders_all_of_the_day_are_drawn_from():
+    late = random_trips(CITY, 300, 3, T0 + 10 * HOUR_MS, 3600)
+    shifts = made_up_shifts(300, late, DAY, 24, 5)
+    assert len(np.unique(shifts.node)) == CITY.graph.num_nodes
+
+
 def test_another_seed_makes_other_shifts():
     one, other = (made_up_shifts(20, trips_of_a_day(), DAY, 8.0, seed) for seed in (1, 2))
     assert not np.array_equal(one.start_at_ms, other.start_at_ms)
