@@ -56,7 +56,7 @@ class City:
     def snap(
         self, lon: ArrayLike, lat: ArrayLike, max_distance_m: float = MAX_SNAP_M
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Find the nearest node of each coordinate; see :meth:`Snapper.snap`."""
+        """Find the nearest node of each coordinate (n,); see :meth:`Snapper.snap`."""
         return self.snapper.snap(lon, lat, max_distance_m)
 
     @property

@@ -66,7 +66,7 @@ class NamedNodes:
     """(rows,)"""
 
     def find(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give the row of the table of each id, NO_INDEX where there is none."""
+        """Give the row of the table of each id (n,), NO_INDEX where there is none."""
         place = np.minimum(np.searchsorted(self.sorted_id, ids), len(self.sorted_id) - 1)
         return np.where(self.sorted_id[place] == ids, self.row[place], NO_INDEX)
 
@@ -181,7 +181,7 @@ def _read_nodes(table: Table) -> tuple[NamedNodes, NDArray[np.bool_], list[Dropp
 
 
 def on_globe(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which coordinates are finite degrees within range."""
+    """Tell which coordinates (n,) are finite degrees within range."""
     right: NDArray[np.bool_] = (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
     return right
 

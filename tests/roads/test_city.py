@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from small_city import BOTH, LAT0, LON0, STEP, arcs, city_of, square, write
+from roads.small_city import BOTH, LAT0, LON0, STEP, arcs, city_of, square, write
 
 from dispatch.errors import InputError
 from dispatch.roads.city import City

@@ -3,7 +3,7 @@ import math
 
 import pyarrow as pa
 import pytest
-from small_city import BOTH, LAT0, LON0, STEP, city_of, square, write
+from roads.small_city import BOTH, LAT0, LON0, STEP, city_of, square, write
 
 from dispatch.errors import InputError
 from dispatch.roads.city import City
