@@ -48,7 +48,7 @@ WORKSHOP_TALK = re.compile(
 )
 BARE_EXCUSE = re.compile(
     r"#\s*(type:\s*ignore(\[[\w, -]+\])?|noqa(:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)?|pragma:\s*no (cover|branch)"
-    r"|mypy:\s*ignore-errors|fmt:\s*(off|skip))\s*$"
+    r"|mypy:\s*ignore-errors)\s*$"
 )
 SKIPPING_MARK = re.compile(r"pytest\.mark\.(skip|skipif|xfail)")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")

@@ -13,7 +13,16 @@ from dispatch.errors import InputError
 from dispatch.kernels.csr import Arcs
 from dispatch.units import INDEX_DTYPE, MAX_TRAVEL_MS, MS_PER_S
 
-ROAD_CLASSES: Final = ("motorway", "trunk", "primary", "secondary", "tertiary", "residential", "service", "other")
+ROAD_CLASSES: Final = (
+    "motorway",
+    "trunk",
+    "primary",
+    "secondary",
+    "tertiary",
+    "residential",
+    "service",
+    "other",
+)
 """From most to least important; links count with their class (``motorway_link`` is ``motorway``)."""
 
 
@@ -80,7 +89,7 @@ class RoadGraph:
         speed_kph: NDArray[np.float64],
         road_class: NDArray[np.int8],
     ) -> RoadGraph:
-        """Sort directed edges into rows; loops and parallel edges are kept. Values are taken as valid."""
+        """Sort directed edges (n,) into rows; loops and parallel edges are kept. Values are taken as valid."""
         order = np.lexsort((to_node, from_node))
         num_nodes = len(node_lonlat[0])
         first_arc = np.zeros(num_nodes + 1, INDEX_DTYPE)
