@@ -89,7 +89,7 @@ class RoadGraph:
         speed_kph: NDArray[np.float64],
         road_class: NDArray[np.int8],
     ) -> RoadGraph:
-        """Sort directed edges (n,) into rows; loops and parallel edges are kept. Values are taken as valid."""
+        """Sort directed edges (n,) into rows; loops and parallel edges stay. Values are taken as valid."""
         order = np.lexsort((to_node, from_node))
         num_nodes = len(node_lonlat[0])
         first_arc = np.zeros(num_nodes + 1, INDEX_DTYPE)
