@@ -128,7 +128,7 @@ def compare(
     names = [name.strip() for name in policies.split(",")]
     _check_policies("--policies", names)
     _check_places({"--json": json_file, "--report": report})
-    _hand_out(*_run_day(day, names, None), json_file, report)
+    _hand_out(*_run_day(day, names, None), json_file, report, compared=True)
 
 
 @app.command()
@@ -242,15 +242,19 @@ def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenar
 
 
 def _hand_out(
-    scenario: Scenario, records: list[RunRecord], json_file: Path | None, report: Path | None
+    scenario: Scenario,
+    records: list[RunRecord],
+    json_file: Path | None,
+    report: Path | None,
+    compared: bool = False,
 ) -> None:
-    """Print the KPIs and write the files asked for."""
+    """Print the KPIs and write the files asked for; a comparison's JSON is a list, also of one."""
     from dispatch.sim.summary import summary
 
     _print_kpis(records)
     if json_file is not None:
         summaries = [summary(record) for record in records]
-        text = json.dumps(summaries[0] if len(summaries) == 1 else summaries, indent=2, allow_nan=False)
+        text = json.dumps(summaries if compared else summaries[0], indent=2, allow_nan=False)
         json_file.write_text(text + "\n", encoding="utf-8")
     if report is not None:
         from dispatch.analysis.report import write_report

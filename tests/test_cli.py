@@ -16,6 +16,7 @@ from dispatch import cli
 from dispatch.analysis.invariants import check_invariants
 from dispatch.analysis.kpi_list import KPIS
 from dispatch.engine.events import log_sha256, read_log
+from dispatch.sim import runner
 from dispatch.units import MS_PER_DAY
 
 
@@ -338,7 +339,44 @@ def test_ctrl_c_ends_a_comparison_after_the_policy_under_way(long_day, tmp_path)
     status, out, _ = interrupted(["compare", long_day, "--drivers", 4, "--window", 6, "--json", json_file])
     assert status == 130
     assert "nearest (partial)" in out
-    assert json.loads(json_file.read_text())["policy"] == "nearest"
+    assert [one["policy"] for one in json.loads(json_file.read_text())] == ["nearest"]
+
+
+def pressing_ctrl_c(monkeypatch, times):
+    """Ctrl-C in this process, in the middle of a run."""
+    real = runner.run
+
+    def run(scenario, on_progress, should_stop):
+        def press(progress):
+            on_progress(progress)
+            if progress.num_finished == 20:
+                for _ in range(times):
+                    signal.raise_signal(signal.SIGINT)
+
+        return real(scenario, press, should_stop)
+
+    monkeypatch.setattr("dispatch.sim.runner.run", run)
+
+
+def test_the_first_ctrl_c_ends_the_run_after_its_window(dispatch, city, monkeypatch, tmp_path):
+    pressing_ctrl_c(monkeypatch, 1)
+    json_file = tmp_path / "kpis.json"
+    status, out, err = dispatch("compare", city, "--drivers", 4, "--json", json_file)
+    assert (status, err) == (
+        130,
+        "interrupted: the figures cover only the part of the day that was simulated\n",
+    )
+    assert "nearest (partial)" in out
+    assert [one["partial"] for one in json.loads(json_file.read_text())] == [True]
+
+
+def test_a_second_ctrl_c_stops_at_once(dispatch, city, monkeypatch, tmp_path):
+    pressing_ctrl_c(monkeypatch, 2)
+    before, json_file = signal.getsignal(signal.SIGINT), tmp_path / "kpis.json"
+    status, out, _ = dispatch("simulate", city, "--drivers", 4, "--json", json_file)
+    assert (status, out) == (130, "")
+    assert not json_file.exists()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_handler_of_ctrl_c_is_given_back(dispatch, city):

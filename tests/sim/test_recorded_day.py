@@ -124,7 +124,7 @@ def test_the_fit_is_the_median_weighted_by_time_of_usable_trips(monkeypatch):
     useless.pickup_node[8:] = useless.dropoff_node[8:]
     assert fit_slowdown(GRID, useless, FIRST_MS + DAY_MS) == (1.0, 0)
     monkeypatch.setattr("dispatch.sim.recorded_day._FIT_NODES", 3)
-    slowdown, num_trips = fit_slowdown(GRID, trips, FIRST_MS + DAY_MS)
+    slowdown, num_trips = fit_slowdown(GRID, trips_on(0, 400, 2.0), FIRST_MS + DAY_MS)
     assert slowdown == pytest.approx(2.0, abs=0.1)
     assert 0 < num_trips < 400
 
