@@ -31,6 +31,8 @@ class CandidateSet:
     """(candidates,) rows of ``driver_idx``, nearest by air first"""
     eta_ms: NDArray[np.int32]
     """(candidates,) pickup ETA; empty until :func:`with_pickup_eta`"""
+    is_cut: NDArray[np.bool_]
+    """(orders,) there are eligible drivers that were not looked at, farther away by air"""
 
     @cached_property
     def num_of_order(self) -> NDArray[np.int32]:
@@ -56,15 +58,17 @@ class CandidateSet:
 
 
 def find_candidates(state: EngineState, world: World, now_ms: int) -> CandidateSet:
-    """Find for every open order the nearest idle drivers by air that have not refused it."""
+    """Find for every open order the nearest idle drivers by air, less those who refused it."""
     fleet, orders = state.fleet, state.orders
     order_idx = orders.rows_in(OrderStatus.OPEN)
     driver_idx = world.free_drivers(fleet, now_ms)
     nowhere = np.empty(0, np.int32)
     if not len(order_idx) or not len(driver_idx):
-        return CandidateSet(order_idx, driver_idx, np.zeros(len(order_idx) + 1, np.int32), nowhere, nowhere)
+        first, uncut = np.zeros(len(order_idx) + 1, np.int32), np.zeros(len(order_idx), np.bool_)
+        return CandidateSet(order_idx, driver_idx, first, nowhere, nowhere, uncut)
     near = world.nearest_drivers(fleet, driver_idx, orders.pickup_node[order_idx])
-    found = CandidateSet(order_idx, driver_idx, near.first, near.item, nowhere)
+    is_cut = np.diff(near.first) < len(driver_idx)
+    found = CandidateSet(order_idx, driver_idx, near.first, near.item, nowhere, is_cut)
     refused = orders.refused(order_idx[found.order_of_candidate], driver_idx[near.item])
     return found.keep(~refused)
 
@@ -73,8 +77,43 @@ def with_pickup_eta(found: CandidateSet, state: EngineState, world: World) -> Ca
     """Add the pickup ETA of every candidate and drop those farther away than ``max_pickup_s``."""
     if not len(found.candidate_driver):
         return found
-    pickup = state.orders.pickup_node[found.order_idx]
-    eta_ms = world.travel_times.pairs_ms(
-        state.fleet.node[found.driver_idx[found.candidate_driver]], pickup[found.order_of_candidate]
-    )
+    eta_ms = _pickup_eta_ms(found, found.order_of_candidate, found.candidate_driver, state, world)
     return replace(found, eta_ms=eta_ms).keep(eta_ms <= world.params.max_pickup_s * MS_PER_S)
+
+
+def look_everywhere(
+    found: CandidateSet, which: NDArray[np.bool_], state: EngineState, world: World
+) -> CandidateSet:
+    """Make every eligible driver a candidate of the orders `which` (orders,), nearest by road first."""
+    everywhere, num_drivers = np.flatnonzero(which).astype(np.int32), len(found.driver_idx)
+    order = np.repeat(everywhere, num_drivers)
+    driver = np.tile(np.arange(num_drivers, dtype=np.int32), len(everywhere))
+    eta_ms = _pickup_eta_ms(found, order, driver, state, world)
+    usable = eta_ms <= world.params.max_pickup_s * MS_PER_S
+    usable &= ~state.orders.refused(found.order_idx[order], found.driver_idx[driver])
+    others = ~which[found.order_of_candidate]
+    order = np.concatenate([found.order_of_candidate[others], order[usable]])
+    driver = np.concatenate([found.candidate_driver[others], driver[usable]])
+    eta_ms = np.concatenate([found.eta_ms[others], eta_ms[usable]])
+    by_row = np.lexsort((eta_ms, order))
+    first = np.zeros(len(found.order_idx) + 1, np.int32)
+    np.cumsum(np.bincount(order, minlength=len(found.order_idx)), out=first[1:])
+    return replace(
+        found,
+        first_candidate=first,
+        candidate_driver=driver[by_row],
+        eta_ms=eta_ms[by_row],
+        is_cut=found.is_cut & ~which,
+    )
+
+
+def _pickup_eta_ms(
+    found: CandidateSet,
+    order: NDArray[np.int32],
+    driver: NDArray[np.int32],
+    state: EngineState,
+    world: World,
+) -> NDArray[np.int32]:
+    """Travel time (n,) from drivers to pickups, given as rows of `found`."""
+    pickup = state.orders.pickup_node[found.order_idx]
+    return world.travel_times.pairs_ms(state.fleet.node[found.driver_idx[driver]], pickup[order])

@@ -42,10 +42,12 @@ class DispatchParams:
     Parameters
     ----------
     policy : 'batch' or 'nearest'
-        ``batch`` serves as many orders of a window as possible at the least total pickup time, exactly;
-        ``nearest`` gives each order, first come first served, the free driver with the least pickup ETA.
+        ``batch`` serves as many orders of a window as possible at the least total pickup time, exactly
+        so among the candidates; ``nearest`` gives each order, first come first served, the free candidate
+        with the least pickup ETA.
     candidates_per_order : int
-        How many free drivers, nearest by air, are looked at for an order.
+        How many free drivers, nearest by air, are an order's candidates. All free drivers are where these
+        leave it without one.
     max_pickup_s : float
         No driver farther away than this, in travel time, is offered an order.
     offer_timeout_s : float

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.candidates import CandidateSet, find_candidates, with_pickup_eta
+from dispatch.engine.candidates import CandidateSet, find_candidates, look_everywhere, with_pickup_eta
 from dispatch.engine.commit import EngineState
 from dispatch.engine.cost import pickup_cost
 from dispatch.engine.params import DispatchParams
@@ -39,13 +39,22 @@ class Plan:
     open_order_idx: NDArray[np.int32]
     """(open orders,) every order that was looked at"""
     num_cars: NDArray[np.int32]
-    """(open orders,) eligible drivers within the largest pickup ETA, at most ``candidates_per_order``"""
+    """(open orders,) candidates within the largest pickup ETA"""
 
 
 def plan(state: EngineState, world: World, now_ms: int) -> Plan:
-    """Propose an offer for as many open orders as the policy serves."""
+    """Propose an offer for as many open orders as the policy serves.
+
+    Candidates are the drivers nearest by air. An order that gets none of them looks at all drivers: none
+    starves at a hot spot, or because those nearest to it refused.
+    """
     found = with_pickup_eta(find_candidates(state, world, now_ms), state, world)
-    return propose(found, match(found, pickup_cost(found), world.params))
+    assignment = match(found, pickup_cost(found), world.params)
+    left_out = (assignment.driver_of_order == NO_INDEX) & found.is_cut
+    if left_out.any():
+        found = look_everywhere(found, left_out, state, world)
+        assignment = match(found, pickup_cost(found), world.params)
+    return propose(found, assignment)
 
 
 def match(found: CandidateSet, cost: NDArray[np.int64], params: DispatchParams) -> Assignment:

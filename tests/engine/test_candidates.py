@@ -4,6 +4,7 @@ from cities import T0, dispatcher_on, line_city, new_orders, positions
 from hypothesis import given, settings, strategies as st
 
 from dispatch.engine.candidates import CandidateSet, find_candidates, with_pickup_eta
+from dispatch.engine.events import EventKind
 
 CITY = line_city()
 LINES = st.lists(
@@ -20,6 +21,7 @@ def set_of(lines, with_eta=True):
         np.cumsum([0, *map(len, lines)]).astype(np.int32),
         np.array([entry[0] for entry in flat], np.int32),
         np.array([entry[1] for entry in flat] if with_eta else [], np.int32),
+        np.zeros(len(lines), np.bool_),
     )
 
 
@@ -74,3 +76,44 @@ def test_only_free_drivers_and_open_orders_come_into_question():
     dispatcher.drivers_offline([3], T0)
     _, found = found_by(dispatcher)
     assert (found.order_idx.tolist(), found.driver_idx.tolist()) == ([1], [0])
+
+
+def offered(events):
+    return events[events["kind"] == EventKind.ORDER_OFFERED]
+
+
+def offers_until_quiet(dispatcher, at_ms):
+    """Let everybody decline, and give the drivers asked, in their sequence."""
+    asked = []
+    while len(offers := offered(dispatcher.step(at_ms))):
+        asked += offers["driver_id"].tolist()
+        dispatcher.decline(offers["order_id"], offers["driver_id"], at_ms)
+        at_ms += 1_000
+    return asked
+
+
+@pytest.mark.parametrize("policy", ["batch", "nearest"])
+def test_an_order_that_the_nearest_refuse_is_offered_to_everybody_once(policy):
+    dispatcher = dispatcher_on(CITY, policy=policy, candidates_per_order=2)
+    dispatcher.drivers_online(positions(CITY, range(9), range(1, 10)))
+    dispatcher.submit(new_orders(CITY, [7], [0], [9]))
+    assert offers_until_quiet(dispatcher, T0 + 1) == list(range(9))
+
+
+@pytest.mark.parametrize("policy", ["batch", "nearest"])
+def test_no_order_is_left_out_at_a_hot_spot(policy):
+    dispatcher = dispatcher_on(CITY, policy=policy, candidates_per_order=2)
+    dispatcher.drivers_online(positions(CITY, range(9), range(1, 10)))
+    dispatcher.submit(new_orders(CITY, range(7), [0] * 7, [9] * 7))
+    offers = offered(dispatcher.step(T0 + 1))
+    assert sorted(offers["driver_id"]) == list(range(7))
+    assert (offers["nearest_eta_ms"] == offers["eta_ms"].min()).all()
+
+
+def test_looking_everywhere_keeps_to_the_largest_pickup_eta():
+    dispatcher = dispatcher_on(CITY, candidates_per_order=1, max_pickup_s=30.0)
+    dispatcher.drivers_online(positions(CITY, range(9), range(1, 10)))
+    dispatcher.submit(new_orders(CITY, range(9), [0] * 9, [9] * 9))
+    offers = offered(dispatcher.step(T0 + 1))
+    assert 1 < len(offers) < 9
+    assert offers["eta_ms"].max() <= 30_000
