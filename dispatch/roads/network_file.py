@@ -31,6 +31,9 @@ MIN_DERIVED_LENGTH_M: Final = 1.0
 """Least length of an edge whose length is taken from its ends' coordinates: some nodes lie on one spot."""
 
 _OTHER: Final = ROAD_CLASSES.index("other")
+_MIN_COMPARED_EDGES: Final = 20
+_MIN_COMPARED_M: Final = 20.0
+_AGREES_WITHIN: Final = 0.05
 _KPH_PER_MPH: Final = 1.609344
 _WEEK_HOURS: Final = tuple(f"week_{hour:02d}_s" for hour in range(24))
 
@@ -162,13 +165,7 @@ def _read_nodes(table: Table) -> tuple[NamedNodes, NDArray[np.bool_], list[Dropp
             "twice); ids must be unique"
         )
     lon, lat = table.floats("lon"), table.floats("lat")
-    turned = (np.abs(lat) > 90) & (np.abs(lat) <= 180) & (np.abs(lon) <= 90)
-    if 2 * np.count_nonzero(turned) > len(ids):
-        at = int(np.argmax(turned))
-        raise InputError(
-            f"{table.path}: lon, lat at row {at} are {lon[at]}, {lat[at]}: they look swapped, no latitude "
-            f"exceeds 90 degrees ({np.count_nonzero(turned)} of {len(ids)} rows); swap the two columns"
-        )
+    check_latitudes(table.path, lon, lat)
     sieve = Sieve(len(ids), table.path.name)
     sieve.drop("nodes without possible coordinates", ~on_globe(lon, lat))
     if not sieve.keep.any():
@@ -186,6 +183,17 @@ def on_globe(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.b
     return right
 
 
+def check_latitudes(path: Path, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> None:
+    """Raise an error if most coordinates (n,) are possible only with longitude and latitude swapped."""
+    turned = (np.abs(lat) > 90) & (np.abs(lat) <= 180) & (np.abs(lon) <= 90)
+    if 2 * np.count_nonzero(turned) > len(lat):
+        at = int(np.argmax(turned))
+        raise InputError(
+            f"{path}: lon, lat at row {at} are {lon[at]}, {lat[at]}: they look swapped, no latitude "
+            f"exceeds 90 degrees ({np.count_nonzero(turned)} of {len(lat)} rows); swap the two columns"
+        )
+
+
 def _read_edges(table: Table, names: NamedNodes, placed: NDArray[np.bool_]) -> tuple[_Edges, list[Dropped]]:
     sieve = Sieve(table.num_rows, table.path.name)
     tail, head = (_rows(table, column, names) for column in ("from_node", "to_node"))
@@ -193,11 +201,58 @@ def _read_edges(table: Table, names: NamedNodes, placed: NDArray[np.bool_]) -> t
     sieve.drop("edges at nodes without possible coordinates", ~(placed[tail] & placed[head]))
     length_m = table.floats("length_m") if "length_m" in table else _crow_m(names, tail, head, sieve.keep)
     sieve.drop("edges without a positive finite length", ~(np.isfinite(length_m) & (length_m > 0)))
+    if "length_m" in table:
+        _check_lengths(table.path, names, tail[sieve.keep], head[sieve.keep], length_m[sieve.keep])
     road_class = _road_classes(table)
     speed_kph = _speeds(table, length_m, road_class)
     sieve.drop("edges without a positive finite speed", ~(np.isfinite(speed_kph) & (speed_kph > 0)))
     edges = _Edges(tail, head, length_m, speed_kph, road_class).select(sieve.keep)
     return edges, sieve.drops
+
+
+def _check_lengths(
+    path: Path,
+    names: NamedNodes,
+    tail: NDArray[np.int64],
+    head: NDArray[np.int64],
+    length_m: NDArray[np.float64],
+) -> None:
+    """Raise an error if the lengths of edges contradict the coordinates, but would not with lon, lat swapped.
+
+    Most edges are nearly straight, so their lengths are nearly the distances of their ends: on networks of
+    OpenStreetMap 92 to 100 of 100 agree within 5 %, and 2 to 24 with the two swapped. Where longitude and
+    latitude are about equal, both ways fit and nothing is said.
+    """
+    compared = (
+        (length_m >= _MIN_COMPARED_M) & (np.abs(names.lon[tail]) <= 90) & (np.abs(names.lon[head]) <= 90)
+    )
+    num_compared = int(np.count_nonzero(compared))
+    if num_compared < max(_MIN_COMPARED_EDGES, len(length_m) // 2):
+        return
+    tail, head, length_m = tail[compared], head[compared], length_m[compared]
+    as_given = _share_agreeing(names.lon, names.lat, tail, head, length_m)
+    swapped = _share_agreeing(names.lat, names.lon, tail, head, length_m)
+    if swapped > 0.5 and 3 * as_given < 2 * swapped:
+        at = tail[0]
+        raise InputError(
+            f"{path.parent}: lon, lat of the nodes look swapped (row {at}: {names.lon[at]}, "
+            f"{names.lat[at]}): {as_given:.0%} of {num_compared} edges are as long as their ends are apart, "
+            f"{swapped:.0%} would be with the two swapped; swap the two columns, or, if they are right, "
+            f"leave out length_m of {path.name}"
+        )
+
+
+def _share_agreeing(
+    lon: NDArray[np.float64],
+    lat: NDArray[np.float64],
+    tail: NDArray[np.int64],
+    head: NDArray[np.int64],
+    length_m: NDArray[np.float64],
+) -> float:
+    """Give the share of edges whose length is the distance of their ends, within 5 %."""
+    crow_m = np.empty(len(tail))
+    haversine_m(lon[tail], lat[tail], lon[head], lat[head], crow_m)
+    return float(np.mean(np.abs(length_m - crow_m) <= _AGREES_WITHIN * length_m))
 
 
 def _rows(table: Table, column: str, names: NamedNodes) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from roads.small_city import BOTH, LAT0, LON0, STEP, arcs, city_of, square, write
 
@@ -248,3 +249,73 @@ def test_damaged_tables(tmp_path, suffix, stem):
         (folder / f"{stem}.parquet").write_bytes(whole[: len(whole) // 2])
         with pytest.raises(InputError, match=rf"{stem}.parquet: no readable Parquet file, perhaps truncated"):
             City.load(folder)
+
+
+def blocks(lon0, lat0, size=6, turned=0.5):
+    """Streets around blocks of 100 m, turned by an angle in radians; one street in eight winds."""
+    random = np.random.default_rng(0)
+    row, col = np.divmod(np.arange(size * size), size)
+    x, y = 100.0 * col + random.uniform(-20, 20, len(row)), 100.0 * row + random.uniform(-20, 20, len(row))
+    x, y = x * math.cos(turned) - y * math.sin(turned), x * math.sin(turned) + y * math.cos(turned)
+    degree_m = math.radians(1) * 6_371_008.8
+    tail = np.concatenate([np.flatnonzero(col + 1 < size), np.flatnonzero(row + 1 < size)])
+    head = tail + np.repeat([1, size], len(tail) // 2)
+    tail, head = np.concatenate([tail, head]), np.concatenate([head, tail])
+    length_m = np.hypot(x[tail] - x[head], y[tail] - y[head]) * np.where(np.arange(len(tail)) % 8, 1.0, 1.4)
+    lon, lat = lon0 + x / degree_m / math.cos(math.radians(lat0)), lat0 + y / degree_m
+    nodes = {"node_id": np.arange(size * size), "lon": lon, "lat": lat}
+    return nodes, {"u": tail, "v": head, "length_m": length_m}
+
+
+def swapped(nodes):
+    return {**nodes, "lon": nodes["lat"], "lat": nodes["lon"]}
+
+
+PLACES = {
+    "Manhattan": (-73.97, 40.77),
+    "Mannheim": (8.5, 49.4),
+    "Helsinki": (24.9, 60.2),
+    "Nairobi": (36.8, -1.3),
+    "Rio": (-43.2, -22.9),
+    "London": (-0.1, 51.5),
+}
+
+
+@pytest.mark.parametrize("turned", [0.0, 0.5])
+@pytest.mark.parametrize("place", PLACES)
+def test_lengths_tell_that_coordinates_are_swapped(tmp_path, place, turned):
+    nodes, edges = blocks(*PLACES[place], turned=turned)
+    assert city_of(tmp_path / place, nodes, edges).drops == ()
+    with pytest.raises(InputError, match=r"lon, lat of the nodes look swapped .* swap the two columns, or"):
+        city_of(tmp_path / place, swapped(nodes), edges)
+    without = {name: edges[name] for name in "uv"}
+    assert city_of(tmp_path / place, swapped(nodes), without).graph.num_nodes == 36
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("factor", [0.001, 0.3048, 1.7, 3.28])
+def test_lengths_in_other_units_accuse_nobody(tmp_path, place, factor):
+    nodes, edges = blocks(*PLACES[place])
+    edges["length_m"] *= factor
+    for given in (nodes, swapped(nodes)):
+        assert city_of(tmp_path / place, given, edges).graph.num_nodes == 36
+
+
+def test_a_handful_of_edges_accuses_nobody(tmp_path):
+    nodes, edges = blocks(*PLACES["Manhattan"], size=3)
+    few = {name: values[[*range(9), *range(12, 21)]] for name, values in edges.items()}
+    assert city_of(tmp_path / "few", swapped(nodes), few).graph.num_nodes > 2
+
+
+@pytest.mark.parametrize("name", ["manhattan", "san_francisco"])
+def test_real_networks_swapped(tmp_path, data, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "edges.parquet").symlink_to(data / name / "edges.parquet")
+    nodes = pq.read_table(data / name / "nodes.parquet")
+    names = {"lon": "lat", "lat": "lon"}
+    pq.write_table(
+        nodes.rename_columns([names.get(one, one) for one in nodes.column_names]), folder / "nodes.parquet"
+    )
+    with pytest.raises(InputError, match="look swapped"):
+        City.load(folder)
