@@ -116,4 +116,4 @@ def _pickup_eta_ms(
 ) -> NDArray[np.int32]:
     """Travel time (n,) from drivers to pickups, given as rows of `found`."""
     pickup = state.orders.pickup_node[found.order_idx]
-    return world.travel_times.pairs_ms(state.fleet.node[found.driver_idx[driver]], pickup[order])
+    return world.pairs_ms(state.fleet.node[found.driver_idx[driver]], pickup[order])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from dispatch.kernels.transition import (
 )
 from dispatch.units import NO_INDEX
 
+NEVER: Final = int(np.iinfo(np.int64).min)
+"""Before all time."""
+
 
 @dataclass
 class EngineState:
@@ -30,9 +33,9 @@ class EngineState:
 
     fleet: Fleet = field(default_factory=Fleet)
     orders: Orders = field(default_factory=Orders)
-    clock_ms: int = np.iinfo(np.int64).min
+    clock_ms: int = NEVER
     """instant of the latest step"""
-    latest_ms: int = np.iinfo(np.int64).min
+    latest_ms: int = NEVER
     """latest instant of any event"""
     log: EventBuffer = field(default_factory=EventBuffer)
     """events made since they were last taken"""

@@ -59,7 +59,7 @@ def nearby(
         np.atleast_1d(x), np.atleast_1d(y), num_cars, max_distance_m=radius_m
     )
     found = driver_idx[near.item]
-    eta_ms = world.travel_times.pairs_ms(fleet.node[found], np.full(len(found), node[0], np.int32))
+    eta_ms = world.pairs_ms(fleet.node[found], np.full(len(found), node[0], np.int32))
     return NearbyCars(fleet.driver_id[found], near.distance_m, eta_ms)
 
 
@@ -70,9 +70,7 @@ def quote(state: EngineState, world: World, fare: FareRule, asked: NewOrders, no
     fare_cents = fare.fare_cents(trip_m, trip_ms.astype(np.int64))
     driver_idx = world.free_drivers(state.fleet, now_ms)
     near = world.nearest_drivers(state.fleet, driver_idx, pickup)
-    eta_ms = world.travel_times.pairs_ms(
-        state.fleet.node[driver_idx[near.item]], np.repeat(pickup, np.diff(near.first))
-    )
+    eta_ms = world.pairs_ms(state.fleet.node[driver_idx[near.item]], np.repeat(pickup, np.diff(near.first)))
     limit_ms = world.params.max_pickup_s * MS_PER_S
     quotes = []
     for row in range(len(pickup)):
@@ -104,7 +102,7 @@ def assign(state: EngineState, world: World, by_hand: Happening) -> None:
     off_network = np.flatnonzero(state.fleet.node[by_hand.driver_idx] == NO_INDEX)
     if len(off_network):
         raise InputError(f"driver_id[{off_network[0]}] is off the network: send a position on it first")
-    eta_ms = world.travel_times.pairs_ms(state.fleet.node[by_hand.driver_idx], pickup)
+    eta_ms = world.pairs_ms(state.fleet.node[by_hand.driver_idx], pickup)
     unreachable = np.flatnonzero(eta_ms >= UNREACHABLE_MS)
     if len(unreachable):
         raise InputError(f"row {unreachable[0]}: no road leads from the driver to the pickup")
@@ -125,7 +123,7 @@ def trip_of(world: World, asked: NewOrders) -> tuple[NDArray[np.int32], NDArray[
         pickup = world.snap(asked.pickup_lon, asked.pickup_lat, "pickup_")
     if dropoff is None:
         dropoff = world.snap(asked.dropoff_lon, asked.dropoff_lat, "dropoff_")
-    trip_ms = world.travel_times.pairs_ms(pickup, dropoff)
+    trip_ms = world.pairs_ms(pickup, dropoff)
     unreachable = np.flatnonzero(trip_ms >= UNREACHABLE_MS)
     if len(unreachable):
         row = unreachable[0]

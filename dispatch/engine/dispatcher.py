@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dispatch.engine import desk, offers
-from dispatch.engine.commit import EngineState, Happening, commit
+from dispatch.engine.commit import NEVER, EngineState, Happening, commit
 from dispatch.engine.desk import NearbyCars, Quote
 from dispatch.engine.events import EventKind, Events, make_events
 from dispatch.engine.inputs import (
@@ -29,6 +29,9 @@ from dispatch.errors import InputError, StateError
 from dispatch.roads.city import City
 from dispatch.roads.travel_times import RoadTravelTimes, TravelTimes
 from dispatch.units import MS_PER_S, NO_INDEX
+
+_MAX_AHEAD_MS: Final = 3600 * MS_PER_S
+"""A position from later than this after the latest step is from a wrong clock."""
 
 
 class Dispatcher:
@@ -98,7 +101,9 @@ class Dispatcher:
             (known != NO_INDEX) & (self._state.fleet.status[known] != DriverStatus.OFFLINE)
         )
         if len(on_duty):
-            raise StateError(f"driver_id[{on_duty[0]}] is {told.driver_id[on_duty[0]]}: already on duty")
+            raise StateError(
+                f"driver_id[{on_duty[0]}] is {told.driver_id[on_duty[0]]}: already on duty; use update_positions"
+            )
         self._check_clock(told.at_ms, "at_ms", known)
         rows = self._state.fleet.register(told.driver_id)
         commit(self._state, _of_drivers(EventKind.DRIVER_ONLINE, told.at_ms, rows), **_at(told.lon, told.lat))
@@ -112,19 +117,24 @@ class Dispatcher:
         commit(self._state, _of_drivers(EventKind.DRIVER_OFFLINE, at, rows), **where)
 
     def update_positions(self, positions: Positions) -> tuple[int, int]:
-        """Move drivers. A position older than the one known is ignored, not an error: GPS comes late.
+        """Move drivers.
+
+        A position older than the one known is ignored, not an error: GPS comes late. So is one that lies
+        more than an hour after the latest step: a phone with a wrong clock would else seem fresh for ever.
 
         Returns
         -------
-        num_late, num_off_network : int
-            How many were ignored as older, and how many lie farther than ``snap_limit_m`` from the
+        num_ignored, num_off_network : int
+            How many were ignored, and how many of the others lie farther than ``snap_limit_m`` from the
             network: those drivers are no candidates until they are back.
         """
         told, node = self._located(positions)
         rows = self._state.fleet.ids.known_rows(told.driver_id, "driver_id")
-        late = told.at_ms < self._state.fleet.position_at_ms[rows]
-        self._place(rows, told, node, ~late)
-        return int(late.sum()), int((node[~late] == NO_INDEX).sum())
+        used = told.at_ms >= self._state.fleet.position_at_ms[rows]
+        if self._state.clock_ms != NEVER:
+            used &= told.at_ms <= self._state.clock_ms + _MAX_AHEAD_MS
+        self._place(rows, told, node, used)
+        return int((~used).sum()), int((node[used] == NO_INDEX).sum())
 
     # --- orders --------------------------------------------------------------------------------
 
@@ -240,6 +250,11 @@ class Dispatcher:
         Events
             Everything that happened since the last call, ordered by time; the ``ORDER_OFFERED`` among
             them await :meth:`accept` or :meth:`decline`.
+
+        Notes
+        -----
+        If the caller's own travel times raise, what had timed out stays timed out, nothing is offered,
+        and the step can be tried again.
         """
         state, now_ms = self._state, as_instant("now_ms", now_ms)
         if now_ms < max(state.clock_ms, state.latest_ms):

@@ -13,8 +13,8 @@ from dispatch.kernels.checks import first_outside
 from dispatch.units import NO_INDEX
 
 _LARGEST: Final = int(np.iinfo(np.int64).max)
-_LATEST_MS: Final = 2**53
-"""No instant is so far from 1970; nanoseconds would be."""
+_LATEST_MS: Final = 7_258_118_400_000
+"""The year 2200: microseconds and nanoseconds of our time lie far beyond."""
 
 
 def as_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
@@ -54,7 +54,10 @@ def as_whole(field: str, values: ArrayLike) -> NDArray[np.int64]:
     """Read a one-dimensional array of whole numbers; a single number counts as one row."""
     if _is_plain(values, np.int64):
         return values
-    array = np.atleast_1d(np.asarray(values))
+    try:
+        array = np.atleast_1d(np.asarray(values))
+    except ValueError as error:
+        raise InputError(f"{field} is no array: its rows differ in length ({error})") from error
     if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
         raise InputError(
             f"{field} is an array of {array.dtype} with shape {array.shape}: "
@@ -71,7 +74,7 @@ def as_instants(field: str, values: ArrayLike, num_rows: int) -> NDArray[np.int6
     row = first_outside(at_ms, -_LATEST_MS, _LATEST_MS)
     if row != NO_INDEX:
         raise InputError(
-            f"{field}[{row}] is {at_ms[row]}: it must be milliseconds since 1970, not a finer unit"
+            f"{field}[{row}] is {at_ms[row]}: it must be milliseconds since 1970 and before 2200"
         )
     return at_ms
 
@@ -79,7 +82,9 @@ def as_instants(field: str, values: ArrayLike, num_rows: int) -> NDArray[np.int6
 def as_instant(field: str, value: Any) -> int:
     """Read one instant in milliseconds since the epoch."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or abs(int(value)) > _LATEST_MS:
-        raise InputError(f"{field} is {value!r}: it must be a whole number of milliseconds since 1970")
+        raise InputError(
+            f"{field} is {value!r}: it must be a whole number of milliseconds since 1970 and before 2200"
+        )
     return int(value)
 
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from dispatch.engine.fleet import Fleet
 from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
+from dispatch.kernels.checks import first_outside
 from dispatch.roads.city import City
-from dispatch.roads.travel_times import TravelTimes
+from dispatch.roads.travel_times import MatrixTravelTimes, RoadTravelTimes, TravelTimes
 from dispatch.spatial.grid_index import GridIndex, Neighbours
-from dispatch.units import MS_PER_S, NO_INDEX
+from dispatch.units import MS_PER_S, NO_INDEX, UNREACHABLE_MS
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class World:
     @classmethod
     def of(cls, city: City, travel_times: TravelTimes, params: DispatchParams) -> World:
         """Lay the nodes out in the plane."""
+        if not isinstance(travel_times, TravelTimes):
+            raise InputError(
+                f"travel_times is a {type(travel_times).__name__}: it must have num_nodes and pairs_ms, "
+                "as dispatch.roads.travel_times.TravelTimes tells"
+            )
         if travel_times.num_nodes != city.graph.num_nodes:
             raise InputError(
                 f"travel_times cover {travel_times.num_nodes} nodes, the city has {city.graph.num_nodes}: "
@@ -37,6 +43,25 @@ class World:
             )
         x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
         return cls(city, travel_times, params, x, y)
+
+    def pairs_ms(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Give the travel time of each pair (n,); what the caller's own travel times say is checked."""
+        told = self.travel_times.pairs_ms(from_node, to_node)
+        if isinstance(self.travel_times, RoadTravelTimes | MatrixTravelTimes):
+            return told
+        told = np.asarray(told)
+        if told.shape != from_node.shape or told.dtype.kind not in "iu":
+            raise InputError(
+                f"travel_times.pairs_ms gave {told.dtype} of shape {told.shape}: it must give whole "
+                f"milliseconds of shape {from_node.shape}"
+            )
+        row = first_outside(np.require(told, np.int64, ["C", "W"]), 0, UNREACHABLE_MS)
+        if row != NO_INDEX:
+            raise InputError(
+                f"travel_times.pairs_ms gave {told[row]} ms from node {from_node[row]} to {to_node[row]}: "
+                f"it must be from 0 to {UNREACHABLE_MS}"
+            )
+        return told.astype(np.int32)
 
     def snap(self, lon: NDArray[np.float64], lat: NDArray[np.float64], prefix: str) -> NDArray[np.int32]:
         """Give the nearest node of each place (n,); :class:`InputError` names the first off the network."""

@@ -32,6 +32,7 @@ _ROWS_PER_TASK: Final = 64
 _MAX_BUCKETS_LOG2: Final = 16
 
 
+@runtime_checkable
 class TravelTimes(Protocol):
     """Whatever can say how long a drive takes."""
 

@@ -13,6 +13,7 @@ from cities import (
     positions,
     tables_of,
 )
+from engine.stages import CITY, Stages
 from naive.shortest_paths import arcs_of, travel_times_to
 
 from dispatch.analysis.invariants import check_invariants
@@ -23,7 +24,6 @@ from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
 from dispatch.units import NO_COORDINATE
-from engine.stages import CITY, Stages
 
 ABSENT = (-1, -1, -1, -1, NO_COORDINATE, NO_COORDINATE, -1)
 
@@ -187,3 +187,54 @@ def test_the_engine_needs_no_roads_that_join_all_nodes():
     dispatcher.drivers_online(positions(city, [1, 2], [19, 0]))
     dispatcher.submit(new_orders(city, [5], [18], [3]))
     assert dispatcher.step(T0)[-1]["driver_id"] == 2
+
+
+def test_a_position_from_a_wrong_clock_is_ignored_and_counted():
+    dispatcher = dispatcher_on(CITY)
+    dispatcher.drivers_online(positions(CITY, [1, 2], [3, 4]))
+    dispatcher.step(T0)
+    hour_ms = 3_600_000
+    ahead = positions(CITY, [1, 2], [8, 9], at_ms=[T0 + hour_ms, T0 + hour_ms + 1])
+    assert dispatcher.update_positions(ahead) == (1, 0)
+    assert dispatcher._state.fleet.node[:2].tolist() == [8, 4]
+
+
+class Foreign:
+    """Travel times of the caller's own that say whatever a test wants."""
+
+    num_nodes = CITY.graph.num_nodes
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def pairs_ms(self, from_node, to_node):
+        return self.answer(len(from_node))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda n: np.full(n, -5), "gave -5 ms from node"),
+        (lambda n: np.full(n, 2**40), f"gave {2**40} ms"),
+        (lambda n: np.full(n, np.nan), "gave float64 of shape"),
+        (lambda n: np.ones(n + 1, np.int32), "gave int32 of shape"),
+    ],
+)
+def test_the_callers_travel_times_are_checked(answer, message):
+    dispatcher = Dispatcher(CITY, Foreign(answer))
+    with pytest.raises(InputError, match=message):
+        dispatcher.submit(new_orders(CITY, [7], [1], [5]))
+    assert dispatcher.count()["order_open"] == 0
+
+
+def test_the_callers_travel_times_are_used():
+    dispatcher = Dispatcher(CITY, Foreign(lambda n: np.full(n, 4_000)))
+    dispatcher.drivers_online(positions(CITY, [1], [19]))
+    dispatcher.submit(new_orders(CITY, [7], [1], [5]))
+    events = dispatcher.step(T0)
+    assert events["eta_ms"][events["kind"] == K.ORDER_OFFERED].tolist() == [4_000]
+
+
+def test_travel_times_without_their_methods_are_refused():
+    with pytest.raises(InputError, match="travel_times is a dict: it must have num_nodes and pairs_ms"):
+        Dispatcher(CITY, {})
