@@ -101,8 +101,9 @@ class Dispatcher:
             (known != NO_INDEX) & (self._state.fleet.status[known] != DriverStatus.OFFLINE)
         )
         if len(on_duty):
+            row = on_duty[0]
             raise StateError(
-                f"driver_id[{on_duty[0]}] is {told.driver_id[on_duty[0]]}: already on duty; use update_positions"
+                f"driver_id[{row}] is {told.driver_id[row]}: already on duty; update_positions moves a driver"
             )
         self._check_clock(told.at_ms, "at_ms", known)
         rows = self._state.fleet.register(told.driver_id)

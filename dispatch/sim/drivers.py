@@ -46,6 +46,8 @@ class SimDrivers:
         self.node = shifts.node[first].astype(np.int32)
         self._order = np.full(num_drivers, NO_INDEX, np.int32)
         self._leg_m = np.zeros(num_drivers, np.float64)
+        self.driven_m = np.zeros(num_drivers, np.int64)
+        """(drivers,) odometers: whole metres of the legs driven so far"""
         self._movement = Movement(num_drivers, scenario.city.graph)
         orders = scenario.orders
         self._trip_ms = np.where(
@@ -117,6 +119,7 @@ class SimDrivers:
     def _arrive(self, rows: NDArray[np.int32], at_ms: NDArray[np.int64]) -> None:
         orders = self._order[rows]
         self._dispatcher.arrive(orders, at_ms, self._leg_m[rows])
+        self.driven_m[rows] += np.rint(self._leg_m[rows]).astype(np.int64)
         self.node[rows] = self._scenario.orders.pickup_node[orders]
         self.phase[rows] = Phase.BOARDING
         self.due_at_ms[rows] = at_ms + round(self._scenario.sim.boarding_s * MS_PER_S)
@@ -132,6 +135,7 @@ class SimDrivers:
     def _drop_off(self, rows: NDArray[np.int32], at_ms: NDArray[np.int64]) -> None:
         orders = self._order[rows]
         self._dispatcher.drop_off(orders, at_ms, self._leg_m[rows])
+        self.driven_m[rows] += np.rint(self._leg_m[rows]).astype(np.int64)
         self._dispatcher.close(orders, at_ms)
         self.node[rows] = self._scenario.orders.dropoff_node[orders]
         self.phase[rows], self._order[rows] = Phase.PARKED, NO_INDEX

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EVENT_DTYPE, EventKind, Events
@@ -37,6 +38,10 @@ class Run:
     partial: bool
     """stopped before every order was in a final state"""
     wall_s: float
+    driver_id: NDArray[np.int64]
+    """(drivers,) in the sequence of ``driven_m``"""
+    driven_m: NDArray[np.int64]
+    """(drivers,) odometers, kept apart from the log"""
 
 
 def run(
@@ -87,7 +92,14 @@ def run(
         drivers.go_home(now_ms)
     log.append(dispatcher.take_events())
     everything = np.concatenate(log) if log else np.empty(0, EVENT_DTYPE)
-    return Run(scenario, everything, num_finished < len(orders), time.perf_counter() - started)
+    return Run(
+        scenario,
+        everything,
+        num_finished < len(orders),
+        time.perf_counter() - started,
+        drivers.driver_id,
+        drivers.driven_m,
+    )
 
 
 def _new_orders(scenario: Scenario, first: int, end: int) -> NewOrders:
