@@ -13,7 +13,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dispatch.errors import InputError
-from dispatch.roads.tables import Column, Dropped, Sieve, Table, match_columns
+from dispatch.roads.network_file import check_latitudes
+from dispatch.roads.tables import (
+    END_OF_TIMES_MS,
+    Column,
+    Dropped,
+    Sieve,
+    Table,
+    impossible_times,
+    match_columns,
+)
 from dispatch.units import MS_PER_S
 
 _COLUMNS: Final = (
@@ -86,15 +95,18 @@ class RecordedPings:
         Raises
         ------
         InputError
-            The file is missing, truncated, or lacks a column or has one of a wrong type.
+            The file is missing, truncated, lacks a column or has one of a wrong type; longitude and latitude
+            are swapped, or times are not in seconds.
         """
         table = _read(Path(path), from_at_ms, to_at_ms)
         driver_id, has_driver = table.wholes("driver_id")
         at_ms, has_time = _at_ms(table)
         lon, lat = _coordinates(table)
+        check_latitudes(table.path, lon, lat)
         occupied, has_state = _occupied(table)
         sieve = Sieve(table.num_rows, table.path.name)
         sieve.drop("pings without driver, time or state", ~(has_driver & has_time & has_state))
+        sieve.drop("pings at times outside of 1970…2199", impossible_times(at_ms))
         sieve.drop("pings without a possible position", ~((np.abs(lon) <= 180) & (np.abs(lat) <= 90)))
         columns: list[NDArray[Any]] = [driver_id, at_ms, lon, lat, occupied]
         if sieve.drops:
@@ -116,10 +128,24 @@ def _read(path: Path, from_at_ms: int | None, to_at_ms: int | None) -> Table:
         _check_positions(path, names, schema.names)
         span = _span(path, names["at"], schema.field(names["at"]).type, from_at_ms, to_at_ms)
         read = pq.read_table(path, columns=list(names.values()), filters=span)
+        if not read.num_rows:
+            _check_seconds(path, names["at"])
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: no readable Parquet file, perhaps truncated ({error})") from error
     columns = {name: read.column(found_as) for name, found_as in names.items()}
     return Table(path, columns, names, schema.names, read.num_rows, 0)
+
+
+def _check_seconds(path: Path, name: str) -> None:
+    """Raise an error if the whole numbers of a column are all too large to be seconds."""
+    column = pq.read_table(path, columns=[name]).column(name)
+    if pa.types.is_integer(column.type):
+        least = pc.min(column).as_py()
+        if least is not None and least >= END_OF_TIMES_MS // MS_PER_S:
+            raise InputError(
+                f"{path}: column {name!r} starts at {least}, after the year 2200: it must hold whole seconds "
+                "since the epoch, not milliseconds"
+            )
 
 
 def _check_positions(path: Path, names: dict[str, str], present: list[str]) -> None:
@@ -156,7 +182,7 @@ def _span(
 def _at_ms(table: Table) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     if not pa.types.is_timestamp(table.columns["at"].type):
         at_s, known = table.wholes("at")
-        return at_s * MS_PER_S, known
+        return np.clip(at_s, -1, END_OF_TIMES_MS // MS_PER_S) * MS_PER_S, known
     column = table.columns["at"].cast(pa.timestamp("ms", "UTC"), safe=False).cast(pa.int64())
     return np.array(column.fill_null(0).to_numpy(), np.int64), table.filled("at")
 

@@ -25,6 +25,16 @@ CSV_EMPTY: Final = ("", "NULL", "null", "None", "NA", "N/A")
 """What stands for an empty cell in CSV files; ``nan`` is a number that is none."""
 
 
+END_OF_TIMES_MS: Final = 7_258_118_400_000
+"""Start of the year 2200; instants before 1970 or from then on are mistakes of a clock."""
+
+
+def impossible_times(at_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which instants (n,), in milliseconds since the epoch, lie outside of 1970…2199."""
+    wrong: NDArray[np.bool_] = (at_ms < 0) | (at_ms >= END_OF_TIMES_MS)
+    return wrong
+
+
 @dataclass(frozen=True)
 class Dropped:
     """Rows of a source that were left out, and why."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dispatch.errors import InputError
 from dispatch.roads.network_file import NamedNodes, on_globe
 from dispatch.roads.snapping import Snapper
-from dispatch.roads.tables import Column, Dropped, Sieve, Table, read_table
+from dispatch.roads.tables import Column, Dropped, Sieve, Table, impossible_times, read_table
 from dispatch.roads.trips import MS_PER_MINUTE, RecordedTrips, local_to_utc_ms, zone_info
 from dispatch.units import MS_PER_S, NO_INDEX, NO_VALUE
 
@@ -131,7 +131,7 @@ def _check_columns(table: Table) -> None:
 def _request_times(table: Table, timezone: str, sieve: Sieve) -> tuple[NDArray[np.int64], bool]:
     """Give the instants of the requests, and whether they have a date."""
     if "requested_at" in table:
-        at_ms, known = _instants_ms(table, "requested_at", timezone)
+        at_ms, known = _instants_ms(table, "requested_at", timezone, sieve)
         sieve.drop("trips without a request time", ~known)
         return at_ms, True
     minute, known = table.wholes("minute_of_day")
@@ -139,14 +139,13 @@ def _request_times(table: Table, timezone: str, sieve: Sieve) -> tuple[NDArray[n
     return minute * MS_PER_MINUTE, False
 
 
-def _instants_ms(table: Table, name: str, timezone: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Give a column of times as milliseconds since the epoch, and which rows have one."""
+def _instants_ms(
+    table: Table, name: str, timezone: str, sieve: Sieve
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Give a column of times as milliseconds since the epoch, and which rows have one; drop absurd ones."""
     column = table.columns[name]
     if table.is_text(name):
-        try:
-            column = column.cast(pa.string()).cast(pa.timestamp("ms"))
-        except pa.ArrowInvalid as error:
-            raise table.wrong(name, f"it must hold times such as 2016-06-01 08:30:00 ({error})") from error
+        column = _times_of_texts(table, name)
     if pa.types.is_null(column.type):
         return np.zeros(table.num_rows, np.int64), np.zeros(table.num_rows, np.bool_)
     if not pa.types.is_timestamp(column.type):
@@ -156,7 +155,22 @@ def _instants_ms(table: Table, name: str, timezone: str) -> tuple[NDArray[np.int
     at_ms = np.array(
         column.cast(pa.timestamp("ms", column.type.tz), safe=False).cast(pa.int64()).fill_null(0)
     )
+    wrong = impossible_times(at_ms)
+    sieve.drop(f"trips whose {name} is outside of 1970…2199", wrong)
+    at_ms = np.where(wrong, 0, at_ms)
     return (at_ms if has_zone else local_to_utc_ms(at_ms, zone_info(timezone))), known
+
+
+def _times_of_texts(table: Table, name: str) -> pa.ChunkedArray:
+    """Read a column of texts as times, all with a zone or all without."""
+    texts = table.columns[name].cast(pa.string())
+    try:
+        return texts.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid as error:
+        try:
+            return texts.cast(pa.timestamp("us", "UTC"))
+        except pa.ArrowInvalid:
+            raise table.wrong(name, f"it must hold times such as 2016-06-01 08:30:00 ({error})") from error
 
 
 def _durations(table: Table, at_ms: NDArray[np.int64], timezone: str, sieve: Sieve) -> NDArray[np.int32]:
@@ -164,7 +178,7 @@ def _durations(table: Table, at_ms: NDArray[np.int64], timezone: str, sieve: Sie
     if "duration_s" in table:
         duration_s = table.floats("duration_s")
     elif "dropoff_at" in table and "requested_at" in table:
-        dropoff_ms, known = _instants_ms(table, "dropoff_at", timezone)
+        dropoff_ms, known = _instants_ms(table, "dropoff_at", timezone, sieve)
         duration_s = np.where(known, (dropoff_ms - at_ms) / MS_PER_S, np.nan)
     else:
         duration_s = np.full(len(at_ms), np.nan)

@@ -90,6 +90,32 @@ def test_degrees_times_and_numbers_for_states(tmp_path):
     )
 
 
+@pytest.mark.parametrize("at_s", [-1, 7_258_118_400, 2**62, -(2**62)])
+def test_pings_at_absurd_times_are_left_out_and_counted(tmp_path, at_s):
+    pings = pings_of(tmp_path, {**PINGS, "at": [at_s, 300, 100, 7_258_118_399, 200]})
+    assert pings.drops == (Dropped("pings at times outside of 1970…2199", 1, "pings.parquet"),)
+    assert rows(pings)[-1] == (2, 7_258_118_399_000, False)
+    absurd = [datetime.datetime(9999, 1, 1), datetime.datetime(1, 1, 1), *[datetime.datetime(2000, 1, 1)] * 3]
+    pings = pings_of(tmp_path, {**PINGS, "at": pa.array(absurd, pa.timestamp("us", "UTC"))})
+    assert pings.drops[0] == Dropped("pings at times outside of 1970…2199", 2, "pings.parquet")
+
+
+def test_times_in_milliseconds_are_told(tmp_path):
+    day_ms = 1_709_510_400_000
+    in_ms = {**PINGS, "at": [day_ms + at for at in PINGS["at"]]}
+    with pytest.raises(InputError, match=rf"'at' starts at {day_ms + 50}, .* must hold whole seconds since"):
+        pings_of(tmp_path, in_ms, day_ms, day_ms + 86_400_000)
+    assert len(pings_of(tmp_path, PINGS, day_ms, day_ms + 86_400_000)) == 0
+    empty = {name: pa.array([], pa.int64()) for name in PINGS}
+    assert len(pings_of(tmp_path, empty, day_ms, day_ms + 86_400_000)) == 0
+
+
+def test_swapped_coordinates_are_told(tmp_path):
+    swapped = {**PINGS, "lon_e5": [3_775_000] * 5, "lat_e5": [-12_240_000] * 5}
+    with pytest.raises(InputError, match=r"lon, lat at row 0 are 37.75, -122.4: they look swapped"):
+        pings_of(tmp_path, swapped)
+
+
 @pytest.mark.parametrize("name", PINGS)
 def test_a_missing_column_is_named(tmp_path, name):
     with pytest.raises(InputError, match=rf"pings\.parquet: missing column .*{name}.*; the file has"):

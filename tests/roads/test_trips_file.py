@@ -92,6 +92,27 @@ def test_broken_trips_are_left_out_and_counted(tmp_path, suffix, column, value, 
     assert len(city.trips) == 3
 
 
+@BOTH
+@pytest.mark.parametrize("timezone", ["UTC", "America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("zone", ["UTC", None])
+@pytest.mark.parametrize("unit", ["s", "us"])
+@pytest.mark.parametrize("name", ["requested_at", "dropoff_at"])
+def test_trips_at_absurd_times_are_left_out_and_counted(tmp_path, suffix, timezone, zone, unit, name):
+    trips = four_trips()
+    del trips["duration_s"]
+    times = [time.replace(tzinfo=None) for time in trips["requested_at"].to_pylist()]
+    absurd = [datetime.datetime(9999, 12, 31, 23, 59), datetime.datetime(1, 1, 1), times[2], None]
+    given = {"requested_at": times, "dropoff_at": times, name: absurd}
+    trips |= {column: pa.array(values, pa.timestamp(unit, zone)) for column, values in given.items()}
+    write(tmp_path / "city", "trips", trips, suffix)
+    city = city_of(tmp_path / "city", *square(), suffix, timezone=timezone)
+    assert Dropped(f"trips whose {name} is outside of 1970…2199", 2, f"trips.{suffix}") in city.drops
+    kept = [2, 3] if name == "dropoff_at" else [2]
+    assert len(city.trips) == len(kept)
+    assert city.trips.duration_s.tolist() == [0, NO_VALUE][: len(kept)]
+    assert city.trips.days("UTC") == [datetime.date(2024, 3, 30)]
+
+
 def test_trips_all_outside_are_kept(tmp_path):
     trips = four_trips()
     trips["pickup_lon"] = trips["dropoff_lon"] = [20.0] * 4
