@@ -80,6 +80,17 @@ def test_a_position_of_120_s_is_a_car_and_an_older_one_is_none():
     assert dispatcher.quote(order, T0 + 120_001)[0].pickup_eta_ms is None
 
 
+@pytest.mark.parametrize(("max_pickup_s", "num_cars"), [(30.0, 1), (29.999, 0)])
+def test_a_car_just_as_far_as_the_limit_is_one(max_pickup_s, num_cars):
+    dispatcher = on_line([3], max_pickup_s=max_pickup_s)
+    order = new_orders(LINE, [1], [6], [9])
+    assert dispatcher.quote(order, T0)[0].num_cars == num_cars
+    dispatcher.submit(order)
+    events = dispatcher.step(T0)
+    assert events["num_cars"].max() == num_cars
+    assert (events["kind"] == K.ORDER_OFFERED).sum() == num_cars
+
+
 @pytest.mark.parametrize(("age_ms", "num_offers"), [(120_000, 1), (120_001, 0)])
 def test_a_stale_driver_is_offered_nothing_until_it_is_heard_of(age_ms, num_offers):
     dispatcher = on_line([3])

@@ -87,6 +87,13 @@ def test_requests_of_a_coarse_clock_are_spread_within_its_step():
     assert not np.array_equal(spread_in_time(minutes, 4).requested_at_ms, spread.requested_at_ms)
 
 
+def test_no_request_leaves_its_step():
+    trips = replace(random_trips(CITY, 20_000, span_s=1), resolution_ms=1001)
+    trips.requested_at_ms[:] = T0
+    within = spread_in_time(trips, seed=0).requested_at_ms - T0
+    assert (within.min(), within.max()) == (0, 1000)
+
+
 def test_requests_of_a_fine_clock_stay_where_they_are():
     trips = random_trips(CITY, 100)
     shuffled = trips.select(np.random.default_rng(0).permutation(100))
