@@ -30,10 +30,10 @@ def completed_order(order_id=1, driver_id=9, at_ms=1000):
         event(K.ORDER_OFFERED, at_ms, order_id, driver_id, eta_ms=60_000, nearest_eta_ms=60_000),
         event(K.OFFER_ACCEPTED, at_ms + 1, order_id, driver_id),
         event(K.ORDER_ASSIGNED, at_ms + 1, order_id, driver_id, eta_ms=60_000, nearest_eta_ms=60_000),
-        event(K.DRIVER_ARRIVED, at_ms + 2, order_id, driver_id, leg_m=400),
-        event(K.PICKED_UP, at_ms + 3, order_id, driver_id),
-        event(K.DROPPED_OFF, at_ms + 4, order_id, driver_id, leg_m=900, fare_cents=700),
-        event(K.ORDER_CLOSED, at_ms + 5, order_id),
+        event(K.DRIVER_ARRIVED, at_ms + 60_001, order_id, driver_id, leg_m=400),
+        event(K.PICKED_UP, at_ms + 80_000, order_id, driver_id),
+        event(K.DROPPED_OFF, at_ms + 200_000, order_id, driver_id, leg_m=900, fare_cents=700),
+        event(K.ORDER_CLOSED, at_ms + 200_000, order_id),
     ]
 
 
@@ -51,7 +51,7 @@ def test_legal_logs_pass_and_the_report_agrees_with_the_oracle(seed, num_drivers
     assert report.num_expired == orders.count("expired")
     assert report.num_open == sum(one not in FINAL for one in orders)
     assert report.num_offline == drivers.count("offline")
-    assert report.num_online + report.num_offline == report.num_drivers
+    assert report.num_online == sum(one != "offline" for one in drivers)
     assert (report.pickup_m, report.trip_m) == (sum(state.pickup_m.values()), sum(state.trip_m.values()))
 
 
@@ -74,15 +74,33 @@ def mutate(events, how, row, other, random):
         events["kind"][row] = random.integers(-1, len(EventKind) + 1)
     elif how == "other time":
         events["at_ms"][row] += random.integers(-1000, 1000)
+    elif how == "leg missing":
+        events["leg_m"][random.choice(rows_of_kinds(events, K.DRIVER_ARRIVED, K.DROPPED_OFF))] = -1
+    elif how == "leg of 20,000 km":
+        events["leg_m"][random.choice(rows_of_kinds(events, K.DRIVER_ARRIVED, K.DROPPED_OFF))] = 20_000_000
+    elif how == "fare missing":
+        events["fare_cents"][random.choice(rows_of_kinds(events, K.DROPPED_OFF))] = -1
+    elif how == "no ETA":
+        events["eta_ms"][random.choice(rows_of_kinds(events, K.ORDER_OFFERED, K.ORDER_ASSIGNED))] = -1
+    elif how == "ETA below the nearest":
+        quoted = random.choice(rows_of_kinds(events, K.ORDER_OFFERED, K.ORDER_ASSIGNED))
+        events["nearest_eta_ms"][quoted] = events["eta_ms"][quoted] + 1
     else:
-        events["leg_m"][row] = random.integers(-3, 3)
+        field = how.removeprefix("other ")
+        events[field][row] = random.integers(-3, 3)
     return events
+
+
+def rows_of_kinds(events, *kinds):
+    return np.flatnonzero(np.isin(events["kind"], kinds))
 
 
 MUTATIONS = (
     *("swap", "swap, times kept", "drop", "duplicate", "other driver"),
-    *("other order", "other kind", "other time", "other leg"),
+    *("other order", "other kind", "other time"),
+    *("other leg_m", "other nearest_eta_ms", "other fare_cents"),
 )
+SURE_MUTATIONS = ("leg missing", "leg of 20,000 km", "no ETA", "ETA below the nearest", "fare missing")
 
 
 @pytest.mark.parametrize("how", MUTATIONS)
@@ -97,6 +115,23 @@ def test_mutated_logs_fail_where_the_oracle_fails(how):
         assert first_breach(mutated) == expected, (seed, row, other)
         num_caught += expected is not None
     assert num_caught >= 10, "mutations that break nothing test nothing"
+
+
+@pytest.mark.parametrize("how", SURE_MUTATIONS)
+def test_a_number_that_cannot_be_is_caught_wherever_it_stands(how):
+    random = np.random.default_rng(SURE_MUTATIONS.index(how))
+    num_caught = 0
+    for seed in range(40):
+        events = random_log(seed, num_steps=200)
+        trips = rows_of_kinds(events, K.DROPPED_OFF)
+        if len(trips) < 2 or (how == "fare missing" and events["fare_cents"][trips[0]] == -1):
+            continue
+        mutated = mutate(events, how, 0, 0, random)
+        expected = replay(mutated)[1]
+        assert expected is not None
+        assert first_breach(mutated) == expected, seed
+        num_caught += 1
+    assert num_caught >= 10
 
 
 def test_an_empty_log_breaks_nothing():
@@ -120,18 +155,19 @@ def test_every_prefix_is_a_legal_partial_run_and_no_complete_one():
 @pytest.mark.parametrize(
     ("extra", "rule"),
     [
-        (event(K.ORDER_CANCELLED, 2000, 1), "may not follow what happened to its order"),
-        (event(K.ORDER_EXPIRED, 2000, 1), "may not follow what happened to its order"),
-        (event(K.CARS_SHOWN, 2000, 1, num_cars=1), "may not follow what happened to its order"),
-        (event(K.ORDER_SUBMITTED, 2000, 1), "may not follow what happened to its order"),
-        (event(K.DRIVER_ONLINE, 2000, driver_id=9), "may not follow what its driver did"),
-        (event(K.DRIVER_OFFLINE, 2000, driver_id=8), "may not follow what its driver did"),
-        (event(K.DRIVER_OFFLINE, 2000, 1, 9), "cannot concern an order"),
-        (event(K.DRIVER_OFFLINE, 2000), "must name its driver"),
-        (event(K.ORDER_SUBMITTED, 2000), "must name its order"),
-        (event(K.ORDER_SUBMITTED, 2000, 2, 9), "cannot concern a driver"),
+        (event(K.ORDER_CANCELLED, 300_000, 1), "may not follow what happened to its order"),
+        (event(K.ORDER_EXPIRED, 300_000, 1), "may not follow what happened to its order"),
+        (event(K.CARS_SHOWN, 300_000, 1, num_cars=1), "may not follow what happened to its order"),
+        (event(K.ORDER_SUBMITTED, 300_000, 1), "may not follow what happened to its order"),
+        (event(K.DRIVER_ONLINE, 300_000, driver_id=9), "may not follow what its driver did"),
+        (event(K.DRIVER_OFFLINE, 300_000, driver_id=8), "may not follow what its driver did"),
+        (event(K.DRIVER_OFFLINE, 300_000, 1, 9), "cannot concern an order"),
+        (event(K.DRIVER_OFFLINE, 300_000), "must name its driver"),
+        (event(K.ORDER_SUBMITTED, 300_000), "must name its order"),
+        (event(K.ORDER_SUBMITTED, 300_000, 2, 9), "cannot concern a driver"),
         (event(K.DRIVER_OFFLINE, 900, driver_id=9), "time goes backwards"),
-        (event(K.ORDER_SUBMITTED, 2000, 2, leg_m=1), "nobody drove for it"),
+        (event(K.ORDER_SUBMITTED, 300_000, 2, leg_m=1), "nobody drove for it"),
+        (event(K.ORDER_SUBMITTED, 300_000, 2, fare_cents=1), "has a fare, but ends no trip"),
     ],
 )
 def test_the_message_names_the_rule(extra, rule):
@@ -140,7 +176,7 @@ def test_the_message_names_the_rule(extra, rule):
 
 
 def test_one_driver_on_two_trips():
-    first, second = completed_order(1), completed_order(2, at_ms=2000)
+    first, second = completed_order(1), completed_order(2, at_ms=300_000)
     with pytest.raises(InvariantError, match=r"event 6, order_offered.*order_id 2, driver_id 9: .*driver"):
         check_invariants(log_of(*first[:5], second[1], second[2]), complete=False)
 
@@ -154,7 +190,7 @@ def test_one_order_offered_to_two_drivers_at_once():
 
 def test_two_drivers_who_swap_their_passengers():
     first, second = completed_order(1, 8), completed_order(2, 9)
-    swapped = event(K.DROPPED_OFF, 1005, 1, 9, leg_m=1, fare_cents=1)
+    swapped = event(K.DROPPED_OFF, 81_000, 1, 9, leg_m=1, fare_cents=1)
     events = log_of(
         *first[:3], *second[:3], *first[3:5], *second[3:5], first[5], second[5], first[6], second[6]
     )
@@ -168,3 +204,45 @@ def test_an_acceptance_is_assigned_in_the_same_instant():
     events["at_ms"][4] += 1
     with pytest.raises(InvariantError, match="same instant"):
         check_invariants(events)
+
+
+CHANGED = [
+    (5, "leg_m", -1, "the metres of its leg are missing"),
+    (7, "leg_m", -1, "the metres of its leg are missing"),
+    (7, "leg_m", 20_000_000, "faster than 250 km/h"),
+    (7, "fare_cents", -2, "the fare is negative"),
+    (2, "eta_ms", -1, "no pickup ETA"),
+    (4, "eta_ms", -1, "no pickup ETA"),
+    (2, "eta_ms", 59_999, "below the nearest driver's"),
+    (4, "eta_ms", 59_999, "below the nearest driver's"),
+    (4, "nearest_eta_ms", -2, "nearest driver's pickup ETA is negative"),
+]
+
+
+@pytest.mark.parametrize(("row", "field", "value", "rule"), CHANGED)
+def test_numbers_that_cannot_be(row, field, value, rule):
+    events = log_of(*completed_order())
+    events[field][row] = value
+    assert replay(events)[1] == row
+    with pytest.raises(InvariantError, match=f"event {row}, .*{rule}"):
+        check_invariants(events)
+
+
+def test_one_trip_without_a_fare_among_trips_with_one():
+    events = log_of(*completed_order(1), *completed_order(2, 8, at_ms=300_000))
+    check_invariants(events)
+    events["fare_cents"][16] = -1
+    assert replay(events)[1] == 16
+    with pytest.raises(InvariantError, match=r"event 16, .*unlike the first"):
+        check_invariants(events)
+    events["fare_cents"][7] = -1
+    check_invariants(events)
+    assert replay(events)[1] is None
+
+
+@pytest.mark.parametrize(("leg_m", "is_legal"), [(744, True), (745, False), (20_000, False)])
+def test_a_leg_at_the_greatest_speed(leg_m, is_legal):
+    events = log_of(*completed_order())
+    events["at_ms"][5] = events["at_ms"][4] + 10_000  # 694 m at 250 km/h, and 50 m of slack
+    events["leg_m"][5] = leg_m
+    assert (replay(events)[1] is None) == (first_breach(events) is None) == is_legal
