@@ -31,7 +31,7 @@ TRAVEL_MS = [travel_times_to(ARCS, node, NUM_NODES) for node in range(NUM_NODES)
 NODES = st.integers(0, NUM_NODES - 1)
 DRIVERS = st.lists(st.tuples(st.integers(0, 5), st.none() | NODES | NODES), min_size=1, max_size=3)
 """Drivers and their nodes, none: off the network."""
-LATER = st.sampled_from([0, 0, 0, 0, 1, 1, 1000, 10_000, 29_999, 30_000, 70_000, -1, -5000])
+LATER = st.sampled_from([*[0] * 9, 1, 1000, 10_000, 29_999, 30_000, 70_000, -1, -5000])
 SOON = st.sampled_from([0, 1, 1000])
 
 
@@ -52,6 +52,7 @@ ENGAGED = {
     "dropped_off": "close",
 }
 """Status of an order → the command by which it comes nearer to its end."""
+WAYS_OUT = ["close", "close", "decline", "unassign", "cancel"]
 
 
 class Commands(RuleBasedStateMachine):
@@ -119,15 +120,16 @@ class Commands(RuleBasedStateMachine):
         self.num_orders += len(ends) * legal
 
     @precondition(lambda self: any(order.status in ENGAGED for order in self.model.orders.values()))
-    @rule(data=st.data(), soon=SOON)
-    def help_along(self, data, soon):
-        """A legal command: rides would hardly ever be finished by chance."""
+    @rule(data=st.data(), soon=SOON, num_commands=st.integers(0, 5), last=st.sampled_from(WAYS_OUT))
+    def help_along(self, data, soon, num_commands, last):
+        """Commands on one order, most of them legal: rides would hardly ever be finished by chance."""
         engaged = [one for one, order in self.model.orders.items() if order.status in ENGAGED]
         order = data.draw(st.sampled_from(engaged))
-        command = ENGAGED[self.model.orders[order].status]
-        drivers, at = [self.model.orders[order].driver], self.instant(soon)
-        if self.model.on_orders(command, [order], drivers, at):
-            self.command(command, [order], drivers, at, legal=True)
+        driver, at = self.model.orders[order].driver, self.instant(soon)
+        for k in range(num_commands + 1):
+            command = ENGAGED.get(self.model.orders[order].status, "close") if k < num_commands else last
+            legal = self.model.on_orders(command, [order], [driver], at)
+            self.command(command, [order], [driver if driver is not None else 0], at, legal=legal)
 
     @precondition(lambda self: self.num_orders)
     @rule(command=st.sampled_from(sorted(MOVES)), data=st.data(), later=LATER)
@@ -235,5 +237,5 @@ class Commands(RuleBasedStateMachine):
             assert (state.order_state[one] in FINAL) == (order.status in FINAL)
 
 
-Commands.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+Commands.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 TestRandomCommands = Commands.TestCase
