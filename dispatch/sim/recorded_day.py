@@ -15,7 +15,7 @@ from dispatch.roads.pings import RecordedPings
 from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.roads.trips import RecordedTrips, local_midnight_ms, zone_info
 from dispatch.sim.scenario import PARKING_NOTE, Scenario, SimParams, drain_ms, spread_in_time
-from dispatch.sim.shifts import made_up_shifts, recorded_shifts
+from dispatch.sim.shifts import made_up_shifts, recorded_shifts, why_no_shifts
 from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
 
 _FIT_NODES = 1_000
@@ -51,7 +51,8 @@ def recorded_day(
     Raises
     ------
     InputError
-        If the city has no trips (on that day), or no pings where drivers are to come from them.
+        If the city has no trips (on that day), or no usable pings where drivers are to come
+        from them.
     """
     params, sim = params or DispatchParams(), sim or SimParams()
     check_seed(seed)
@@ -69,11 +70,13 @@ def recorded_day(
     orders = spread_in_time(trips.select(inside), seed)
     slowdown, fitted_on = fit_slowdown(city, city.trips, day_ms[0]) if date else (1.0, 0)
     until_ms = day_ms[1] + drain_ms(params)
-    pings = None if city.pings_path is None else RecordedPings.load(city.pings_path, day_ms[0], until_ms)
+    pings, pings_notes = _pings_between(city, day_ms[0], until_ms, needed=num_drivers is None)
     if num_drivers is not None:
         shifts = made_up_shifts(num_drivers, orders, (day_ms[0], until_ms), shift_h, seed)
     elif pings is not None:
         shifts = recorded_shifts(pings, city.trips, city, (day_ms[0], until_ms))
+        if not len(shifts):
+            raise InputError(why_no_shifts(pings, city))
     else:
         raise InputError(
             f"{city.name} has no pings.parquet to take drivers from: give --drivers N for made-up drivers"
@@ -92,8 +95,23 @@ def recorded_day(
         seed=seed,
         params=params,
         sim=sim,
-        notes=(*_notes(city.trips, num_drivers, slowdown, fitted_on), PARKING_NOTE),
+        notes=(*_notes(city.trips, num_drivers, slowdown, fitted_on), *pings_notes, PARKING_NOTE),
+        drops=(*city.drops, *(() if pings is None else pings.drops)),
     )
+
+
+def _pings_between(
+    city: City, from_at_ms: int, to_at_ms: int, needed: bool
+) -> tuple[RecordedPings | None, tuple[str, ...]]:
+    """Read the city's pings, if it has any; where they are not `needed`, a broken file is a note."""
+    if city.pings_path is None:
+        return None, ()
+    try:
+        return RecordedPings.load(city.pings_path, from_at_ms, to_at_ms), ()
+    except InputError as error:
+        if needed:
+            raise
+        return None, (f"How real drivers drove is not told, their pings are unreadable: {error}.",)
 
 
 def fit_slowdown(city: City, trips: RecordedTrips, before_ms: int) -> tuple[float, int]:

@@ -12,6 +12,7 @@ from dispatch.analysis.recorded import EmptyDriving
 from dispatch.engine.params import DispatchParams, FareRule, check_range, check_whole
 from dispatch.errors import InputError
 from dispatch.roads.city import City
+from dispatch.roads.tables import Dropped
 from dispatch.roads.travel_times import PathFinder, RoadTravelTimes
 from dispatch.roads.trips import RecordedTrips
 from dispatch.sim.demand import synthetic_orders
@@ -82,6 +83,8 @@ class Scenario:
     sim: SimParams = field(default_factory=SimParams)
     fare: FareRule = field(default_factory=FareRule)
     notes: tuple[str, ...] = (PARKING_NOTE,)
+    drops: tuple[Dropped, ...] = ()
+    """rows of the city's files and of the day's pings that were left out"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""

@@ -11,6 +11,7 @@ from dispatch.engine.params import check_range, check_seed, check_whole
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings
+from dispatch.roads.snapping import MAX_SNAP_M
 from dispatch.roads.trips import RecordedTrips
 from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
 
@@ -136,6 +137,28 @@ def recorded_shifts(
     lasting = at_ms[end] > at_ms[begin]
     begin, end = begin[lasting], end[lasting]
     return Shifts(driver_id[begin], at_ms[begin], at_ms[end], node[begin])
+
+
+def why_no_shifts(pings: RecordedPings, city: City) -> str:
+    """Say what is wrong with the pings of a day that no shift follows from."""
+    near = city.snap(pings.lon, pings.lat)[0] != NO_INDEX
+    num_near, num_empty = np.count_nonzero(near), np.count_nonzero(near & ~pings.occupied)
+    possible = np.abs(pings.lon) <= 90
+    num_swapped = np.count_nonzero(city.snap(pings.lat[possible], pings.lon[possible])[0] != NO_INDEX)
+    left_out = "".join(f", {drop.count} {drop.what} left out" for drop in pings.drops)
+    if not len(pings):
+        reason = "are their times whole seconds since the epoch, in UTC?"
+    elif 2 * num_swapped > len(pings) and num_swapped > num_near:
+        reason = f"{num_swapped} would with longitude and latitude swapped: swap the two columns"
+    elif not num_near:
+        reason = f"are they of another city than {city.name}?"
+    else:
+        reason = f"{num_empty} of these have no passenger; a shift begins at one and lasts until a later ping"
+    return (
+        f"the fleet is empty: no driver is on duty on that day; {len(pings)} pings were read on it"
+        f"{left_out}, {num_near} lie within {MAX_SNAP_M:g} m of the network: {reason}. Or give --drivers N "
+        "for made-up drivers"
+    )
 
 
 def _on_trips_outside(

@@ -240,6 +240,44 @@ def test_a_truncated_file_of_pings(tmp_path):
         recorded_day(city, FIRST)
 
 
+def test_made_up_drivers_do_not_need_readable_pings(tmp_path):
+    city = city_in(tmp_path, columns_of(trips_on(0)), pings_of())
+    path = tmp_path / "gridville" / "pings.parquet"
+    path.write_bytes(path.read_bytes()[:-30])
+    day = recorded_day(city, FIRST, num_drivers=3)
+    assert day.recorded is None
+    assert any("pings are unreadable: " in note and "perhaps truncated" in note for note in day.notes)
+    with pytest.raises(InputError, match="perhaps truncated"):
+        recorded_day(city, FIRST)
+
+
+def test_what_was_left_out_is_passed_on(tmp_path):
+    trips, pings = columns_of(trips_on(0)), pings_of()
+    trips["duration_s"][3] = -5
+    pings["lon"][:7] = np.nan
+    day = recorded_day(city_in(tmp_path, trips, pings), FIRST)
+    assert [(drop.what, drop.count, drop.where) for drop in day.drops] == [
+        ("trips that end before they begin", 1, "trips.csv"),
+        ("pings without a possible position", 7, "pings.parquet"),
+    ]
+
+
+@pytest.mark.parametrize("wrong", ["swapped", "milliseconds"])
+def test_why_pings_give_no_drivers(tmp_path, wrong):
+    pings = pings_of()
+    if wrong == "swapped":
+        pings["lon"], pings["lat"] = pings["lat"], pings["lon"]
+    else:
+        pings["at"] *= 1000
+    city = city_in(tmp_path, columns_of(trips_on(0)), pings)
+    message = {
+        "swapped": "525 pings were read on it, 0 lie within 200 m of the network: 525 would with longitude",
+        "milliseconds": "it must hold whole seconds since the epoch, not milliseconds",
+    }[wrong]
+    with pytest.raises(InputError, match=message):
+        recorded_day(city, FIRST)
+
+
 @pytest.mark.parametrize(
     ("date", "hours"),
     [(datetime.date(2024, 3, 10), 23), (datetime.date(2024, 11, 3), 25), (datetime.date(2024, 6, 1), 24)],

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cities import T0, line_city, places, random_trips
@@ -5,8 +7,9 @@ from hypothesis import given, settings, strategies as st
 
 from dispatch.errors import InputError
 from dispatch.roads.pings import RecordedPings
+from dispatch.roads.tables import Dropped
 from dispatch.roads.trips import RecordedTrips
-from dispatch.sim.shifts import MAX_GAP_MS, made_up_shifts, recorded_shifts
+from dispatch.sim.shifts import MAX_GAP_MS, made_up_shifts, recorded_shifts, why_no_shifts
 
 CITY = line_city()
 HOUR_MS = 3_600_000
@@ -210,3 +213,26 @@ def test_ids_however_large_do_not_mix_up_drivers():
         pings = drive(one, [*range(0, 46, 5), last]) + drive(one + 1, range(0, 40, 5), 6)
         expected = [(one, 0, 10, 3), (one, 30, last, 3), (one + 1, 0, 35, 6)]
         assert shifts_told(pings, [(one, 12, 16, True, False)]) == expected
+
+
+def test_why_there_are_no_shifts():
+    away, full = drive(7, [0, 5], None), drive(8, [0, 5, 10], 4, True)
+    assert "; 0 pings were read on it, 0 lie within 200 m of the network: are their times" in why_no_shifts(
+        pings_of([]), CITY
+    )
+    assert (
+        "; 2 pings were read on it, 0 lie within 200 m of the network: are they of another"
+        in why_no_shifts(pings_of(away), CITY)
+    )
+    assert (
+        "; 5 pings were read on it, 3 lie within 200 m of the network: 0 of these have no"
+        in why_no_shifts(pings_of(away + full), CITY)
+    )
+    there = pings_of(drive(7, range(5)) + away)
+    swapped = replace(there, lon=there.lat, lat=there.lon, drops=(Dropped("broken pings", 9, "p"),))
+    told = why_no_shifts(swapped, CITY)
+    assert told.startswith("the fleet is empty: no driver is on duty on that day; 7 pings were read on it")
+    assert ", 9 broken pings left out, 0 lie within 200 m of the network: 5 would with longitude and" in told
+    lon, lat = np.full(3, 150.0), np.full(3, 50.0)
+    far = replace(pings_of(full), lon=lon, lat=lat)
+    assert "are they of another city than Testville?" in why_no_shifts(far, CITY)
