@@ -101,6 +101,15 @@ class _Columns:
         order_id = np.ascontiguousarray(events["order_id"])
         self.row = rows_of(order_id[submitted], order_id)
         self.num_orders = len(submitted)
+        # Of an id that stands twice only one row is found: the others are not their own.
+        twice = np.flatnonzero(self.row[submitted] != np.arange(self.num_orders))
+        if len(twice):
+            again = order_id[submitted[twice[0]]]
+            at = submitted[order_id[submitted] == again]
+            raise InputError(
+                f"events: order_id {again} is submitted in row {at[0]} and again in row {at[1]}: they would "
+                "be taken for one order; split the log or use new ids"
+            )
         stray = np.flatnonzero((self.row == NO_INDEX) & (order_id != NO_VALUE))
         if len(stray):
             at = stray[0]
@@ -151,7 +160,8 @@ def order_table(events: Events) -> OrderTable:
     Raises
     ------
     InputError
-        The log mentions an order that it never saw submitted.
+        The log mentions an order that it never saw submitted, or submits an id twice: ids are free
+        again once the dispatcher has forgotten their orders, but not within one log.
 
     Complexity
     ----------

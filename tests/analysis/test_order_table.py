@@ -58,6 +58,17 @@ def test_an_order_that_was_never_submitted_is_named():
         order_table(events)
 
 
+@pytest.mark.parametrize("stride", [1, 10**12])
+def test_an_id_that_is_submitted_twice_is_named(stride):
+    ids = np.array([5, 6, 7, 6, 5]) * stride
+    events = make_events(K.ORDER_SUBMITTED, 5, at_ms=np.arange(5), order_id=ids)
+    with pytest.raises(
+        InputError, match=rf"order_id ({ids[0]} .* row 0 .* row 4|{ids[1]} .* row 1 .* row 3)"
+    ):
+        order_table(events)
+    assert len(order_table(events[:3])) == 3
+
+
 @given(
     ids=st.lists(st.integers(0, 50) | st.integers(-(2**62), 2**62), unique=True, max_size=30),
     wanted=st.lists(st.integers(-2, 60) | st.integers(-(2**62), 2**62), max_size=30),
