@@ -43,6 +43,8 @@ class Kpi:
     measure: Callable[[Measured], float | None]
     needs_driven_travel: bool = False
     """Measurable only where real (or simulated traffic's) travel differs from the prediction"""
+    needs_cancelling: bool = False
+    """Measurable only where customers and drivers can cancel"""
 
 
 def _completion(m: Measured) -> float | None:
@@ -84,8 +86,11 @@ def _phantom_cars(m: Measured) -> float | None:
 
 
 def _empty_km(m: Measured) -> float | None:
-    pickup_m, trip_m = int(m.drivers.pickup_m.sum()), int(m.drivers.trip_m.sum())
-    return share(pickup_m, pickup_m + trip_m)
+    return share(m.driven_m - int(m.drivers.trip_m.sum()), m.driven_m)
+
+
+def _empty_km_pickup(m: Measured) -> float | None:
+    return share(int(m.drivers.pickup_m.sum()), m.driven_m)
 
 
 def _pickup_km(m: Measured) -> float | None:
@@ -269,8 +274,8 @@ KPIS: Final = (
     Kpi(
         "empty_km_share",
         "Empty driving",
-        "Metres to pickups that were reached / those and the metres with a passenger; the log holds no "
-        "metres driven while idle, so that this is the whole of it only where idle drivers park.",
+        "Metres without a passenger / all metres in the log; it holds none driven while idle, so that this "
+        "is the whole of empty driving only where idle drivers park.",
         "down",
         format_share,
         _empty_km,
@@ -278,10 +283,10 @@ KPIS: Final = (
     Kpi(
         "empty_km_pickup_share",
         "Empty driving, to pickups",
-        "Metres to pickups that were reached / those and the metres with a passenger.",
+        "Metres to pickups that were reached / all metres in the log.",
         "down",
         format_share,
-        _empty_km,
+        _empty_km_pickup,
     ),
     Kpi(
         "empty_km_idle_share",
@@ -320,34 +325,38 @@ KPIS: Final = (
         "driver_cancel_share",
         "Assignments undone",
         "Assignments taken from their driver again, by the driver or by hand (the log does not tell them "
-        "apart) / assignments.",
+        "apart) / assignments; empty where nobody can cancel.",
         "down",
         format_share,
         lambda m: share(m.num_unassigned, m.num_assigned),
+        needs_cancelling=True,
     ),
     Kpi(
         "customer_cancel_share",
         "Cancelled by customers",
-        "Orders cancelled / orders submitted.",
+        "Orders cancelled / orders submitted; empty where nobody can cancel.",
         "down",
         format_share,
         _customer_cancel("any"),
+        needs_cancelling=True,
     ),
     Kpi(
         "customer_cancel_before_acceptance_share",
         "Cancelled before acceptance",
-        "Orders cancelled that no driver had accepted / orders submitted.",
+        "Orders cancelled that no driver had accepted / orders submitted; empty where nobody can cancel.",
         "down",
         format_share,
         _customer_cancel("before"),
+        needs_cancelling=True,
     ),
     Kpi(
         "customer_cancel_after_acceptance_share",
         "Cancelled after acceptance",
-        "Orders cancelled after a driver had accepted / orders submitted.",
+        "Orders cancelled after a driver had accepted / orders submitted; empty where nobody can cancel.",
         "down",
         format_share,
         _customer_cancel("after"),
+        needs_cancelling=True,
     ),
     Kpi(
         "expired_share",
@@ -376,7 +385,7 @@ KPIS: Final = (
     Kpi(
         "driver_income_mean_cents_per_h",
         "Driver income, mean",
-        "Mean over drivers of fares / hours online.",
+        "Mean over drivers of fares, by the declared fare rule / hours online.",
         "up",
         format_money_per_h,
         lambda m: mean(m.income_per_h()),
@@ -384,7 +393,7 @@ KPIS: Final = (
     Kpi(
         "driver_income_p10_cents_per_h",
         "Driver income, 10th percentile",
-        "Fares / hours online that 90 % of drivers exceed.",
+        "Fares, by the declared fare rule / hours online that 90 % of drivers exceed.",
         "up",
         format_money_per_h,
         lambda m: quantile(m.income_per_h(), 0.1),
@@ -392,7 +401,7 @@ KPIS: Final = (
     Kpi(
         "driver_income_p90_cents_per_h",
         "Driver income, 90th percentile",
-        "Fares / hours online that 10 % of drivers exceed.",
+        "Fares, by the declared fare rule / hours online that 10 % of drivers exceed.",
         "up",
         format_money_per_h,
         lambda m: quantile(m.income_per_h(), 0.9),
@@ -400,7 +409,8 @@ KPIS: Final = (
     Kpi(
         "driver_income_gini",
         "Driver income, Gini",
-        "Σ(2i − n − 1)·xᵢ / (n·Σxᵢ) of drivers' fares per hour online x, ascending: 0 is equal.",
+        "Σ(2i − n − 1)·xᵢ / (n·Σxᵢ) of drivers' fares (by the declared fare rule) per hour "
+        "online x, ascending: 0 is equal.",
         "down",
         format_number,
         lambda m: gini(m.income_per_h()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dispatch.analysis.kpi_list import KPI, KPIS
+from dispatch.analysis.kpi_list import KPI, KPIS, Kpi
 from dispatch.analysis.measured import measured
 from dispatch.engine.events import Events
 
@@ -38,7 +38,7 @@ class Kpis(Mapping[str, float | None]):
         return len(self.value_of_name)
 
 
-def kpis(events: Events, *, travel_is_predicted: bool = False) -> Kpis:
+def kpis(events: Events, *, travel_is_predicted: bool = False, nobody_cancels: bool = False) -> Kpis:
     """Measure every KPI that the log gives.
 
     Parameters
@@ -48,16 +48,24 @@ def kpis(events: Events, *, travel_is_predicted: bool = False) -> Kpis:
     travel_is_predicted : bool
         Drivers moved exactly as the ETA predicted, as in a plain simulation: pickup ETA errors are
         then ``None``, because they would measure nothing.
+    nobody_cancels : bool
+        No customer and no driver ever cancels, as in a simulation without such behaviour: shares of
+        cancelled orders and of assignments undone are then ``None``, because they would be 0 by
+        construction.
 
     Returns
     -------
     Kpis
         Values by name, in the order of :data:`KPIS`.
+
+    Raises
+    ------
+    InputError
+        As of :func:`~dispatch.analysis.order_table.order_table`.
     """
     tables = measured(events)
-    return Kpis(
-        {
-            one.name: None if travel_is_predicted and one.needs_driven_travel else one.measure(tables)
-            for one in KPIS
-        }
-    )
+
+    def is_void(one: Kpi) -> bool:
+        return (travel_is_predicted and one.needs_driven_travel) or (nobody_cancels and one.needs_cancelling)
+
+    return Kpis({one.name: None if is_void(one) else one.measure(tables) for one in KPIS})

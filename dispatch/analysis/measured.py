@@ -25,6 +25,8 @@ class Measured:
     drivers: DriverTable
     end_at_ms: int
     """Time of the log's last event, ``NO_VALUE`` of an empty log"""
+    driven_m: int
+    """Metres of all legs in the log, whatever they were driven for"""
     num_assigned: int
     num_unassigned: int
 
@@ -77,11 +79,12 @@ def between_s(from_at_ms: NDArray[np.int64], to_at_ms: NDArray[np.int64]) -> NDA
 
 def measured(events: Events) -> Measured:
     """Read from the log what KPIs are made of."""
-    kind = events["kind"]
+    kind, leg_m = events["kind"], events["leg_m"]
     return Measured(
         orders=order_table(events),
         drivers=driver_table(events),
         end_at_ms=int(events["at_ms"][-1]) if len(events) else NO_VALUE,
+        driven_m=int(leg_m[leg_m != NO_VALUE].sum(dtype=np.int64)),
         num_assigned=int(np.count_nonzero(kind == EventKind.ORDER_ASSIGNED)),
         num_unassigned=int(np.count_nonzero(kind == EventKind.ORDER_UNASSIGNED)),
     )

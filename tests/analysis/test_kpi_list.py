@@ -1,9 +1,17 @@
+from dataclasses import replace
+
 import pytest
 from analysis.logs import random_log
 
 from dispatch.analysis.kpi_list import KPI, KPIS
 from dispatch.analysis.measured import measured
 
+NEED_CANCELLING = {
+    "customer_cancel_share",
+    "customer_cancel_before_acceptance_share",
+    "customer_cancel_after_acceptance_share",
+    "driver_cancel_share",
+}
 NEED_DRIVEN_TRAVEL = {"pickup_eta_mae_s", "pickup_eta_bias_s", "pickup_late5_share", "pickup_late10_share"}
 
 
@@ -21,6 +29,28 @@ def test_names_are_unique_and_labels_tell_kpis_apart():
 
 def test_eta_errors_are_what_needs_driven_travel():
     assert {kpi.name for kpi in KPIS if kpi.needs_driven_travel} == NEED_DRIVEN_TRAVEL
+
+
+def test_what_needs_cancelling_says_when_it_is_empty():
+    told = {kpi.name for kpi in KPIS if "empty where nobody can cancel" in kpi.definition}
+    assert {kpi.name for kpi in KPIS if kpi.needs_cancelling} == told == NEED_CANCELLING
+
+
+def test_income_rests_on_the_declared_fare_rule():
+    income = [kpi for kpi in KPIS if "income" in kpi.name]
+    assert len(income) == 4
+    assert all("by the declared fare rule" in kpi.definition for kpi in income)
+
+
+def test_idle_metres_are_empty_driving_but_no_way_to_a_pickup():
+    tables = measured(random_log(4))
+    pickup_m, trip_m = int(tables.drivers.pickup_m.sum()), int(tables.drivers.trip_m.sum())
+    assert tables.driven_m == pickup_m + trip_m
+    assert KPI["empty_km_share"].measure(tables) == KPI["empty_km_pickup_share"].measure(tables)
+    cruised = replace(tables, driven_m=pickup_m + trip_m + 1000)
+    driven_m = cruised.driven_m
+    assert KPI["empty_km_share"].measure(cruised) == (pickup_m + 1000) / driven_m
+    assert KPI["empty_km_pickup_share"].measure(cruised) == pickup_m / driven_m
 
 
 @pytest.mark.parametrize("seed", range(5))

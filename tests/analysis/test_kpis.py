@@ -103,6 +103,19 @@ def test_predicted_travel_measures_no_eta_error_and_changes_nothing_else():
     assert all(predicted[name] is None for name in differing)
 
 
+def test_where_nobody_cancels_shares_of_cancels_are_no_measurement():
+    events = in_time(*served(1, 1, 0, accept_s=1))
+    free, bound = kpis(events), kpis(events, nobody_cancels=True)
+    differing = {name for name in free if free[name] != bound[name]}
+    assert differing == {
+        "customer_cancel_share",
+        "customer_cancel_before_acceptance_share",
+        "customer_cancel_after_acceptance_share",
+        "driver_cancel_share",
+    }
+    assert all((free[name], bound[name]) == (0.0, None) for name in differing)
+
+
 def test_empty_log_and_log_without_acceptance():
     assert set(kpis(np.empty(0, EVENT_DTYPE)).values()) == {None}
     nobody = kpis(in_time(event(K.ORDER_SUBMITTED, 0, 1), event(K.ORDER_EXPIRED, 9 * S, 1)))
