@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -30,8 +31,11 @@ from dispatch.errors import DispatchError, InputError
 
 if TYPE_CHECKING:
     from dispatch.analysis.run_record import RunRecord
-    from dispatch.sim.scenario import Scenario
+    from dispatch.engine.params import DispatchParams
+    from dispatch.sim.scenario import Scenario, SimParams
 
+DEFAULT_DRIVERS: Final = "2000"
+FROM_DATA: Final = "from-data"
 INTERRUPTED: Final = 130
 """Exit status after Ctrl-C, as shells expect."""
 
@@ -68,10 +72,11 @@ DateOpt = Annotated[
 DriversOpt = Annotated[
     str | None,
     typer.Option(
-        help="Number of drivers, or [b]from-data[/b] for the recorded taxis. Default: 2000 or from-data."
+        help="Number of drivers, or [b]from-data[/b] for the recorded taxis. "
+        "Default: from-data where the city has pings, else 2000."
     ),
 ]
-OrdersOpt = Annotated[int, typer.Option(help="Orders a day of the built-in city.")]
+OrdersOpt = Annotated[int | None, typer.Option(help="Orders a day of the built-in city. Default: 50000.")]
 ShiftOpt = Annotated[
     float | None,
     typer.Option(help="Hours that a made-up driver works. Default: 8 in the built-in city, else 24."),
@@ -94,7 +99,7 @@ def simulate(
     window: WindowOpt = 30.0,
     max_pickup: MaxPickupOpt = 1200.0,
     seed: SeedOpt = 1,
-    orders: OrdersOpt = 50_000,
+    orders: OrdersOpt = None,
     shift_hours: ShiftOpt = None,
     events: Annotated[Path | None, typer.Option(help="Write the event log to this Parquet file.")] = None,
     json_file: JsonOpt = None,
@@ -118,7 +123,7 @@ def compare(
     window: WindowOpt = 30.0,
     max_pickup: MaxPickupOpt = 1200.0,
     seed: SeedOpt = 1,
-    orders: OrdersOpt = 50_000,
+    orders: OrdersOpt = None,
     shift_hours: ShiftOpt = None,
     json_file: JsonOpt = None,
     report: ReportOpt = None,
@@ -144,7 +149,7 @@ class Day:
     city: Path | None
     date: str | None
     drivers: str | None
-    orders: int
+    orders: int | None
     shift_hours: float | None
     window: float
     max_pickup: float
@@ -153,29 +158,41 @@ class Day:
     def scenario(self) -> Scenario:
         """Read or make the city and its day."""
         from dispatch.engine.params import DispatchParams
-        from dispatch.roads.city import City
-        from dispatch.sim.recorded_day import recorded_day
-        from dispatch.sim.scenario import SimParams, synthetic_scenario
+        from dispatch.sim.scenario import SimParams
 
         params, sim = DispatchParams(max_pickup_s=self.max_pickup), SimParams(window_s=self.window)
-        if self.city is None:
-            if self.date is not None:
-                raise InputError(f"--date is {self.date}: the built-in city has one day without a date")
-            num_drivers = _num_drivers(self.drivers or "2000")
-            if num_drivers is None:
-                raise InputError(
-                    "--drivers is from-data: the built-in city has no recorded taxis, give a number"
-                )
-            shift_hours = 8.0 if self.shift_hours is None else self.shift_hours
-            return synthetic_scenario(self.seed, self.orders, num_drivers, shift_hours, params, sim)
+        return self._built_in(params, sim) if self.city is None else self._recorded(self.city, params, sim)
+
+    def _built_in(self, params: DispatchParams, sim: SimParams) -> Scenario:
+        from dispatch.sim.scenario import synthetic_scenario
+
+        if self.date is not None:
+            raise InputError(f"--date is {self.date}: the built-in city has one day without a date")
+        num_drivers = _num_drivers(self.drivers or DEFAULT_DRIVERS)
+        if num_drivers is None:
+            raise InputError("--drivers is from-data: the built-in city has no recorded taxis, give a number")
+        num_orders = 50_000 if self.orders is None else self.orders
+        shift_hours = 8.0 if self.shift_hours is None else self.shift_hours
+        return synthetic_scenario(self.seed, num_orders, num_drivers, shift_hours, params, sim)
+
+    def _recorded(self, folder: Path, params: DispatchParams, sim: SimParams) -> Scenario:
+        from dispatch.roads.city import City
+        from dispatch.sim.recorded_day import recorded_day
+
+        if self.orders is not None:
+            raise InputError(f"--orders is {self.orders}: the orders of {folder} are recorded; leave it out")
         date = None if self.date is None else _date(self.date)
-        num_drivers = _num_drivers(self.drivers or "from-data")
-        city = City.load(self.city)
+        asked = None if self.drivers is None else _num_drivers(self.drivers)
+        if self.drivers == FROM_DATA and self.shift_hours is not None:
+            raise InputError("--shift-hours goes with made-up drivers, not with --drivers from-data")
+        city = City.load(folder)
         for drop in city.drops:
             left_out = f"[yellow]left out[/] {drop.count:,} {drop.where}: {escape(drop.what)}"
             err.print(left_out, highlight=False, soft_wrap=True)
+        if self.drivers is None and (city.pings_path is None or self.shift_hours is not None):
+            asked = int(DEFAULT_DRIVERS)
         shift_hours = 24.0 if self.shift_hours is None else self.shift_hours
-        return recorded_day(city, date, num_drivers, shift_hours, self.seed, params, sim)
+        return recorded_day(city, date, asked, shift_hours, self.seed, params, sim)
 
 
 def _check_policies(option: str, names: list[str]) -> None:
@@ -185,6 +202,8 @@ def _check_policies(option: str, names: list[str]) -> None:
     unknown = [name for name in names if name not in POLICIES]
     if unknown:
         raise InputError(f"{option} names {unknown[0]!r}: a policy is one of {', '.join(POLICIES)}")
+    if len(set(names)) < len(names):
+        raise InputError(f"{option} is {','.join(names)}: name each policy once")
 
 
 def _check_places(files: dict[str, Path | None]) -> None:
@@ -194,11 +213,13 @@ def _check_places(files: dict[str, Path | None]) -> None:
             raise InputError(f"{option} is {path}: that is a folder, name a file")
         if path is not None and not path.absolute().parent.is_dir():
             raise InputError(f"{option} is {path}: its folder does not exist")
+    if files.get("--report") is not None and find_spec("plotly") is None:
+        raise InputError('--report needs plotly: pip install "dispatch-engine[report]"')
 
 
 def _num_drivers(text: str) -> int | None:
     """Read ``--drivers``; None stands for the recorded taxis."""
-    if text == "from-data":
+    if text == FROM_DATA:
         return None
     try:
         return int(text)
@@ -234,8 +255,9 @@ def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenar
                 finished = run(scenario.with_policy(policy), on_progress, should_stop)
             if events is not None:
                 write_log(finished.events, events)
-            wall_s = shared_s + time.perf_counter() - started
-            records.append(run_record(finished, wall_s, compile_s))
+            record = run_record(finished, 0.0, compile_s)
+            wall_s = round(shared_s + time.perf_counter() - started, 3)
+            records.append(replace(record, meta={**record.meta, "wall_s": wall_s}))
             if should_stop():
                 break
     return scenario, records
@@ -259,9 +281,10 @@ def _hand_out(
     if report is not None:
         from dispatch.analysis.report import write_report
 
+        started = time.perf_counter()
         with err.status("drawing the report"):
             write_report(report, scenario.city, records, scenario.recorded)
-        out.print(f"report: {report}")
+        out.print(f"report: {report}, {time.perf_counter() - started:.1f} s", highlight=False)
     if any(record.partial for record in records):
         err.print("[yellow]interrupted: the figures cover only the part of the day that was simulated[/]")
         raise typer.Exit(INTERRUPTED)
@@ -338,6 +361,7 @@ def _day_bar(policy: str, scenario: Scenario) -> Iterator[Callable[[Any], None]]
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task(policy, total=len(scenario.orders), clock="", rate="")
         next_update = 0.0
+        clock_format = "%H:%M" if scenario.date is None else "%a %H:%M"
 
         def show(state: Any) -> None:
             nonlocal next_update
@@ -345,7 +369,7 @@ def _day_bar(policy: str, scenario: Scenario) -> Iterator[Callable[[Any], None]]
             if elapsed < next_update:
                 return
             next_update = elapsed + 0.1
-            clock = datetime.datetime.fromtimestamp(state.now_ms / 1000, zone).strftime("%a %H:%M")
+            clock = datetime.datetime.fromtimestamp(state.now_ms / 1000, zone).strftime(clock_format)
             simulated_s = (state.now_ms - scenario.start_at_ms) / 1000
             rate = f"{simulated_s / elapsed:,.0f} × real time"
             progress.update(task, completed=state.num_finished, clock=clock, rate=rate)

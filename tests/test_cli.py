@@ -184,7 +184,9 @@ WRONG_OPTIONS = [
     (["--date", "31.5.2008"], "--date is '31.5.2008': it must be a day of the calendar as YYYY-MM-DD"),
 ]
 WRONG_FOR_FOLDERS = [
-    (["--date", "2007-01-01"], "--date is 2007-01-01: gridville has trips from 2024-03-04 to")
+    (["--date", "2007-01-01"], "--date is 2007-01-01: gridville has trips from 2024-03-04 to"),
+    (["--orders", "9"], "--orders is 9: the orders of"),
+    (["--drivers", "from-data", "--shift-hours", "8"], "--shift-hours goes with made-up drivers"),
 ]
 WRONG_BUILT_IN = [
     (["--orders", "0"], "--orders is 0: it must be a number from 1 to 1e+07"),
@@ -214,10 +216,18 @@ def test_a_wrong_option_of_the_built_in_city(dispatch, options, message):
     assert_one_line(dispatch("simulate", *options), message)
 
 
+def test_a_report_that_nothing_could_draw_is_refused_before_any_work(dispatch, city, monkeypatch, tmp_path):
+    monkeypatch.setattr("dispatch.cli.find_spec", lambda name: None)
+    said = dispatch("simulate", city, "--report", tmp_path / "day.html")
+    assert_one_line(said, '--report needs plotly: pip install "dispatch-engine[report]"')
+
+
 def test_a_wrong_policy_to_compare(dispatch, city):
     said = dispatch("compare", city, "--policies", "nearest,best")
     assert_one_line(said, "--policies names 'best': a policy is one of batch, nearest")
     assert_one_line(dispatch("compare", city, "--policies", ""), "--policies names ''")
+    said = dispatch("compare", city, "--policies", "batch,batch")
+    assert_one_line(said, "--policies is batch,batch: name each policy once")
     assert_one_line(dispatch("compare", city, "--json", city), f"--json is {city}: that is a folder")
 
 

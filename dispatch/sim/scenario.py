@@ -88,6 +88,11 @@ class Scenario:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
+        if self.sim.ping_s > self.params.stale_position_s:
+            raise InputError(
+                f"ping_s is {self.sim.ping_s:g}: it must not be above stale_position_s, "
+                f"{self.params.stale_position_s:g}, or parked drivers are no cars half of the time"
+            )
         if not len(self.shifts):
             raise InputError("the fleet is empty: no driver is on duty on that day; give --drivers N")
         if not len(self.orders):

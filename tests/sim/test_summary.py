@@ -1,11 +1,13 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from cities import small_scenario
 
 from dispatch.analysis.recorded import EmptyDriving
-from dispatch.engine.events import log_sha256
+from dispatch.engine.events import EventKind as K, log_sha256
+from dispatch.engine.params import FareRule
 from dispatch.errors import InvariantError
 from dispatch.sim.runner import run
 from dispatch.sim.summary import run_record, summary
@@ -18,6 +20,7 @@ META = {
     "orders",
     "orders_outside",
     "drivers",
+    "fare_rule",
     "wall_s",
     "compile_s",
     "event_log_sha256",
@@ -59,6 +62,9 @@ def test_the_summary_holds_everything_and_survives_json():
 def test_what_this_stage_cannot_measure_is_null():
     told = summary(run_record(run(small_scenario()), 1.0, 1.0))["kpis"]
     assert told["pickup_eta_mae_s"] is None
+    cancels = [name for name in told if "cancel" in name]
+    assert len(cancels) == 4
+    assert all(told[name] is None for name in cancels), "nobody can cancel: 0 would be no measurement"
     measured = KPIS - {"pickup_eta_mae_s"}
     assert all(isinstance(told[name], float) for name in measured)
     assert told["golden10_of_submitted_share"] <= told["golden10_share"]
@@ -88,3 +94,38 @@ def test_a_log_that_breaks_an_invariant_gives_no_record():
     broken = replace(finished, events=finished.events[:-20])
     with pytest.raises(InvariantError):
         run_record(broken, 1.0, 1.0)
+
+
+def test_the_fare_rule_and_how_people_behave_are_told():
+    fare = FareRule(base_cents=350, per_km_cents=170, per_minute_cents=30, minimum_cents=500)
+    told = summary(run_record(run(small_scenario(fare=fare, notes=("First.",))), 1.0, 1.0))
+    assert told["fare_rule"] == "fare = max(5.00, 3.50 + 1.70 per km + 0.30 per minute)"
+    first, behaviour, income = told["notes"]
+    assert first == "First."
+    assert "accept every offer and nobody cancels" in behaviour
+    assert told["fare_rule"] in income
+
+
+def test_an_order_that_never_reached_the_log_gives_no_record():
+    finished = run(small_scenario())
+    lost = replace(finished, events=finished.events[finished.events["order_id"] != 7])
+    with pytest.raises(InvariantError, match="the log has 59 orders submitted, the scenario 60"):
+        run_record(lost, 1.0, 1.0)
+
+
+def test_metres_that_the_odometer_does_not_know_give_no_record():
+    finished = run(small_scenario())
+    events = finished.events.copy()
+    leg = np.flatnonzero(events["kind"] == K.DROPPED_OFF)[3]
+    events["leg_m"][leg] -= 1
+    driver_id = events["driver_id"][leg]
+    with pytest.raises(InvariantError, match=f"driver_id {driver_id} drove .*; drivers like it: 1"):
+        run_record(replace(finished, events=events), 1.0, 1.0)
+
+
+def test_a_driver_of_whom_the_log_knows_nothing_has_driven_nothing():
+    finished = run(small_scenario())
+    more = {"driver_id": np.append(finished.driver_id, 10**6)}
+    run_record(replace(finished, **more, driven_m=np.append(finished.driven_m, 0)), 1.0, 1.0)
+    with pytest.raises(InvariantError, match="driver_id 1000000 drove 5 m by its odometer, 0 m by the log"):
+        run_record(replace(finished, **more, driven_m=np.append(finished.driven_m, 5)), 1.0, 1.0)
