@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+
+from dispatch.analysis.driver_table import driver_table
 from dispatch.analysis.invariants import check_invariants
 from dispatch.analysis.kpis import kpis
+from dispatch.analysis.order_table import rows_of
 from dispatch.analysis.run_record import RunRecord
-from dispatch.engine.events import log_sha256
+from dispatch.engine.events import EventKind, log_sha256
+from dispatch.engine.params import FareRule
+from dispatch.errors import InvariantError
 from dispatch.sim.runner import Run
+from dispatch.units import NO_INDEX
+
+BEHAVIOUR_NOTE: Final = (
+    "Simulated drivers accept every offer and nobody cancels: completion and response are those of the "
+    "matching alone."
+)
 
 
 def run_record(run: Run, wall_s: float, compile_s: float) -> RunRecord:
@@ -25,10 +37,12 @@ def run_record(run: Run, wall_s: float, compile_s: float) -> RunRecord:
     Raises
     ------
     InvariantError
-        If the log breaks an invariant.
+        If the log breaks an invariant, or disagrees with the scenario's orders or the drivers' odometers.
     """
     scenario = run.scenario
     check_invariants(run.events, complete=not run.partial)
+    _check_books(run)
+    fare_rule = _in_words(scenario.fare)
     meta: dict[str, Any] = {
         "city": scenario.city.name,
         "date": scenario.date,
@@ -41,18 +55,44 @@ def run_record(run: Run, wall_s: float, compile_s: float) -> RunRecord:
         "window_s": scenario.sim.window_s,
         "max_pickup_s": scenario.params.max_pickup_s,
         "slowdown": scenario.slowdown,
+        "fare_rule": fare_rule,
         "timezone": scenario.timezone,
         "partial": run.partial,
         "wall_s": round(wall_s, 3),
         "run_s": round(run.wall_s, 3),
         "compile_s": round(compile_s, 3),
         "event_log_sha256": log_sha256(run.events),
-        "notes": list(scenario.notes),
+        "notes": [*scenario.notes, BEHAVIOUR_NOTE, f"Incomes rest on the declared fare rule: {fare_rule}."],
     }
     if scenario.recorded is not None:
         meta["recorded_empty_km_share"] = scenario.recorded.share
-    measured = kpis(run.events, travel_is_predicted=True)
+    measured = kpis(run.events, travel_is_predicted=True, nobody_cancels=True)
     return RunRecord(scenario.params.policy, meta, run.events, measured, run.partial)
+
+
+def _check_books(run: Run) -> None:
+    """Hold the log against what was kept apart from it: the orders of the day and the odometers."""
+    num_orders = len(run.scenario.orders)
+    num_submitted = int(np.count_nonzero(run.events["kind"] == EventKind.ORDER_SUBMITTED))
+    if num_submitted > num_orders or (num_submitted < num_orders and not run.partial):
+        raise InvariantError(f"the log has {num_submitted} orders submitted, the scenario {num_orders}")
+    drivers = driver_table(run.events)
+    row = rows_of(drivers.driver_id, run.driver_id)
+    logged_m = np.append(drivers.pickup_m + drivers.trip_m, 0)[np.where(row == NO_INDEX, -1, row)]
+    wrong = np.flatnonzero(logged_m != run.driven_m)
+    if len(wrong):
+        first = wrong[0]
+        raise InvariantError(
+            f"driver_id {run.driver_id[first]} drove {run.driven_m[first]} m by its odometer, "
+            f"{logged_m[first]} m by the log; drivers like it: {len(wrong)}"
+        )
+
+
+def _in_words(fare: FareRule) -> str:
+    return (
+        f"fare = max({fare.minimum_cents / 100:.2f}, {fare.base_cents / 100:.2f} + "
+        f"{fare.per_km_cents / 100:.2f} per km + {fare.per_minute_cents / 100:.2f} per minute)"
+    )
 
 
 def summary(record: RunRecord) -> dict[str, Any]:
