@@ -69,6 +69,7 @@ SETTING_LABELS: Final = {
     "window_s": "Batch window, s",
     "max_pickup_s": "Longest pickup, s",
     "slowdown": "Travel time, times free flow",
+    "fare_rule": "Declared fare rule",
     "run_s": "Time of the run itself, s",
     "wall_s": "Time of everything but compiling, s",
     "compile_s": "Time to compile, s",

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 from analysis.runs import record
 
@@ -6,6 +8,7 @@ from dispatch.analysis.kpi_list import KPI
 from dispatch.analysis.report_tables import (
     GROUPS,
     better_runs,
+    kpi_table,
     notes,
     run_legend,
     settings,
@@ -70,3 +73,13 @@ def test_a_legend_names_runs_only_where_there_are_several():
     assert run_legend(one) == ""
     assert run_legend(one, "median", "p90").count("<span>") == 2
     assert run_legend(two, "median", "p90").count("<span>") == 4
+
+
+def test_what_was_not_measured_is_a_dash_and_the_fare_rule_a_setting():
+    tables = run_tables([record(1, "a", fare_rule="fare = max(5.00, 3.50)")], "UTC")
+    values = dict(tables[0].run.kpis) | {"customer_cancel_share": None}
+    unmeasured = run_tables([replace(tables[0].run, kpis=values)], "UTC")
+    row = kpi_table(unmeasured, None).split("Cancelled by customers")[1].split("</tr>")[0]
+    assert row.endswith('<td class="none">–</td>')
+    assert '<th scope="row">Declared fare rule</th>' in settings(tables)
+    assert "fare = max(5.00, 3.50)" in settings(tables)
