@@ -187,6 +187,11 @@ def _notes(trips: RecordedTrips, num_drivers: int | None, slowdown: float, fitte
         )
     elif not (trips.duration_s > 0).any():
         notes.append("The source tells no durations: every leg takes its free-flow time.")
+    else:
+        notes.append(
+            "There is no earlier day to fit travel times on: legs without a recorded duration take their "
+            "free-flow time, which is less than they really take."
+        )
     if num_drivers is None:
         notes.append("Drivers are the recorded taxis, on duty where and while their pings show it.")
     return notes

@@ -109,6 +109,7 @@ def test_earlier_days_tell_how_slow_the_roads_are(tmp_path):
     assert first.slowdown == 1.0
     assert np.array_equal(first.travel_times._arcs.travel_ms, free)
     assert not any("fitted" in note for note in first.notes)
+    assert any("no earlier day to fit travel times on" in note for note in first.notes)
 
 
 def test_the_fit_is_the_median_weighted_by_time_of_usable_trips(monkeypatch):
