@@ -147,16 +147,16 @@ def why_no_shifts(pings: RecordedPings, city: City) -> str:
     num_swapped = np.count_nonzero(city.snap(pings.lat[possible], pings.lon[possible])[0] != NO_INDEX)
     left_out = "".join(f", {drop.count} {drop.what} left out" for drop in pings.drops)
     if not len(pings):
-        reason = "are their times whole seconds since the epoch, in UTC?"
+        reason = "check the date, and that times are seconds since the epoch, in UTC"
     elif 2 * num_swapped > len(pings) and num_swapped > num_near:
         reason = f"{num_swapped} would with longitude and latitude swapped: swap the two columns"
     elif not num_near:
-        reason = f"are they of another city than {city.name}?"
+        reason = f"they look like those of another city than {city.name}"
     else:
         reason = f"{num_empty} of these have no passenger; a shift begins at one and lasts until a later ping"
     return (
         f"the fleet is empty: no driver is on duty on that day; {len(pings)} pings were read on it"
-        f"{left_out}, {num_near} lie within {MAX_SNAP_M:g} m of the network: {reason}. Or give --drivers N "
+        f"{left_out}, {num_near} lie within {MAX_SNAP_M:g} m of the network: {reason}; or give --drivers N "
         "for made-up drivers"
     )
 
