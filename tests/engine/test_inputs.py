@@ -26,6 +26,7 @@ WRONG_IDS = [
     (["9001", "9002"], "{} is an array of <U4"),
     ([[9001, 9002]], "{} is an array of int64 with shape (1, 2)"),
     ([9001, None], "{} is an array of object"),
+    ([[9001], [9002, 9003]], "{} is no array: its rows differ in length"),
     (np.array([1, 2**63], np.uint64), "{}[1] is 9223372036854775808: it must fit in int64"),
     ([9001, -2], "{}[1] is -2: ids must not be negative"),
     ([9001, 9001], "{} holds 9001 more than once: one row an id in each call"),
