@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -186,9 +186,6 @@ class Day:
         if self.drivers == FROM_DATA and self.shift_hours is not None:
             raise InputError("--shift-hours goes with made-up drivers, not with --drivers from-data")
         city = City.load(folder)
-        for drop in city.drops:
-            left_out = f"[yellow]left out[/] {drop.count:,} {drop.where}: {escape(drop.what)}"
-            err.print(left_out, highlight=False, soft_wrap=True)
         if self.drivers is None and (city.pings_path is None or self.shift_hours is not None):
             asked = int(DEFAULT_DRIVERS)
         shift_hours = 24.0 if self.shift_hours is None else self.shift_hours
@@ -244,20 +241,20 @@ def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenar
     started = time.perf_counter()
     with err.status("reading the city and its day"):
         scenario = day.scenario()
+    for drop in scenario.drops:
+        left_out = f"[yellow]left out[/] {drop.count:,} {drop.where}: {escape(drop.what)}"
+        err.print(left_out, highlight=False, soft_wrap=True)
     with _bar("travel times") as advance:
         scenario.prepare(on_progress=advance)
-    shared_s = time.perf_counter() - started
+    prepare_s = time.perf_counter() - started
     records = []
     with _interruptible() as should_stop:
         for policy in policies:
-            started = time.perf_counter()
             with _day_bar(policy, scenario) as on_progress:
                 finished = run(scenario.with_policy(policy), on_progress, should_stop)
             if events is not None:
                 write_log(finished.events, events)
-            record = run_record(finished, 0.0, compile_s)
-            wall_s = round(shared_s + time.perf_counter() - started, 3)
-            records.append(replace(record, meta={**record.meta, "wall_s": wall_s}))
+            records.append(run_record(finished, prepare_s, compile_s))
             if should_stop():
                 break
     return scenario, records

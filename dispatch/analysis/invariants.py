@@ -16,12 +16,6 @@ from dispatch.engine.events import EventKind, Events
 from dispatch.errors import InvariantError
 from dispatch.units import NO_VALUE
 
-FASTEST_KPH: Final = 250
-"""No leg is driven faster on average."""
-LEG_SLACK_M: Final = 50
-"""Metres of a leg that take no time: an odometer rounds, and who stands around the corner may tell of the
-acceptance and of the arrival at once."""
-_MS_PER_H: Final = 3_600_000
 _K = EventKind
 _OPEN: Final = (_K.ORDER_SUBMITTED, _K.OFFER_DECLINED, _K.OFFER_EXPIRED, _K.ORDER_UNASSIGNED)
 _IDLE: Final = (
@@ -120,9 +114,9 @@ def check_invariants(events: Events, *, complete: bool = True) -> InvariantRepor
     Held: time never goes backwards; every event follows one that it may follow, for its order and for
     its driver; an accepted offer is assigned in the same instant; an order's driver and a driver's order
     are each other's, so that no driver has two trips and no offer is live twice; nothing happens to an
-    offline driver; every leg has its metres, and nothing else has; no leg is faster than
-    :data:`FASTEST_KPH`; whoever is offered or assigned an order has a pickup ETA, none below the nearest
-    driver's; only trips have fares, and either all of them or none; orders end in exactly one final state.
+    offline driver; every leg has its metres, and nothing else has; whoever is offered or assigned an order
+    has a pickup ETA, none below the nearest driver's; only trips have fares, and either all of them or none;
+    orders end in exactly one final state.
 
     Parameters
     ----------
@@ -211,17 +205,12 @@ def _sequence_breaches(events: Events) -> list[_Breach]:
     other_driver = order_engaged & (events["driver_id"][of_order] != events["driver_id"])
     other_order = driver_engaged & (events["order_id"][of_driver] != events["order_id"])
     late = (before_order == _K.OFFER_ACCEPTED) & (events["at_ms"][of_order] != events["at_ms"])
-    # Before an arrival is the assignment, before a drop-off the pick-up: so a leg took this long.
-    took_ms = np.where(of_order == NO_VALUE, 0, events["at_ms"] - events["at_ms"][of_order])
-    fastest_m = took_ms * FASTEST_KPH * 1000 // _MS_PER_H + LEG_SLACK_M
-    too_fast = _set_of(_HAS_LEG)[kind] & (events["leg_m"] > fastest_m)
     return [
         *_first(has_order & ~_ORDER_PAIR[kind, before_order], "it may not follow what happened to its order"),
         *_first(has_driver & ~_DRIVER_PAIR[kind, before_driver], "it may not follow what its driver did"),
         *_first(has_order & other_driver, "its order is with another driver"),
         *_first(has_driver & other_order, "its driver is with another order"),
         *_first(has_order & late, "the accepted order was not assigned in the same instant"),
-        *_first(has_order & too_fast, f"its leg was driven faster than {FASTEST_KPH} km/h"),
     ]
 
 

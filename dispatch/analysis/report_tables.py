@@ -70,12 +70,13 @@ SETTING_LABELS: Final = {
     "max_pickup_s": "Longest pickup, s",
     "slowdown": "Travel time, times free flow",
     "fare_rule": "Declared fare rule",
+    "prepare_s": "Time to read the city and find travel times, s",
     "run_s": "Time of the run itself, s",
-    "wall_s": "Time of everything but compiling, s",
-    "compile_s": "Time to compile, s",
+    "wall_s": "Time of both and of the KPIs, s",
+    "compile_s": "Time to compile or load kernels, s",
     "event_log_sha256": "SHA-256 of the event log",
 }
-SHOWN_ELSEWHERE: Final = ("notes", "partial", "recorded_empty_km_share")
+SHOWN_ELSEWHERE: Final = ("left_out", "notes", "partial", "recorded_empty_km_share")
 PARKED_NOTE: Final = (
     "Simulated drivers who park between orders save all cruising by construction: compare empty driving with "
     "real drivers' only together with the pickup distance per trip."

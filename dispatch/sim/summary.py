@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 import numpy as np
@@ -23,14 +24,14 @@ BEHAVIOUR_NOTE: Final = (
 )
 
 
-def run_record(run: Run, wall_s: float, compile_s: float) -> RunRecord:
+def run_record(run: Run, prepare_s: float, compile_s: float) -> RunRecord:
     """Check a run's invariants and measure its KPIs.
 
     Parameters
     ----------
     run : Run
-    wall_s : float
-        Seconds for everything but compilation: reading, travel times, the run.
+    prepare_s : float
+        Seconds for reading the city and its day, and for its travel times.
     compile_s : float
         Seconds for compiling kernels, or loading them from numba's cache.
 
@@ -39,6 +40,7 @@ def run_record(run: Run, wall_s: float, compile_s: float) -> RunRecord:
     InvariantError
         If the log breaks an invariant, or disagrees with the scenario's orders or the drivers' odometers.
     """
+    started = time.perf_counter()
     scenario = run.scenario
     check_invariants(run.events, complete=not run.partial)
     _check_books(run)
@@ -58,15 +60,17 @@ def run_record(run: Run, wall_s: float, compile_s: float) -> RunRecord:
         "fare_rule": fare_rule,
         "timezone": scenario.timezone,
         "partial": run.partial,
-        "wall_s": round(wall_s, 3),
+        "prepare_s": round(prepare_s, 3),
         "run_s": round(run.wall_s, 3),
         "compile_s": round(compile_s, 3),
         "event_log_sha256": log_sha256(run.events),
+        "left_out": [{"count": one.count, "what": one.what, "where": one.where} for one in scenario.drops],
         "notes": [*scenario.notes, BEHAVIOUR_NOTE, f"Incomes rest on the declared fare rule: {fare_rule}."],
     }
     if scenario.recorded is not None:
         meta["recorded_empty_km_share"] = scenario.recorded.share
     measured = kpis(run.events, travel_is_predicted=True, nobody_cancels=True)
+    meta["wall_s"] = round(prepare_s + run.wall_s + time.perf_counter() - started, 3)
     return RunRecord(scenario.params.policy, meta, run.events, measured, run.partial)
 
 

@@ -32,7 +32,6 @@ class World:
         self.order_ids = (stride * n + 3 for n in self.random.sample(range(5000), 5000))
         self.drivers = {stride * n + 1: "new" for n in range(num_drivers)}
         self.orders = {}
-        self.set_out_at = {}
         self.fares = self.random.random() < 0.8
         self.rows = []
 
@@ -60,15 +59,8 @@ class World:
         if self.random.random() < 0.8:
             self.log(K.CARS_SHOWN, order, num_cars=self.random.choice([0, 0, 1, 4]))
 
-    def leg_m(self, order, longest_m):
-        """Metres that a driver may have driven since it set out: at most 250 km/h, and 50 m more."""
-        fastest_m = 50 + (self.now - self.set_out_at[order]) * 250_000 // 3_600_000
-        return min(self.random.randrange(longest_m), fastest_m)
-
     def move(self, kind, order, order_state, driver, driver_state, **columns):
         self.log(kind, order, driver, **columns)
-        if kind in (K.ORDER_ASSIGNED, K.PICKED_UP):
-            self.set_out_at[order] = self.now
         self.orders[order] = (order_state, driver if driver_state != "idle" else NO_VALUE)
         self.drivers[driver] = driver_state
 
@@ -100,13 +92,13 @@ class World:
             kind = K.ORDER_UNASSIGNED if chance < 0.05 else K.ORDER_CANCELLED
             self.move(kind, order, "open" if chance < 0.05 else "done", driver, "idle")
         elif state == "assigned":
-            leg_m = self.leg_m(order, 4000)
+            leg_m = self.random.randrange(4000)
             self.move(K.DRIVER_ARRIVED, order, "arrived", driver, "at pickup", leg_m=leg_m, **self.place())
         elif state == "arrived":
             eta_ms = self.random.randrange(1_000_000)
             self.move(K.PICKED_UP, order, "on board", driver, "occupied", eta_ms=eta_ms)
         elif state == "on board":
-            leg = {"leg_m": self.leg_m(order, 9000), "fare_cents": NO_VALUE}
+            leg = {"leg_m": self.random.randrange(9000), "fare_cents": NO_VALUE}
             if self.fares:
                 leg["fare_cents"] = self.random.randrange(3000)
             self.move(K.DROPPED_OFF, order, "dropped off", driver, "idle", **leg, **self.place())

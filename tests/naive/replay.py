@@ -43,7 +43,6 @@ class Replay:
     driver_of_order: dict = field(default_factory=dict)
     order_of_driver: dict = field(default_factory=dict)
     accepted_at: dict = field(default_factory=dict)
-    set_out_at: dict = field(default_factory=dict)
     pickup_m: dict = field(default_factory=dict)
     trip_m: dict = field(default_factory=dict)
     trips_have_fares: bool | None = None
@@ -55,10 +54,8 @@ class Replay:
         if not 0 <= kind < len(K) or (self.now is not None and event["at_ms"] < self.now):
             return False
         kind = K(kind)
-        leg_m, at_ms = int(event["leg_m"]), int(event["at_ms"])
+        at_ms = int(event["at_ms"])
         if not numbers_are_plausible(kind, event):
-            return False
-        if leg_m != -1 and leg_m > fastest_m(at_ms - self.set_out_at.get(order, at_ms)):
             return False
         has_fare = int(event["fare_cents"]) != -1
         if kind == K.DROPPED_OFF and self.trips_have_fares not in (None, has_fare):
@@ -68,8 +65,7 @@ class Replay:
             self.now = at_ms
             if kind == K.DROPPED_OFF:
                 self.trips_have_fares = has_fare
-            if kind in (K.ORDER_ASSIGNED, K.PICKED_UP):
-                self.set_out_at[order] = at_ms
+            leg_m = int(event["leg_m"])
             if leg_m != -1:
                 metres = self.pickup_m if kind == K.DRIVER_ARRIVED else self.trip_m
                 metres[driver] = metres.get(driver, 0) + leg_m
@@ -121,11 +117,6 @@ def numbers_are_plausible(kind, event) -> bool:
     if nearest_eta_ms < -1:
         return False
     return kind not in (K.ORDER_OFFERED, K.ORDER_ASSIGNED) or (eta_ms >= 0 and eta_ms >= nearest_eta_ms)
-
-
-def fastest_m(took_ms) -> int:
-    """Metres at 250 km/h, and 50 more."""
-    return took_ms * 250_000 // 3_600_000 + 50
 
 
 def replay(events):
