@@ -101,7 +101,7 @@ class LocalProjection:
         polynomials(u, v, *self._series, x, y)
         far = ~((np.abs(u) <= 1) & (np.abs(v) <= 1))
         if far.any():
-            x[far], y[far] = self._proj(lon[far], lat[far])
+            x[far], y[far] = self._exact(lon[far], lat[far])
         return x, y
 
     def to_degrees(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -117,7 +117,14 @@ class LocalProjection:
         lon, lat : (n,) float64
             Degrees, WGS84, ``-180 <= lon <= 180``.
         """
-        lon, lat = self._proj(
-            np.atleast_1d(np.asarray(x, np.float64)), np.atleast_1d(np.asarray(y, np.float64)), inverse=True
-        )
-        return np.ascontiguousarray(lon, np.float64), np.ascontiguousarray(lat, np.float64)
+        x, y = np.atleast_1d(np.asarray(x, np.float64)), np.atleast_1d(np.asarray(y, np.float64))
+        return self._exact(x, y, inverse=True)
+
+    def _exact(
+        self, first: NDArray[np.float64], second: NDArray[np.float64], inverse: bool = False
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        # pyproj takes an array of one for a number, which numpy before 2.4 warns of: it gets the point twice.
+        times = 2 if len(first) == 1 else 1
+        moved = self._proj(np.repeat(first, times), np.repeat(second, times), inverse=inverse)
+        one, other = (np.ascontiguousarray(values[: len(first)], np.float64) for values in moved)
+        return one, other
