@@ -71,9 +71,8 @@ def _only_registered_kernels():
     yield
     if "dispatch.kernels.jit" not in sys.modules:
         return
-    from kernel_signatures import unregistered
-
     from dispatch.kernels.jit import KERNELS
+    from kernel_signatures import unregistered
 
     assert unregistered(KERNELS) == [], "kernels met strided, read-only or wrongly typed input"
 

@@ -8,16 +8,16 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cities import grid_city, write_city, write_csv
 from rich.console import Console
-from sim.test_recorded_day import FIRST_MS, columns_of, pings_of, trips_on
 
+from cities import grid_city, write_city, write_csv
 from dispatch import cli
 from dispatch.analysis.invariants import check_invariants
 from dispatch.analysis.kpi_list import KPIS
 from dispatch.engine.events import log_sha256, read_log
 from dispatch.sim import runner
 from dispatch.units import MS_PER_DAY
+from sim.test_recorded_day import FIRST_MS, columns_of, pings_of, trips_on
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path, PurePosixPath
 
 import pytest
+
 from house_rules import RULES, Source
 
 ROOT = Path(__file__).resolve().parent.parent

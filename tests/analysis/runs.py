@@ -2,7 +2,6 @@
 
 from analysis.logs import random_log
 from cities import grid_city
-
 from dispatch.analysis import kpis
 from dispatch.analysis.run_record import RunRecord
 

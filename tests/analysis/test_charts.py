@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from analysis.runs import record
 
+from analysis.runs import record
 from dispatch.analysis import charts
 from dispatch.analysis.charts import BIN_MINUTES, run_tables
 

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import shapely
-from cities import PLANE, city_of, grid_city
 
+from cities import PLANE, city_of, grid_city
 from dispatch.analysis import city_map
 from dispatch.analysis.city_map import Frame, frame_of, map_svg
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from analysis.logs import event, log_of, random_log
 from hypothesis import given, settings, strategies as st
-from naive.replay import drivers_in_plain_python
 
+from analysis.logs import event, log_of, random_log
 from dispatch.analysis.driver_table import driver_spans, driver_table, drivers_in_state
 from dispatch.engine.events import EVENT_DTYPE, EventKind
 from dispatch.engine.lifecycle import DriverStatus
+from naive.replay import drivers_in_plain_python
 
 K = EventKind
 ONLINE = (1, 2, 3, 4, 5)

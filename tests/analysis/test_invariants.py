@@ -2,13 +2,13 @@ import re
 
 import numpy as np
 import pytest
-from analysis.logs import event, log_of, random_log
 from hypothesis import given, settings, strategies as st
-from naive.replay import FINAL, replay
 
+from analysis.logs import event, log_of, random_log
 from dispatch.analysis.invariants import check_invariants
 from dispatch.engine.events import EVENT_DTYPE, EventKind
 from dispatch.errors import InvariantError
+from naive.replay import FINAL, replay
 
 K = EventKind
 EMPTY = np.empty(0, EVENT_DTYPE)

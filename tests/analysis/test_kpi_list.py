@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from analysis.logs import random_log
 
+from analysis.logs import random_log
 from dispatch.analysis.kpi_list import KPI, KPIS
 from dispatch.analysis.measured import measured
 

@@ -3,12 +3,12 @@ import pickle
 
 import numpy as np
 import pytest
-from analysis.logs import event, log_of, random_log
 from hypothesis import given, settings, strategies as st
-from naive.replay import drivers_in_plain_python, orders_in_plain_python
 
+from analysis.logs import event, log_of, random_log
 from dispatch.analysis import KPI, KPIS, kpis
 from dispatch.engine.events import EVENT_DTYPE, EventKind
+from naive.replay import drivers_in_plain_python, orders_in_plain_python
 
 K = EventKind
 S = 1000

@@ -2,8 +2,8 @@ import itertools
 
 import numpy as np
 import pytest
-from analysis.runs import CITY, record
 
+from analysis.runs import CITY, record
 from dispatch.analysis import map_chart
 from dispatch.analysis.charts import run_tables
 from dispatch.analysis.map_chart import CityMap

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from analysis.logs import event, log_of, random_log
 
+from analysis.logs import event, log_of, random_log
 from dispatch.analysis.measured import between_s, measured
 from dispatch.engine.events import EVENT_DTYPE, EventKind
 from dispatch.units import NO_VALUE

@@ -3,14 +3,14 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from analysis.logs import event, log_of, random_log
 from hypothesis import given, settings, strategies as st
-from naive.replay import orders_in_plain_python
 
+from analysis.logs import event, log_of, random_log
 from dispatch.analysis.order_table import OrderTable, order_table, rows_of
 from dispatch.engine.events import EVENT_DTYPE, EventKind, make_events
 from dispatch.errors import InputError
 from dispatch.units import NO_INDEX, NO_VALUE
+from naive.replay import orders_in_plain_python
 
 K = EventKind
 

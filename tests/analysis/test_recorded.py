@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from cities import line_city
 
+from cities import line_city
 from dispatch.analysis.recorded import empty_km_share_recorded
 from dispatch.errors import InputError
 from dispatch.roads.city import City

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from analysis.runs import CITY, record
 
+from analysis.runs import CITY, record
 from dispatch.analysis import KPIS, kpis, report
 from dispatch.analysis.recorded import EmptyDriving
 from dispatch.analysis.report import write_report

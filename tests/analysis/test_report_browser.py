@@ -4,8 +4,8 @@ import shutil
 import time
 
 import pytest
-from analysis.runs import CITY, record
 
+from analysis.runs import CITY, record
 from dispatch.analysis import KPI
 from dispatch.analysis.recorded import EmptyDriving
 from dispatch.analysis.report import write_report

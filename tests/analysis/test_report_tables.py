@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import numpy as np
-from analysis.runs import record
 
+from analysis.runs import record
 from dispatch.analysis.charts import run_tables
 from dispatch.analysis.kpi_list import KPI
 from dispatch.analysis.report_tables import (

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from analysis.logs import event, log_of, random_log
 from hypothesis import given, settings, strategies as st
 
+from analysis.logs import event, log_of, random_log
 from dispatch.analysis import driver_table, order_table
 from dispatch.analysis.series import MIN_ORDERS, kpis_by_hour
 from dispatch.engine.events import EVENT_DTYPE, EventKind

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from naive.replay import drivers_in_plain_python, orders_in_plain_python, replay
 
 from dispatch.analysis import check_invariants, driver_table, kpis, order_table, write_report
 from dispatch.analysis.run_record import RunRecord
 from dispatch.sim.runner import run
 from dispatch.sim.scenario import synthetic_scenario
+from naive.replay import drivers_in_plain_python, orders_in_plain_python, replay
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 from itertools import count
 
 import numpy as np
-from cities import T0, dispatcher_on, line_city, new_orders, positions
 
+from cities import T0, dispatcher_on, line_city, new_orders, positions
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 
 CITY = line_city()

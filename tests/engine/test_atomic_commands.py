@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from cities import T0, assert_same_tables, new_orders, positions, tables_of
 
+from cities import T0, assert_same_tables, new_orders, positions, tables_of
 from dispatch.engine.inputs import NewOrders, Positions
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.errors import InputError, StateError

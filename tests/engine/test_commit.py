@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from cities import T0
 
+from cities import T0
 from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.events import EventKind as K
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus

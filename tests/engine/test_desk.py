@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cities import (
     T0,
     assert_same_tables,
@@ -13,9 +14,6 @@ from cities import (
     positions,
     tables_of,
 )
-from naive.neighbours import neighbours
-from naive.shortest_paths import arcs_of, travel_times_to
-
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EventKind as K
 from dispatch.engine.inputs import Positions
@@ -23,6 +21,8 @@ from dispatch.engine.params import FareRule
 from dispatch.errors import InputError
 from dispatch.roads.travel_times import MatrixTravelTimes
 from dispatch.units import UNREACHABLE_MS
+from naive.neighbours import neighbours
+from naive.shortest_paths import arcs_of, travel_times_to
 
 LINE = line_city()
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cities import (
     T0,
     assert_same_tables,
@@ -13,9 +14,6 @@ from cities import (
     positions,
     tables_of,
 )
-from engine.stages import CITY, Stages
-from naive.shortest_paths import arcs_of, travel_times_to
-
 from dispatch.analysis.invariants import check_invariants
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EventKind as K
@@ -24,6 +22,8 @@ from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
 from dispatch.units import NO_COORDINATE
+from engine.stages import CITY, Stages
+from naive.shortest_paths import arcs_of, travel_times_to
 
 ABSENT = (-1, -1, -1, -1, NO_COORDINATE, NO_COORDINATE, -1)
 

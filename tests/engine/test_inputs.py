@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cities import (
     T0,
     assert_same_tables,
@@ -11,11 +12,10 @@ from cities import (
     places,
     tables_of,
 )
-from engine.stages import CITY, NOW, Stages
-
 from dispatch.engine.inputs import NewOrders, Positions, as_rows
 from dispatch.errors import InputError
 from dispatch.kernels.jit import load_all
+from engine.stages import CITY, NOW, Stages
 
 LON, LAT = places(CITY, [3, 4])
 FAR = 2**53 + 1

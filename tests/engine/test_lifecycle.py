@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-from cities import T0
 
+from cities import T0
 from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.events import EventKind
 from dispatch.engine.lifecycle import (

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from cities import T0, assert_same_tables, dispatcher_on, line_city, new_orders, positions, tables_of
 
+from cities import T0, assert_same_tables, dispatcher_on, line_city, new_orders, positions, tables_of
 from dispatch.engine.events import EventKind as K
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.errors import StateError

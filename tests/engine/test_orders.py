@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from cities import T0, dispatcher_on, line_city, new_orders, positions
 from hypothesis import given, settings, strategies as st
 
+from cities import T0, dispatcher_on, line_city, new_orders, positions
 from dispatch.engine.events import EventKind
 from dispatch.engine.lifecycle import FINAL_STATUSES, DriverStatus, OrderStatus
 from dispatch.engine.orders import Orders

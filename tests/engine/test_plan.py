@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from cities import T0, assert_same_tables, dispatcher_on, grid_city, new_orders, positions, tables_of
-from naive.neighbours import neighbours
-from naive.shortest_paths import arcs_of, travel_times_to
 
+from cities import T0, assert_same_tables, dispatcher_on, grid_city, new_orders, positions, tables_of
 from dispatch.engine.candidates import find_candidates, with_pickup_eta
 from dispatch.engine.cost import pickup_cost
 from dispatch.engine.plan import match, plan, propose
 from dispatch.matching.certificate import certificate
 from dispatch.matching.problem import AssignmentProblem
+from naive.neighbours import neighbours
+from naive.shortest_paths import arcs_of, travel_times_to
 
 CITY = grid_city(seed=4)
 NUM_NODES = CITY.graph.num_nodes

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from cities import T0, dispatcher_on, grid_city, line_city, places, positions
-from naive.neighbours import neighbours
 
+from cities import T0, dispatcher_on, grid_city, line_city, places, positions
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.world import World
 from dispatch.errors import InputError
 from dispatch.roads.travel_times import RoadTravelTimes
+from naive.neighbours import neighbours
 
 CITY = line_city()
 

@@ -1,9 +1,8 @@
 import csv
 
-from golden.tiny_day import GOLDEN, NUM_EVENTS, log_as_csv, tiny_day
-
 from dispatch.analysis.invariants import check_invariants
 from dispatch.sim.runner import run
+from golden.tiny_day import GOLDEN, NUM_EVENTS, log_as_csv, tiny_day
 
 
 def test_the_log_of_a_tiny_day_is_what_it_always_was():

@@ -15,7 +15,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cities import T0, line_city, places, random_trips, shifts_of, small_scenario
-
 from dispatch.engine.events import EVENT_DTYPE, EventKind
 from dispatch.engine.params import DispatchParams
 from dispatch.sim.runner import run

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from hypothesis import example, given, settings, strategies as st
-from naive.shortest_paths import travel_times_to
 
 from dispatch.kernels.csr import Arcs
 from dispatch.kernels.dijkstra import BucketQueue, rows_to_nodes
+from naive.shortest_paths import travel_times_to
 
 NUM_NODES = 9
 NODES = st.integers(0, NUM_NODES - 1)

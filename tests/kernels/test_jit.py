@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from kernel_signatures import compiled, registered, unregistered
 
 from dispatch.kernels import jit
 from dispatch.kernels.jit import F64, I32, Kernel, f64, i64, kernel, load_all, record, warm_up
+from kernel_signatures import compiled, registered, unregistered
 
 
 class Pair(NamedTuple):

@@ -1,8 +1,8 @@
 import numpy as np
 from hypothesis import given, settings, strategies as st
-from naive.movement import place
 
 from dispatch.kernels.movement import Legs, locate, set_legs
+from naive.movement import place
 
 LEG = st.tuples(
     st.lists(st.integers(0, 5), max_size=6),  # travel times from node to node, some of no length

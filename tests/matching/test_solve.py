@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 from hypothesis import example, given, settings, strategies as st
-from naive.assignment import best_by_scipy, best_by_trying, first_come_first_served
 from scipy.sparse import csr_array, diags_array, hstack
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from dispatch.errors import InputError
 from dispatch.matching import AssignmentProblem, certificate, solve, solve_nearest
+from naive.assignment import best_by_scipy, best_by_trying, first_come_first_served
 
 
 def problem_of(rows, num_drivers):

@@ -8,19 +8,19 @@ as possible at the least total pickup time. Held at the end: the log tells one c
 from collections import Counter
 
 import numpy as np
-from cities import T0, assert_same_tables, dispatcher_on, grid_city, new_orders, places, tables_of
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from naive.assignment import best_by_scipy
-from naive.engine_model import ACTIVE, FINAL, MOVES, EngineModel
-from naive.replay import replay
-from naive.shortest_paths import arcs_of, travel_times_to
 
+from cities import T0, assert_same_tables, dispatcher_on, grid_city, new_orders, places, tables_of
 from dispatch.analysis.invariants import check_invariants
 from dispatch.engine.events import EventKind as K
 from dispatch.engine.inputs import Positions
 from dispatch.errors import InputError, StateError
 from dispatch.matching.problem import AssignmentProblem
+from naive.assignment import best_by_scipy
+from naive.engine_model import ACTIVE, FINAL, MOVES, EngineModel
+from naive.replay import replay
+from naive.shortest_paths import arcs_of, travel_times_to
 
 CITY = grid_city(5, 5, seed=2)
 NUM_NODES = CITY.graph.num_nodes

@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from roads.small_city import BOTH, LAT0, LON0, STEP, arcs, city_of, square, write
 
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.graph import ROAD_CLASSES, RoadGraph
 from dispatch.units import NO_INDEX
+from roads.small_city import BOTH, LAT0, LON0, STEP, arcs, city_of, square, write
 
 
 @BOTH

@@ -4,13 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from roads.small_city import BOTH, LAT0, LON0, STEP, arcs, city_of, square, write
 
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.graph import ROAD_CLASSES
 from dispatch.roads.network_file import DEFAULT_SPEED_KPH
 from dispatch.roads.tables import Dropped
+from roads.small_city import BOTH, LAT0, LON0, STEP, arcs, city_of, square, write
 
 
 @BOTH

@@ -2,13 +2,13 @@ import math
 
 import numpy as np
 import pytest
-from naive.neighbours import neighbours
 
 from dispatch.errors import InputError
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.snapping import Snapper
 from dispatch.spatial.projection import LocalProjection
 from dispatch.units import NO_INDEX
+from naive.neighbours import neighbours
 
 
 def graph_of(lon, lat):

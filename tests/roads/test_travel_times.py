@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from naive.shortest_paths import UNREACHABLE, arcs_of, travel_times_to
 
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.travel_times import MatrixTravelTimes, PathFinder, RoadTravelTimes
+from naive.shortest_paths import UNREACHABLE, arcs_of, travel_times_to
 
 
 def graph_of(arcs, num_nodes):

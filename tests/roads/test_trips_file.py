@@ -3,12 +3,12 @@ import math
 
 import pyarrow as pa
 import pytest
-from roads.small_city import BOTH, LAT0, LON0, STEP, city_of, square, write
 
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.tables import Dropped
 from dispatch.units import NO_INDEX, NO_VALUE
+from roads.small_city import BOTH, LAT0, LON0, STEP, city_of, square, write
 
 
 def four_trips():

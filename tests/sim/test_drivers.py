@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cities import T0, line_city, places, random_trips, shifts_of, small_scenario
 
+from cities import T0, line_city, places, random_trips, shifts_of, small_scenario
 from dispatch.engine.events import EventKind as K
 from dispatch.errors import InputError
 from dispatch.sim.runner import run

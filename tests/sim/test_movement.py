@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from cities import T0, grid_city, line_city, places
-from naive.movement import place
 
+from cities import T0, grid_city, line_city, places
 from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.sim.movement import Movement
+from naive.movement import place
 
 LINE = line_city(200)
 TIMES = RoadTravelTimes(LINE.graph, LINE.graph.free_flow_ms())

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cities import grid_city, random_trips, write_city, write_csv
 
+from cities import grid_city, random_trips, write_city, write_csv
 from dispatch.analysis.invariants import check_invariants
 from dispatch.errors import InputError
 from dispatch.roads.city import City

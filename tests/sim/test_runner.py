@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cities import T0, grid_city, places, random_trips, shifts_of, small_scenario
-from naive.replay import replay
 
+from cities import T0, grid_city, places, random_trips, shifts_of, small_scenario
 from dispatch.analysis.invariants import check_invariants
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EventKind as K, log_sha256
@@ -16,6 +15,7 @@ from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.sim.drivers import Phase, SimDrivers
 from dispatch.sim.runner import run
 from dispatch.sim.scenario import SimParams
+from naive.replay import replay
 
 
 @pytest.mark.parametrize("policy", ["batch", "nearest"])

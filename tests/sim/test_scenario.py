@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cities import T0, grid_city, line_city, random_trips, shifts_of, small_scenario
 
+from cities import T0, grid_city, line_city, random_trips, shifts_of, small_scenario
 from dispatch.errors import InputError
 from dispatch.roads.travel_times import MatrixTravelTimes
 from dispatch.sim.scenario import LONGEST_RIDE_S, SimParams, drain_ms, spread_in_time, synthetic_scenario

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cities import T0, line_city, places, random_trips
 from hypothesis import given, settings, strategies as st
 
+from cities import T0, line_city, places, random_trips
 from dispatch.errors import InputError
 from dispatch.roads.pings import RecordedPings
 from dispatch.roads.tables import Dropped

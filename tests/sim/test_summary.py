@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cities import small_scenario
 
+from cities import small_scenario
 from dispatch.analysis.recorded import EmptyDriving
 from dispatch.engine.events import EventKind as K, log_sha256
 from dispatch.engine.params import FareRule

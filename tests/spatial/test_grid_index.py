@@ -4,10 +4,10 @@ import time
 import numpy as np
 import pytest
 from hypothesis import example, given, settings, strategies as st
-from naive.neighbours import neighbours
 
 from dispatch.errors import InputError
 from dispatch.spatial.grid_index import GridIndex
+from naive.neighbours import neighbours
 
 ANYWHERE = st.floats(-1e8, 1e8)
 LATTICE = st.integers(-3, 3).map(float)  # ties and equal points abound
