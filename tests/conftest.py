@@ -66,6 +66,25 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _every_assignment_is_certified():
+    """Each exact assignment that a dispatcher solves in a test is proved optimal, apart from the solver."""
+    from dispatch.engine.plan import SOLVERS
+    from dispatch.matching.certificate import certificate
+
+    solve = SOLVERS["batch"]
+
+    def solve_and_prove(problem):
+        assignment = solve(problem)
+        proof = certificate(problem, assignment)
+        assert proof.optimal, proof
+        return assignment
+
+    SOLVERS["batch"] = solve_and_prove
+    yield
+    SOLVERS["batch"] = solve
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _only_registered_kernels():
     """After the last test: no kernel was compiled for anything but its registered signatures."""
     yield
