@@ -4,6 +4,7 @@ San Francisco where the environment variable DISPATCH_DATA names the folder of t
 built-in city. Each round moves all drivers and submits 500 new orders; only the step is timed. The same
 stages are timed one by one on an equal state. Peers do the same work in the same round, in turn:
 scipy's cKDTree for candidates, scipy's sparse assignment for matching (both objectives are compared).
+Every round has a state of its own, so this suite keeps its own rounds and reports percentiles beside medians.
 """
 
 import gc
@@ -17,13 +18,17 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial import cKDTree
 
-from dispatch import City, Dispatcher, NewOrders, Positions, warm_up
+from benchmarks.harness import OURS, Case, Table, Timing, WrongAnswerError, number, row_of
+from dispatch import City, Dispatcher, NewOrders, Positions
 from dispatch.engine import offers
 from dispatch.engine.candidates import find_candidates, with_pickup_eta
 from dispatch.engine.cost import pickup_cost
 from dispatch.engine.plan import match, propose
 
+SUMMARY = "latency of a dispatcher's step, whole and by stage"
+PACKAGES = ()
 NUM_ORDERS, NUM_DRIVERS = 500, 5_000
+PEERS = {"candidates": "scipy cKDTree", "matching": "scipy sparse"}
 
 
 def load_city():
@@ -114,7 +119,7 @@ def peer_candidates(rounds, found, spent_ms):
     places = np.column_stack((world.node_x[pickup], world.node_y[pickup]))
     started = time.perf_counter()
     cKDTree(drivers).query(places, k=world.params.candidates_per_order)
-    spent_ms["candidates: scipy cKDTree"].append((time.perf_counter() - started) * 1e3)
+    spent_ms["scipy cKDTree"].append((time.perf_counter() - started) * 1e3)
 
 
 def peer_matching(found, cost, assignment, spent_ms):
@@ -125,28 +130,26 @@ def peer_matching(found, cost, assignment, spent_ms):
         rows, columns = min_weight_full_bipartite_matching(matrix)
     except ValueError:  # scipy refuses a window in which not every order can be served
         return False
-    spent_ms["matching: scipy sparse"].append((time.perf_counter() - started) * 1e3)
+    spent_ms["scipy sparse"].append((time.perf_counter() - started) * 1e3)
     best = round(matrix[rows, columns].sum()) - len(rows)
     if best != assignment.total_cost:
-        raise AssertionError(f"objectives differ: ours {assignment.total_cost}, scipy {best}")
+        raise WrongAnswerError(f"objectives differ: ours {assignment.total_cost}, scipy {best}")
     return True
 
 
-def measure(quick=False):
-    """Run the suite, print the table, return its rows."""
-    compile_s = warm_up()
+def measure(report):
     rounds = Rounds(load_city(), seed=1)
-    num_rounds = 30 if quick else 300
+    num_rounds = 2 if report.tiny else 30 if report.quick else 300
     spent_ms = defaultdict(list)
     rounds.prepare()  # travel times to the drop-offs
     refused = 0
-    for number in range(2 * num_rounds):
+    for number_ in range(2 * num_rounds):
         pickup = rounds.prepare()
-        cold = number == 0
+        cold = number_ == 0
         if not cold:
             rounds.dispatcher.travel_times.prepare(pickup)  # as in a service that has run for a while
         gc.collect(0)
-        if number % 2 == 0:
+        if number_ % 2 == 0:
             started = time.perf_counter()
             rounds.step()
             spent_ms["step, new pickups" if cold else "step"].append((time.perf_counter() - started) * 1e3)
@@ -154,21 +157,24 @@ def measure(quick=False):
             found, cost, assignment = rounds.stages(spent_ms)
             peer_candidates(rounds, found, spent_ms)
             refused += not peer_matching(found, cost, assignment, spent_ms)
-    return report(rounds, spent_ms, compile_s, refused)
+    publish(report, rounds, spent_ms, refused)
 
 
-def report(rounds, spent_ms, compile_s, refused):
+def publish(report, rounds, spent_ms, refused):
     offered = rounds.dispatcher.count()["order_offered"]
-    print(f"{rounds.city.name}: {NUM_ORDERS} open orders ({offered} offered), {NUM_DRIVERS:,} idle drivers")
-    print(f"kernels compiled or loaded in {compile_s:.1f} s, not counted; one thread")
-    print(f"{'':28}{'p50 ms':>9}{'p99 ms':>9}{'rounds':>8}")
-    rows = []
-    for name, values in spent_ms.items():
-        p50, p99 = np.percentile(values, [50, 99])
-        rows.append({"case": name, "p50_ms": round(p50, 4), "p99_ms": round(p99, 4), "rounds": len(values)})
-        print(f"{name:28}{p50:9.3f}{p99:9.3f}{len(values):8d}")
-    if refused:
-        print(f"scipy refused {refused} windows in which not every order can be served")
     if offered == 0:
-        raise AssertionError("nothing was offered: the benchmark measured nothing")
-    return rows
+        raise WrongAnswerError("nothing was offered: the benchmark measured nothing")
+    report.note(f"{rounds.city.name}: {NUM_ORDERS} open orders, {NUM_DRIVERS:,} idle drivers; p50")
+    percentiles = {name: np.percentile(values, [50, 99]) for name, values in spent_ms.items()}
+    for name, (p50, p99) in percentiles.items():
+        if name in PEERS.values():
+            continue
+        ms = {OURS: p50}
+        if PEERS.get(name) in percentiles:
+            ms[PEERS[name]] = percentiles[PEERS[name]][0]
+        row = row_of(Case(name, ()), [Timing(ms, {})], ())
+        report.add(row | {"ours_p99_ms": round(p99, 4), "rounds": len(spent_ms[name])})
+    lines = [(name, number(p50), number(p99)) for name, (p50, p99) in percentiles.items()]
+    report.table(Table("Percentiles, ms", ("", "p50", "p99"), lines))
+    if refused:
+        report.note(f"scipy refused {refused} windows in which not every order can be served")
