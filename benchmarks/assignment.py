@@ -76,6 +76,8 @@ def measure(report: Report) -> None:
     measure_dense(report)
     measure_chain(report)
     measure_threads(report)
+    if any("edges_scanned" in row for row in report.rows):
+        report.table(work_table(report))
     if not report.tiny:
         report.table(memory_table(MEMORY_CASES, report.tell))
 
@@ -94,6 +96,21 @@ def _family_work(family: Family, seed: int, mixed: bool, penalty: int | None) ->
     return sparse_work(problem, shuffled(problem, seed) if mixed else problem, penalty)
 
 
+def work_table(report: Report) -> Table:
+    """What our solver counted."""
+    lines = [
+        (
+            row["case"],
+            number(row["candidates"]),
+            number(row["edges_scanned"] / row["candidates"]),
+            number(row["augmentations"]),
+        )
+        for row in report.rows
+        if "edges_scanned" in row
+    ]
+    return Table("Work of our solver", ("case", "edges", "scans per edge", "augmentations"), lines)
+
+
 # --- sparse --------------------------------------------------------------------------------------
 
 
@@ -103,11 +120,17 @@ def sparse_work(for_peers: AssignmentProblem, for_us: AssignmentProblem, penalty
     ours = solve(for_us, **options)
     best = objective(for_peers, ours.driver_of_order, penalty)
     question = peers.Question(for_peers, penalty, ours.num_served == for_peers.num_orders)
-    prepared = {name: prepare(question) for name, prepare in peers.sparse_peers(question).items()}
+    prepared, form_ms = {}, {}
+    for name, prepare in peers.sparse_peers(question).items():
+        prepared[name] = prepare(question)  # imports the peer, too
+        if prepared[name] is not None:
+            started = time.perf_counter()
+            prepare(question)
+            form_ms[name] = (time.perf_counter() - started) * 1e3
 
     def check(name: str, answer: Any) -> None:
         if name == OURS:
-            proof = certificate(for_us, answer)
+            proof = certificate(for_us, answer, **options)
             if not proof.optimal:
                 raise WrongAnswerError(f"not proven: {proof}")
         else:
@@ -118,7 +141,15 @@ def sparse_work(for_peers: AssignmentProblem, for_us: AssignmentProblem, penalty
             raise WrongAnswerError(f"(served, cost) is {found}, ours {best}")
 
     calls = {name: None if one is None else one.call for name, one in prepared.items()}
-    return Work(lambda: solve(for_us, **options), calls, check)
+    return Work(lambda: solve(for_us, **options), calls, check, form_ms, work_done(ours, len(for_us.cost)))
+
+
+def work_done(assignment: matching.Assignment, num_candidates: int) -> dict[str, float]:
+    """How much of the problem our solver read, how often it augmented, where it counts that."""
+    if not hasattr(assignment, "edges_scanned"):
+        return {}
+    counted = {"edges_scanned": assignment.edges_scanned, "augmentations": assignment.augmentations}
+    return counted | {"candidates": num_candidates}
 
 
 def objective(

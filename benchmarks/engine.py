@@ -31,9 +31,9 @@ NUM_ORDERS, NUM_DRIVERS = 500, 5_000
 PEERS = {"candidates": "scipy cKDTree", "matching": "scipy sparse"}
 
 
-def load_city():
+def load_city(tiny):
     folder = os.environ.get("DISPATCH_DATA")
-    if folder and (Path(folder) / "san_francisco").is_dir():
+    if not tiny and folder and (Path(folder) / "san_francisco").is_dir():
         return City.load(Path(folder) / "san_francisco")
     return City.synthetic(seed=1)
 
@@ -138,7 +138,7 @@ def peer_matching(found, cost, assignment, spent_ms):
 
 
 def measure(report):
-    rounds = Rounds(load_city(), seed=1)
+    rounds = Rounds(load_city(report.tiny), seed=1)
     num_rounds = 2 if report.tiny else 30 if report.quick else 300
     spent_ms = defaultdict(list)
     rounds.prepare()  # travel times to the drop-offs

@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
+from types import MappingProxyType
 from typing import Any, NamedTuple, TextIO
 
 OURS = "ours"
 TOLERATED_SHARE_OF_FLOOR = 0.8
 """Machines are noisy: a row fails below this share of its floor, and is called a miss below the floor."""
-HOPELESS_FACTOR, HOPELESS_MS = 5.0, 200.0
+HOPELESS_FACTOR, HOPELESS_MS = 3.0, 200.0
 """A peer that takes longer than this and so many times the best peer is called once: it cannot win."""
 SLOW_MS = 1_000.0
 MOST_REPEATS = 100_000
@@ -41,6 +42,10 @@ class Work(NamedTuple):
     """by name; None where the peer is not installed"""
     check: Callable[[str, Any], None] = _accept
     """takes ``"ours"`` or a peer's name, and its answer; raises `WrongAnswerError`; not timed"""
+    form_ms: Mapping[str, float] = MappingProxyType({})
+    """what making a peer's own form of the input took, which its time leaves out; told beside it"""
+    facts: Mapping[str, float] = MappingProxyType({})
+    """further figures about our own solve, of which the row gets the medians"""
 
 
 class Case(NamedTuple):
@@ -68,6 +73,7 @@ class Pace(NamedTuple):
 
 FULL = Pace(least_rounds=5, most_rounds=31, slow_rounds=5, aim_s=2.0, least_ms=5.0)
 QUICK = Pace(least_rounds=5, most_rounds=9, slow_rounds=3, aim_s=0.5, least_ms=2.0)
+TINY = Pace(least_rounds=1, most_rounds=1, slow_rounds=1, aim_s=0.0, least_ms=0.0)
 
 
 class Timing(NamedTuple):
@@ -77,6 +83,8 @@ class Timing(NamedTuple):
     """median per call, by name"""
     wrong: dict[str, str]
     """by name: what was wrong with the answer"""
+    form_ms: Mapping[str, float] = MappingProxyType({})
+    facts: Mapping[str, float] = MappingProxyType({})
 
 
 def time_work(work: Work, pace: Pace, progress: Callable[[str], None] = lambda _: None) -> Timing:
@@ -100,7 +108,9 @@ def time_work(work: Work, pace: Pace, progress: Callable[[str], None] = lambda _
     contenders = [name for name in calls if name == OURS or first_ms[name] <= limit_ms]
     repeats = {name: _repeats(calls[name], first_ms[name], pace.least_ms) for name in contenders}
     spent_ms = _rounds({name: calls[name] for name in contenders}, repeats, pace, progress)
-    return Timing(first_ms | {name: median(ms) for name, ms in spent_ms.items()}, wrong)
+    return Timing(
+        first_ms | {name: median(ms) for name, ms in spent_ms.items()}, wrong, work.form_ms, work.facts
+    )
 
 
 def _repeats(call: Call, first_ms: float, least_ms: float) -> int:
@@ -156,6 +166,10 @@ def row_of(case: Case, timings: Sequence[Timing], absent: Iterable[str]) -> Row:
     right = {name: value for name, value in ms.items() if name not in wrong}
     best = min(right, key=lambda name: right[name], default=None)
     ratio = None if best is None else right[best] / ours_ms
+    form_ms = {name: float(median(timing.form_ms[name] for timing in timings)) for name in timings[0].form_ms}
+    with_form_ms = min(
+        (value + form_ms[name] for name, value in right.items() if name in form_ms), default=None
+    )
     return {
         "case": case.name,
         "ours_ms": _rounded(ours_ms),
@@ -166,9 +180,12 @@ def row_of(case: Case, timings: Sequence[Timing], absent: Iterable[str]) -> Row:
         "miss": ratio is not None and case.floor is not None and ratio < case.floor,
         "peer_wins": ratio is not None and ratio < 1,
         "peers_ms": {name: _rounded(value) for name, value in sorted(ms.items(), key=lambda item: item[1])},
+        "peers_form_ms": {name: _rounded(value) for name, value in form_ms.items()},
+        "ratio_with_form": None if with_form_ms is None else _rounded(with_form_ms / ours_ms),
         "absent": sorted(absent),
         "wrong": wrong,
         "instances": len(timings),
+        **{name: _rounded(median(timing.facts[name] for timing in timings)) for name in timings[0].facts},
     }
 
 
@@ -234,6 +251,7 @@ class Report:
         progress: TextIO | None = None,
     ) -> None:
         self.quick, self.tiny = quick or tiny, tiny
+        self.pace = TINY if tiny else QUICK if quick else FULL
         self.rows: list[Row] = []
         self.tables: list[Table] = []
         self.notes: list[str] = []
@@ -248,8 +266,7 @@ class Report:
             self.tell(head + "made")
             work = make()
             absent |= {name for name, call in work.peers.items() if call is None}
-            pace = QUICK if self.quick else FULL
-            timings.append(time_work(work, pace, lambda what, head=head: self.tell(head + what)))
+            timings.append(time_work(work, self.pace, lambda what, head=head: self.tell(head + what)))
             del work
         row = row_of(case, timings, absent)
         self.add(row)

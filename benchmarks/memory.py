@@ -31,19 +31,14 @@ Maker = Callable[[], Callable[[], Any]]
 
 def memory_table(cases: Sequence[str], tell: Callable[[str], None]) -> Table:
     """Measure every solver on every case."""
-    header = ("MB", "ours: form", "solve", "peers: form / solve")
+    header = ("case", "solver", "form, MB", "solve, MB")
     lines = []
     for case in cases:
         tell(f"{case}: memory")
-        found = {}
         for solver in _in_child(case, "?") if RESET.exists() else ():
             tell(f"{case}: memory of {solver}")
-            found[solver] = _in_child(case, solver)
-        if OURS in found:
-            ours = found.pop(OURS)
-            best_first = sorted(found.items(), key=lambda item: sum(item[1]))
-            theirs = ", ".join(f"{name} {number(form)} / {number(top)}" for name, (form, top) in best_first)
-            lines.append((case, number(ours[0]), number(ours[1]), theirs))
+            form_mb, solve_mb = _in_child(case, solver)
+            lines.append((case, solver, number(form_mb), number(solve_mb)))
     note = (
         "Growth of the resident set in a process of its own: the form in which a solver takes the instance, "
         "and the peak above it while it solves, its answer included."

@@ -66,8 +66,8 @@ def markdown(report: Report, source: dict[str, Any]) -> str:
     lines = [
         f"{source['date']}, commit {source['commit']}, {source['machine']}, one thread. {versions}.",
         "",
-        "| case | ours, ms | best peer | its ms | ratio | floor | | the others, ms |",
-        "|---|---|---|---|---|---|---|---|",
+        "| case | ours, ms | best peer | its ms | ratio | floor | | with form | the others, ms |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in report.rows:
         others = ", ".join(
@@ -81,7 +81,7 @@ def markdown(report: Report, source: dict[str, Any]) -> str:
                 row.get("best_peer") or "",
                 number(row.get("best_peer_ms")),
             ),
-            *(ratio, number(row.get("floor")), remark(row), others),
+            *(ratio, number(row.get("floor")), remark(row), number(row.get("ratio_with_form")), others),
         )
         lines.append("| " + " | ".join(cells) + " |")
     for note in report.notes:
