@@ -1,0 +1,169 @@
+"""Items that move, come and go on a grid, without building it anew.
+
+An item that leaves a cell leaves an empty slot. One that enters takes an empty slot of its cell, or the next
+one behind: each cell in between gives its first slot to the cell before it and moves that item to its end.
+Item rows and places are (n,) int32, coordinates (n,) float64 metres.
+
+Source: M. A. Bender, E. D. Demaine, M. Farach-Colton, "Cache-oblivious B-trees", FOCS 2000 (an array kept
+sorted with gaps).
+"""
+
+from math import nan
+
+from dispatch.kernels.grid import GRID, NO_ITEM, POINTS, cell_of, frame_of, num_cells_of
+from dispatch.kernels.jit import I32, boolean, i64, kernel
+from dispatch.units import NO_INDEX
+
+ITEMS_PER_GAP = 16
+"""An empty slot after so many items."""
+CELLS_PER_GAP = 256
+MOST_CELLS_SHIFTED = 1_000
+"""Farther away an empty slot is not looked for."""
+
+
+@kernel((I32, I32, boolean))
+def first_wrong_row(place, row, unique):
+    """Give the first position in `row` that names no item, or with `unique` one named before; else NO_INDEX.
+
+    `place` is as it was when this returns.
+    """
+    wrong = NO_INDEX
+    for i in range(len(row)):
+        if row[i] < 0 or row[i] >= len(place) or place[row[i]] < 0:
+            wrong = i
+            break
+        if unique:
+            place[row[i]] = NO_INDEX - 1 - place[row[i]]  # negative: named already
+    if unique:
+        for i in range(len(row) if wrong == NO_INDEX else wrong):
+            place[row[i]] = NO_INDEX - 1 - place[row[i]]
+    return wrong
+
+
+@kernel()
+def put(grid, place, slot, item, x, y):
+    """Write an item into a slot."""
+    grid.item[slot] = item
+    grid.xy[2 * slot] = x
+    grid.xy[2 * slot + 1] = y
+    place[item] = slot
+
+
+@kernel()
+def clear(grid, slot):
+    """Leave a slot empty."""
+    grid.item[slot] = NO_ITEM
+    grid.xy[2 * slot] = nan
+    grid.xy[2 * slot + 1] = nan
+
+
+@kernel()
+def empty_slot(grid, place, cell, num_cells):
+    """Give an empty slot of a cell, moving others if need be; NO_INDEX if there is none near."""
+    first_slot, item = grid.first_slot, grid.item
+    hole, owner = NO_INDEX, cell
+    last = min(cell + MOST_CELLS_SHIFTED, num_cells - 1)
+    while owner <= last and hole == NO_INDEX:
+        for slot in range(first_slot[owner], first_slot[owner + 1]):
+            if item[slot] == NO_ITEM:
+                hole = slot
+                break
+        owner += hole == NO_INDEX
+    if hole == NO_INDEX:
+        if owner < num_cells or first_slot[num_cells] == len(item):
+            return NO_INDEX
+        hole = first_slot[num_cells]  # room behind the last cell
+        first_slot[num_cells] += 1
+        owner = num_cells - 1
+    for between in range(owner, cell, -1):
+        slot = first_slot[between]
+        if slot != hole:
+            put(grid, place, hole, item[slot], grid.xy[2 * slot], grid.xy[2 * slot + 1])
+            hole = slot
+        first_slot[between] += 1
+    clear(grid, hole)
+    return hole
+
+
+@kernel((GRID, I32, POINTS, i64, I32))
+def insert(grid, row, points, start, place):
+    """Put items, from position `start` of `row` on, into their cells; give the position where room ended."""
+    frame = frame_of(grid.frame)
+    num_cells = num_cells_of(frame)
+    for i in range(start, len(row)):
+        slot = empty_slot(grid, place, cell_of(frame, points.x[i], points.y[i]), num_cells)
+        if slot == NO_INDEX:
+            return i
+        put(grid, place, slot, row[i], points.x[i], points.y[i])
+    return len(row)
+
+
+@kernel((GRID, I32, POINTS, i64, I32))
+def move(grid, row, points, start, place):
+    """Move items, from position `start` of `row` on; give the position where room ended.
+
+    Of an item that is named twice, the last position counts.
+    """
+    frame = frame_of(grid.frame)
+    num_cells = num_cells_of(frame)
+    for i in range(start, len(row)):
+        slot = place[row[i]]
+        cell = cell_of(frame, points.x[i], points.y[i])
+        if cell != cell_of(frame, grid.xy[2 * slot], grid.xy[2 * slot + 1]):
+            free = empty_slot(grid, place, cell, num_cells)
+            if free == NO_INDEX:
+                return i
+            clear(grid, place[row[i]])  # where it is now: making room may have moved it
+            slot = free
+        put(grid, place, slot, row[i], points.x[i], points.y[i])
+    return len(row)
+
+
+@kernel((GRID, I32, I32))
+def remove(grid, row, place):
+    """Take items out."""
+    for i in range(len(row)):
+        clear(grid, place[row[i]])
+        place[row[i]] = NO_INDEX
+
+
+@kernel((GRID, POINTS))
+def points_by_item(grid, out_points):
+    """Write the coordinates of all items into `out_points` (rows,), rows without an item left as they are."""
+    for slot in range(len(grid.item)):
+        if grid.item[slot] != NO_ITEM:
+            out_points.x[grid.item[slot]] = grid.xy[2 * slot]
+            out_points.y[grid.item[slot]] = grid.xy[2 * slot + 1]
+
+
+@kernel()
+def num_gaps(num_items, num_cells):
+    """Give a bound of the gaps that :func:`spread_gaps` leaves."""
+    return num_items // ITEMS_PER_GAP + num_cells // CELLS_PER_GAP + 1
+
+
+@kernel((GRID, GRID, I32))
+def spread_gaps(source, target, out_place):
+    """Copy a grid with an empty slot after every ITEMS_PER_GAP items or CELLS_PER_GAP cells.
+
+    `target` has the same frame, as many cells, and room for the items and their gaps; what is left is room
+    at the end. `out_place` (rows,) is written.
+    """
+    num_cells = num_cells_of(frame_of(source.frame))
+    out_place[:] = NO_INDEX
+    free, gap_after, gap_before = 0, ITEMS_PER_GAP, CELLS_PER_GAP
+    for cell in range(num_cells):
+        target.first_slot[cell] = free
+        for slot in range(source.first_slot[cell], source.first_slot[cell + 1]):
+            if source.item[slot] != NO_ITEM:
+                put(target, out_place, free, source.item[slot], source.xy[2 * slot], source.xy[2 * slot + 1])
+                free += 1
+                gap_after -= 1
+        if gap_after <= 0 or cell >= gap_before:
+            for _ in range(max(1, -gap_after // ITEMS_PER_GAP + 1)):
+                clear(target, free)
+                free += 1
+            gap_after, gap_before = ITEMS_PER_GAP, cell + CELLS_PER_GAP
+    target.first_slot[num_cells] = free
+    for slot in range(free, len(target.item)):
+        clear(target, slot)
