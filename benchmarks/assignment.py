@@ -3,6 +3,7 @@
 Every answer of ours is certified, every answer of a peer is read back and its objective compared.
 """
 
+import copy
 import inspect
 import time
 from collections.abc import Callable
@@ -301,8 +302,9 @@ def scipy_chain(orders: np.ndarray, drivers: np.ndarray) -> tuple[int, int]:
 
 
 def measure_threads(report: Report) -> None:
-    """Two problems at once on two threads: kernels release the lock of the interpreter."""
-    problems = [sparse_problem(TINY if report.tiny else FAMILIES["d k20"], seed) for seed in (1, 2)]
+    """Two equal problems at once on two threads: kernels release the lock of the interpreter."""
+    problem = sparse_problem(TINY if report.tiny else FAMILIES["d k20"], seed=1)
+    problems = [problem, copy.deepcopy(problem)]
     alone_ms, together_ms = [], []
     with ThreadPoolExecutor(2) as pool:
         for _ in range(7):
@@ -313,10 +315,10 @@ def measure_threads(report: Report) -> None:
             list(pool.map(solve, problems))
             alone_ms.append((middle - started) * 1e3)
             together_ms.append((time.perf_counter() - middle) * 1e3)
-    alone, together = median(alone_ms), median(together_ms)
+    alone, together = min(alone_ms), min(together_ms)
     lines = [
         ("one after the other", number(alone)),
         ("at once on two threads", number(together)),
         ("speed-up", number(alone / together)),
     ]
-    report.table(Table("Two problems of d k20, ms", ("", ""), lines))
+    report.table(Table("Two equal problems of d k20, ms, the least of 7", ("", ""), lines))

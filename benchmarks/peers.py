@@ -102,10 +102,10 @@ def _dense_of_sparse(question: Question, solver: Callable[[np.ndarray], Any]) ->
     problem = question.problem
     matrix = np.full((problem.num_orders, problem.num_drivers), float(question.penalty_of(10_000)))
     matrix[question.order, problem.candidate_driver] = problem.cost
-    is_candidate = np.zeros(matrix.shape, np.bool_)
-    is_candidate[question.order, problem.candidate_driver] = True
 
     def read(answer: Any) -> np.ndarray:
+        is_candidate = np.zeros(matrix.shape, np.bool_)
+        is_candidate[question.order, problem.candidate_driver] = True
         order, driver = (np.asarray(side) for side in answer)
         served = is_candidate[order, driver]
         return _drivers(problem.num_orders, order[served], driver[served], problem.num_drivers)
