@@ -323,5 +323,5 @@ def measure_threads(report: Report) -> None:
         ("processor time of these", number(min(busy_ms))),
         ("speed-up", number(alone / together)),
     ]
-    note = "Twice the second line above the third: a core was busy with something else, measure again."
+    note = "Where twice the second line is well above the third, a core was busy elsewhere: measure again."
     report.table(Table("Two equal problems of d k20, ms, the least of 7", ("", ""), lines, note))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
 import benchmarks.__main__ as command
 from benchmarks import harness, peers, publish
@@ -303,6 +304,23 @@ def test_a_peer_that_is_not_installed_is_named_and_not_needed(monkeypatch):
     assert {"lapx lapmod", "ortools assignment", "ortools flow"} <= set(report.absent)
     assert all(row["best_peer"] is None or "scipy" in row["best_peer"] for row in report.rows)
     assert any(row["best_peer"] for row in report.rows)
+
+
+@pytest.mark.parametrize("kind", ["city", "uniform whole", "uniform"])
+def test_dense_solvers_agree_and_a_wrong_one_is_noticed(kind, monkeypatch):
+    """scipy's solver stands for ours."""
+    from benchmarks import assignment
+
+    monkeypatch.setattr(assignment.matching, "linear_sum_assignment", linear_sum_assignment, raising=False)
+    work = assignment.dense_work(assignment.DENSE[kind], 30, seed=1)
+    assert work.peers["scipy dense"] is not None
+    for name, call in work.peers.items():
+        if call is not None:
+            work.check(name, call())
+    rows = np.arange(30)
+    for wrong in (rows, np.zeros(30, np.int64)):
+        with pytest.raises(WrongAnswerError):
+            work.check("x", (rows, wrong))
 
 
 def problems():
