@@ -1,7 +1,8 @@
 """Items that move, come and go on a grid, without building it anew.
 
 An item that leaves a cell leaves an empty slot. One that enters takes an empty slot of its cell, or the next
-one behind: each cell in between gives its first slot to the cell before it and moves that item to its end.
+one behind it: each cell in between gives its first slot to the cell before and moves the item there to its
+end. If there is none behind, it is the same the other way round.
 Item rows and places are (n,) int32, coordinates (n,) float64 metres.
 
 Source: M. A. Bender, E. D. Demaine, M. Farach-Colton, "Cache-oblivious B-trees", FOCS 2000 (an array kept
@@ -58,30 +59,69 @@ def clear(grid, slot):
 
 
 @kernel()
-def empty_slot(grid, place, cell, num_cells):
-    """Give an empty slot of a cell, moving others if need be; NO_INDEX if there is none near."""
-    first_slot, item = grid.first_slot, grid.item
+def hole_in(grid, cell):
+    """Give an empty slot of a cell, NO_INDEX if it is full."""
+    for slot in range(grid.first_slot[cell], grid.first_slot[cell + 1]):
+        if grid.item[slot] == NO_ITEM:
+            return slot
+    return NO_INDEX
+
+
+@kernel()
+def shift(grid, place, slot, hole):
+    """Move the item of a slot, if it has one, into a hole."""
+    item = grid.item[slot]
+    if slot != hole and item != NO_ITEM:
+        put(grid, place, hole, item, grid.xy[2 * slot], grid.xy[2 * slot + 1])
+
+
+@kernel()
+def slot_from_behind(grid, place, cell, num_cells):
+    """Give a cell the next empty slot behind it, or NO_INDEX: each cell between moves its first item back."""
+    first_slot = grid.first_slot
     hole, owner = NO_INDEX, cell
-    last = min(cell + MOST_CELLS_SHIFTED, num_cells - 1)
-    while owner <= last and hole == NO_INDEX:
-        for slot in range(first_slot[owner], first_slot[owner + 1]):
-            if item[slot] == NO_ITEM:
-                hole = slot
-                break
-        owner += hole == NO_INDEX
+    while hole == NO_INDEX and owner < min(num_cells, cell + MOST_CELLS_SHIFTED):
+        hole = hole_in(grid, owner)
+        owner += 1
     if hole == NO_INDEX:
-        if owner < num_cells or first_slot[num_cells] == len(item):
+        if owner < num_cells or first_slot[num_cells] == len(grid.item):
             return NO_INDEX
         hole = first_slot[num_cells]  # room behind the last cell
         first_slot[num_cells] += 1
-        owner = num_cells - 1
-    for between in range(owner, cell, -1):
+    for between in range(owner - 1, cell, -1):
         slot = first_slot[between]
-        if slot != hole:
-            put(grid, place, hole, item[slot], grid.xy[2 * slot], grid.xy[2 * slot + 1])
-            hole = slot
+        shift(grid, place, slot, hole)
+        hole = slot
         first_slot[between] += 1
-    clear(grid, hole)
+    return hole
+
+
+@kernel()
+def slot_from_before(grid, place, cell):
+    """Give a cell the next empty slot before it, or NO_INDEX: each between moves its last item forward."""
+    first_slot = grid.first_slot
+    hole, owner = NO_INDEX, cell
+    while hole == NO_INDEX and owner > max(0, cell - MOST_CELLS_SHIFTED):
+        owner -= 1
+        hole = hole_in(grid, owner)
+    if hole == NO_INDEX:
+        return NO_INDEX
+    for between in range(owner, cell):
+        slot = first_slot[between + 1] - 1
+        shift(grid, place, slot, hole)
+        hole = slot
+        first_slot[between + 1] -= 1
+    return hole
+
+
+@kernel()
+def empty_slot(grid, place, cell, num_cells):
+    """Give an empty slot of a cell, moving others if need be; NO_INDEX if there is none near."""
+    hole = slot_from_behind(grid, place, cell, num_cells)
+    if hole == NO_INDEX:
+        hole = slot_from_before(grid, place, cell)
+    if hole != NO_INDEX:
+        clear(grid, hole)
     return hole
 
 

@@ -1,6 +1,7 @@
 """Found items sorted by distance, then item: by rank if they are few, by spreading them out if many.
 
-Both take time even for equal distances; neither compares more often than it must because of ties.
+Entries are two arrays, distance (entries,) float64 and item (entries,) int64, as wide as the distance so that
+both are compared in the same vector.
 """
 
 import numpy as np
@@ -160,16 +161,16 @@ def write_sorted(distance_m, item, order, size, k, out_item, out_distance_m, bas
     if size <= MOST_TO_RANK:
         rank(distance_m, item, order, size)
         for i in range(np.uint64(size)):
-            place = order[i]
-            if place < k:
-                out_item[np.uint64(base + place)] = item[i]
-                out_distance_m[np.uint64(base + place)] = distance_m[i]
-        return min(size, k)
-    if size > k:
-        select_least(distance_m, item, size, k)
-        size = k
-    spread_out(distance_m, item, order, size)
-    for i in range(size):
-        out_item[base + i] = item[size + i]
-        out_distance_m[base + i] = distance_m[size + i]
-    return size
+            place = np.uint64(size + order[i])
+            distance_m[place] = distance_m[i]
+            item[place] = item[i]
+    else:
+        if size > k:
+            select_least(distance_m, item, size, k)
+            size = k
+        spread_out(distance_m, item, order, size)
+    num_written = min(size, k)
+    for i in range(np.uint64(num_written)):
+        out_item[np.uint64(base) + i] = item[np.uint64(size) + i]
+        out_distance_m[np.uint64(base) + i] = distance_m[np.uint64(size) + i]
+    return num_written

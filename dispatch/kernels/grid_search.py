@@ -21,8 +21,8 @@ UNDERFLOW = 1e-300
 FARTHEST_M = 4.0 * MAX_COORDINATE_M
 """More than between any two points."""
 
-SPREAD = 1.5
-"""The first disc should hold k + SPREAD * sqrt(k) items. 1.0 … 2.5 measured: within 10 %, 2 ± .5 best."""
+SPREAD = 0.75
+"""The first disc should hold k + SPREAD * sqrt(k) items. 0.5 … 2 measured: within 15 %, 0.5 … 1 best."""
 MOST_GROWTH = 16.0
 """Of a disc's area from one look to the next."""
 PROBES = 64
@@ -224,7 +224,12 @@ def collect_best(grid, keep, query, class_bits, k, reach_m, found_m, found_item)
 
 @kernel()
 def search(grid, keep, queries, k, max_distance_m, out_first, out_item, out_distance_m):
-    """Find the `k` nearest items of each query; see :func:`nearest`."""
+    """Find the `k` nearest items of each query; see :func:`nearest`.
+
+    Rejected: guessing the first disc a second time, from the cells of the first guess (1.1 times slower);
+    taking queries in the order of their cells (as fast up to 100,000 items, 1.15 times faster for a million,
+    which sorting takes back).
+    """
     # Arrays are taken out of their tuples here and passed one by one: a tuple costs an atomic count of
     # references for each array and call, which made a query three times slower.
     frame, first_slot, xy, item = frame_of(grid.frame), grid.first_slot, grid.xy, grid.item
@@ -280,9 +285,9 @@ def is_right(x, y, limit_m):
 @kernel()
 def query_of(x, y, class_bits):
     """Make a batch of one."""
-    queries = Queries(np.empty(1), np.empty(1), np.empty(1, np.int64))
-    queries.x[0], queries.y[0], queries.class_bits[0] = x, y, class_bits
-    return queries
+    xy, bits = np.empty(2), np.empty(1, np.int64)
+    xy[0], xy[1], bits[0] = x, y, class_bits
+    return Queries(xy[:1], xy[1:], bits)
 
 
 @kernel((GRID, FILTER, f64, f64, i64, f64, I32, F64))
