@@ -80,12 +80,14 @@ def measure(report: Report) -> None:
             report.compare(case)
     found = ", ".join(f"{radius_m:g} m at {num:,}" for num, radius_m in RADIUS_M.items())
     report.note(
-        f"batch: {NUM_QUERIES:,} queries, k = {K}; single: {NUM_SINGLE:,} calls from Python, k = {K}; "
-        f"radius: {NUM_RADIUS_QUERIES:,} queries, {found}, peers' answers unsorted and without distances; half: "
-        "half of the drivers, at random, are unavailable, and a peer either builds a tree of the others, which "
-        f"is counted, or asks for more and filters; move: all by {MOVED_M:g} m or {SHARE_MOVED:.0%} of them, "
-        "peers build anew."
+        f"batch: {NUM_QUERIES:,} queries, k = {K}; single: {NUM_SINGLE:,} calls from Python, k = {K}; radius: "
+        f"{NUM_RADIUS_QUERIES:,} queries, {found}, peers' answers unsorted and without distances"
     )
+    report.note(
+        "half: half of the drivers, at random, are unavailable; a peer builds a tree of the others, which is "
+        "counted, or asks for more and filters"
+    )
+    report.note(f"move: all by {MOVED_M:g} m or {SHARE_MOVED:.0%} of them; peers build anew")
     if not report.tiny:
         report.table(memory_table(MEMORY_DRIVERS))
 
