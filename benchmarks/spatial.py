@@ -80,7 +80,7 @@ def measure(report: Report) -> None:
             report.compare(case)
     found = ", ".join(f"{radius_m:g} m at {num:,}" for num, radius_m in RADIUS_M.items())
     report.note(
-        f"batch: {NUM_QUERIES:,} queries, k = {K}; single: {NUM_SINGLE:,} calls from Python, k = {K}; radius: "
+        f"batch: {NUM_QUERIES:,} queries, k = {K}; single: {NUM_SINGLE:,} calls, k = {K}; radius: "
         f"{NUM_RADIUS_QUERIES:,} queries, {found}, peers' answers unsorted and without distances"
     )
     report.note(
