@@ -10,8 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dispatch.kernels.grid import GRID, MAX_COORDINATE_M, axis_cell, frame_of
-from dispatch.kernels.grid_order import select_least, write_sorted
+from dispatch.kernels.grid import GRID, MAX_COORDINATE_M, NO_ITEM, axis_cell, frame_of
+from dispatch.kernels.grid_order import (
+    BUCKETS_PER_ENTRY,
+    MOST_TO_RANK,
+    copy_out,
+    place_by_rank,
+    rank,
+    select_least,
+    sort_many,
+)
 from dispatch.kernels.jit import BOOL, F64, I32, I64, f64, i64, kernel, record
 
 # sqrt(d2) <= d implies d2 <= d * d * SQUARED_SLACK, whatever way the two were rounded; and fl(x - d) may be
@@ -25,6 +33,9 @@ SPREAD = 0.75
 """The first disc should hold k + SPREAD * sqrt(k) items. 0.5 … 2 measured: within 15 %, 0.5 … 1 best."""
 MOST_GROWTH = 16.0
 """Of a disc's area from one look to the next."""
+ROOM_PER_NEIGHBOUR = 4
+LEAST_ROOM = 128
+"""What a disc's cells may hold before items are dropped on the way."""
 PROBES = 64
 LESS_SHARE = 1 / 64
 MEMORY = 0.1
@@ -105,13 +116,19 @@ def num_slots(first_slot, frame, block):
 
 
 @kernel()
-def first_reach_m(first_slot, frame, x, y, wanted):
-    """Guess the radius of a disc that holds as many items as wanted, from the nine cells around."""
+def cells_around(frame, x, y):
+    """Give the block of the nine cells around a place, fewer at the border."""
     col = axis_cell(x, frame.x0, frame.cells_per_m, frame.last_col)
     row = axis_cell(y, frame.y0, frame.cells_per_m, frame.last_row)
     left, right = max(col - 1, 0), min(col + 1, int(frame.last_col))
     lower, upper = max(row - 1, 0), min(row + 1, int(frame.last_row))
-    around = num_slots(first_slot, frame, (left, right, lower, upper))
+    return left, right, lower, upper
+
+
+@kernel()
+def first_reach_m(frame, block, around, wanted):
+    """Guess the radius of a disc that holds as many items as wanted, if a block of cells has so many."""
+    left, right, lower, upper = block
     num_cells = (right - left + 1) * (upper - lower + 1)
     return frame.cell_m * sqrt(wanted * num_cells / (pi * max(around, 0.5)))
 
@@ -136,28 +153,20 @@ def append_near(xy, run, query, limit, found_m, found_item, size):
 
 
 @kernel()
-def collect(first_slot, xy, frame, query, reach_m, found_m, found_item):
-    """Write squared distance and slot of all items of a disc; there is room for those of its block.
-
-    Leaving out the corners of the block, which the disc does not touch: 1.6 times slower.
-    """
-    left, right, lower, upper = block_of(frame, query[0], query[1], reach_m)
-    limit = reach_m * reach_m * SQUARED_SLACK + UNDERFLOW
-    num_cols = int(frame.last_col) + 1
-    size = 0
-    for row in range(lower, upper + 1):
-        start = first_slot[np.uint64(row * num_cols + left)]
-        stop = first_slot[np.uint64(row * num_cols + right + 1)]
-        size = append_near(xy, (start, stop), query, limit, found_m, found_item, size)
-    return size
+def run_of(first_slot, frame, block, row):
+    """Give the first slot of a row of a block of cells, and the one behind its last."""
+    start = row * (int(frame.last_col) + 1)
+    return first_slot[np.uint64(start + block[0])], first_slot[np.uint64(start + block[1] + 1)]
 
 
 @kernel()
 def settle(item, found_m, found_item, reach_m, start, stop):
     """Turn rows ``start … stop - 1`` into distance and item, without those beyond the disc; give the end."""
+    for i in range(np.uint64(start), np.uint64(stop)):
+        found_m[i] = sqrt(found_m[i])
     end = np.uint64(start)
     for i in range(np.uint64(start), np.uint64(stop)):
-        distance_m = sqrt(found_m[i])
+        distance_m = found_m[i]
         found_m[end] = distance_m
         found_item[end] = item[np.uint64(found_item[i])]
         end += np.uint64(distance_m <= reach_m)
@@ -165,16 +174,26 @@ def settle(item, found_m, found_item, reach_m, start, stop):
 
 
 @kernel()
-def leave_out(available, item_classes, class_bits, found_m, found_item, start, stop):
-    """Keep those of the rows ``start … stop - 1`` that may be found; give the end."""
-    if len(available) == 0 and len(item_classes) == 0:
-        return stop
+def keep_available(available, found_m, found_item, start, stop):
+    """Keep those of the rows ``start … stop - 1`` that are available; give the end."""
     end = np.uint64(start)
     for i in range(np.uint64(start), np.uint64(stop)):
         item = np.uint64(found_item[i])
         found_m[end] = found_m[i]
         found_item[end] = item
-        end += np.uint64(passes(available, item_classes, item, class_bits))
+        end += np.uint64(available[item])
+    return np.int64(end)
+
+
+@kernel()
+def keep_classes(item_classes, class_bits, found_m, found_item, start, stop):
+    """Keep those of the rows ``start … stop - 1`` that have one of the classes; give the end."""
+    end = np.uint64(start)
+    for i in range(np.uint64(start), np.uint64(stop)):
+        item = np.uint64(found_item[i])
+        found_m[end] = found_m[i]
+        found_item[end] = item
+        end += np.uint64((item_classes[item] & class_bits) != 0)
     return np.int64(end)
 
 
@@ -188,6 +207,20 @@ def farthest_m(distance_m, size):
 
 
 @kernel()
+def scratch_of(room):
+    """Make room for as many found items and for as many sorted ones: distances, items, order.
+
+    In one piece of memory: three pieces take a single query 0.1 µs more.
+    """
+    numbers = np.empty((4 + BUCKETS_PER_ENTRY) * room + 1)
+    return (
+        numbers[: 2 * room],
+        numbers[2 * room : 4 * room].view(np.int64),
+        numbers[4 * room :].view(np.int64),
+    )
+
+
+@kernel()
 def collect_best(grid, keep, query, class_bits, k, reach_m, found_m, found_item):
     """Write distance and item of the `k` nearest of a disc, and maybe more; give their number.
 
@@ -196,64 +229,79 @@ def collect_best(grid, keep, query, class_bits, k, reach_m, found_m, found_item)
     """
     frame = frame_of(grid.frame)
     room = len(found_item) // 2
-    num_cols = int(frame.last_col) + 1
     limit = reach_m * reach_m * SQUARED_SLACK + UNDERFLOW
-    left, right, lower, upper = block_of(frame, query[0], query[1], reach_m)
+    block = block_of(frame, query[0], query[1], reach_m)
     size, settled = 0, 0
-    for row in range(lower, upper + 1):
-        start = grid.first_slot[row * num_cols + left]
-        stop = grid.first_slot[row * num_cols + right + 1]
+    for row in range(block[2], block[3] + 1):
+        start, stop = run_of(grid.first_slot, frame, block, row)
         while start < stop:
             end = min(stop, start + room - size)
             size = append_near(grid.xy, (start, end), query, limit, found_m, found_item, size)
             start = end
             if size < room:
                 continue
-            size = settle(grid.item, found_m, found_item, reach_m, settled, size)
-            size = leave_out(keep.available, keep.class_bits, class_bits, found_m, found_item, settled, size)
+            size = settle_kept(grid.item, keep, class_bits, reach_m, found_m, found_item, (settled, size))
             if size > room // 2:
                 select_least(found_m, found_item, size, k)
                 size = k
                 reach_m = farthest_m(found_m, k)
                 limit = reach_m * reach_m * SQUARED_SLACK + UNDERFLOW
-                left, right, _, _ = block_of(frame, query[0], query[1], reach_m)
+                block = block_of(frame, query[0], query[1], reach_m)
             settled = size
-    size = settle(grid.item, found_m, found_item, reach_m, settled, size)
-    return leave_out(keep.available, keep.class_bits, class_bits, found_m, found_item, settled, size)
+    return settle_kept(grid.item, keep, class_bits, reach_m, found_m, found_item, (settled, size))
+
+
+@kernel()
+def settle_kept(item, keep, class_bits, reach_m, found_m, found_item, rows):
+    """Turn some rows into distance and item, without those that may not be found; give the end."""
+    start, stop = rows
+    stop = settle(item, found_m, found_item, reach_m, start, stop)
+    if len(keep.available) > 0:
+        stop = keep_available(keep.available, found_m, found_item, start, stop)
+    if len(keep.class_bits) > 0:
+        stop = keep_classes(keep.class_bits, class_bits, found_m, found_item, start, stop)
+    return stop
 
 
 @kernel()
 def search(grid, keep, queries, k, max_distance_m, out_first, out_item, out_distance_m):
     """Find the `k` nearest items of each query; see :func:`nearest`.
 
+    What is called once a query must be small or take few arrays: a function with many branches counts the
+    references to each, atomically, which took half of the time.
     Rejected: guessing the first disc a second time, from the cells of the first guess (1.1 times slower);
     taking queries in the order of their cells (as fast up to 100,000 items, 1.15 times faster for a million,
     which sorting takes back).
     """
-    # Arrays are taken out of their tuples here and passed one by one: a tuple costs an atomic count of
-    # references for each array and call, which made a query three times slower.
     frame, first_slot, xy, item = frame_of(grid.frame), grid.first_slot, grid.xy, grid.item
-    available, item_classes = keep.available, keep.class_bits
-    room = 8 * k + 512
-    found_m, found_item, order = (
-        np.empty(2 * room),
-        np.empty(2 * room, np.int64),
-        np.empty(room + 1, np.int64),
-    )
+    available, item_classes = keep
+    query_x, query_y, query_classes = queries
+    room = ROOM_PER_NEIGHBOUR * k + LEAST_ROOM
+    found_m, found_item, order = scratch_of(room)
     farthest = min(max_distance_m, FARTHEST_M)
-    share = share_passing(available, item_classes, queries.class_bits[0])
+    share = share_passing(available, item_classes, query_classes[0])
     wanted = k + SPREAD * sqrt(k)
     num_found = 0
     out_first[0] = 0
-    for q in range(len(queries.x)):
-        query = (queries.x[q], queries.y[q])
-        class_bits = queries.class_bits[min(q, len(queries.class_bits) - 1)]
-        reach_m = min(first_reach_m(first_slot, frame, query[0], query[1], wanted / share), farthest)
+    for q in range(len(query_x)):
+        query = (query_x[q], query_y[q])
+        class_bits = query_classes[min(q, len(query_classes) - 1)]
+        block = cells_around(frame, query[0], query[1])
+        around = num_slots(first_slot, frame, block)
+        reach_m = min(first_reach_m(frame, block, around, wanted / share), farthest)
         while True:
-            if num_slots(first_slot, frame, block_of(frame, query[0], query[1], reach_m)) < room:
-                seen = collect(first_slot, xy, frame, query, reach_m, found_m, found_item)
-                seen = settle(item, found_m, found_item, reach_m, 0, seen)
-                size = leave_out(available, item_classes, class_bits, found_m, found_item, 0, seen)
+            block = block_of(frame, query[0], query[1], reach_m)
+            if num_slots(first_slot, frame, block) < room:
+                limit = reach_m * reach_m * SQUARED_SLACK + UNDERFLOW
+                size = 0
+                for row in range(block[2], block[3] + 1):
+                    run = run_of(first_slot, frame, block, row)
+                    size = append_near(xy, run, query, limit, found_m, found_item, size)
+                size = seen = settle(item, found_m, found_item, reach_m, 0, size)
+                if len(available) > 0:
+                    size = keep_available(available, found_m, found_item, 0, size)
+                if len(item_classes) > 0:
+                    size = keep_classes(item_classes, class_bits, found_m, found_item, 0, size)
                 share = max(share + MEMORY * ((size + 1.0) / (seen + 1.0) - share), LESS_SHARE)
             else:
                 size = collect_best(grid, keep, query, class_bits, k, reach_m, found_m, found_item)
@@ -261,7 +309,13 @@ def search(grid, keep, queries, k, max_distance_m, out_first, out_item, out_dist
                 break
             growth = min(max(1.2 * wanted / max(size, 0.5), 2.0), MOST_GROWTH)
             reach_m = min(reach_m * sqrt(growth), farthest)
-        num_found += write_sorted(found_m, found_item, order, size, k, out_item, out_distance_m, num_found)
+        if size <= MOST_TO_RANK:
+            rank(found_m, found_item, order, size)
+            place_by_rank(found_m, found_item, order, size)
+        else:
+            size = sort_many(found_m, found_item, order, size, k, reach_m)
+        copy_out(found_m, found_item, size, min(size, k), out_item, out_distance_m, num_found)
+        num_found += min(size, k)
         out_first[q + 1] = num_found
     return num_found
 
@@ -276,6 +330,23 @@ def nearest(grid, keep, queries, k, max_distance_m, out_first, out_item, out_dis
     search(grid, keep, queries, k, max_distance_m, out_first, out_item, out_distance_m)
 
 
+@kernel((GRID, FILTER, i64, I32, F64, I32))
+def thin(grid, keep, class_bits, out_first_slot, out_xy, out_item):
+    """Copy the items that may be found: many queries pay for that, since they need no filter then.
+
+    ``out_first_slot`` is (cells + 1,), ``out_xy`` (2 * slots,), ``out_item`` (slots,).
+    """
+    num_kept = 0
+    for cell in range(len(out_first_slot) - 1):
+        out_first_slot[cell] = num_kept
+        for slot in range(grid.first_slot[cell], grid.first_slot[cell + 1]):
+            item = grid.item[slot]
+            out_xy[2 * num_kept], out_xy[2 * num_kept + 1] = grid.xy[2 * slot], grid.xy[2 * slot + 1]
+            out_item[num_kept] = item
+            num_kept += item != NO_ITEM and passes(keep.available, keep.class_bits, item, class_bits)
+    out_first_slot[len(out_first_slot) - 1] = num_kept
+
+
 @kernel()
 def is_right(x, y, limit_m):
     """Tell whether a query is in order; NaN is not."""
@@ -284,19 +355,33 @@ def is_right(x, y, limit_m):
 
 @kernel()
 def query_of(x, y, class_bits):
-    """Make a batch of one."""
-    xy, bits = np.empty(2), np.empty(1, np.int64)
-    xy[0], xy[1], bits[0] = x, y, class_bits
-    return Queries(xy[:1], xy[1:], bits)
+    """Make a batch of one, and room for its row starts; in one piece of memory, as :func:`scratch_of`."""
+    numbers = np.empty(4)
+    bits, first = numbers[2:3].view(np.int64), numbers[3:].view(np.int32)
+    numbers[0], numbers[1], bits[0] = x, y, class_bits
+    return Queries(numbers[:1], numbers[1:2], bits), first
+
+
+@kernel((GRID, f64, f64, f64, I32, F64))
+def nearest_one(grid, x, y, max_distance_m, out_item, out_distance_m):
+    """Find as many nearest items of one query as there is room for, (k,); give their number or BAD_INPUT.
+
+    Without a filter: handing over two empty arrays would take 0.1 µs of 1.3.
+    """
+    if not is_right(x, y, max_distance_m):
+        return BAD_INPUT
+    queries, first = query_of(x, y, 0)
+    keep = Filter(grid.item[:0].view(np.bool_), grid.item[:0].view(np.int64))
+    return search(grid, keep, queries, len(out_item), max_distance_m, first, out_item, out_distance_m)
 
 
 @kernel((GRID, FILTER, f64, f64, i64, f64, I32, F64))
-def nearest_one(grid, keep, x, y, class_bits, max_distance_m, out_item, out_distance_m):
-    """Find as many nearest items of one query as there is room for, (k,); give their number or BAD_INPUT."""
+def nearest_kept(grid, keep, x, y, class_bits, max_distance_m, out_item, out_distance_m):
+    """As :func:`nearest_one`, (k,), of the items that pass a filter."""
     if not is_right(x, y, max_distance_m):
         return BAD_INPUT
-    queries, first, k = query_of(x, y, class_bits), np.empty(2, np.int32), len(out_item)
-    return search(grid, keep, queries, k, max_distance_m, first, out_item, out_distance_m)
+    queries, first = query_of(x, y, class_bits)
+    return search(grid, keep, queries, len(out_item), max_distance_m, first, out_item, out_distance_m)
 
 
 @kernel((GRID, QUERIES, f64))
@@ -316,23 +401,33 @@ def most_within(grid, queries, radius_m):
 def search_disc(grid, keep, queries, radius_m, most, out_first, out_item, out_distance_m):
     """Find all items within `radius_m` of each query; see :func:`within`."""
     frame, first_slot, xy, item = frame_of(grid.frame), grid.first_slot, grid.xy, grid.item
-    available, item_classes = keep.available, keep.class_bits
-    room = most + 1
-    found_m, found_item, order = (
-        np.empty(2 * room),
-        np.empty(2 * room, np.int64),
-        np.empty(room + 1, np.int64),
-    )
+    available, item_classes = keep
+    query_x, query_y, query_classes = queries
+    found_m, found_item, order = scratch_of(max(most, MOST_TO_RANK) + 1)
     reach_m = min(radius_m, FARTHEST_M)
+    limit = reach_m * reach_m * SQUARED_SLACK + UNDERFLOW
     num_found = 0
     out_first[0] = 0
-    for q in range(len(queries.x)):
-        query = (queries.x[q], queries.y[q])
-        class_bits = queries.class_bits[min(q, len(queries.class_bits) - 1)]
-        size = collect(first_slot, xy, frame, query, reach_m, found_m, found_item)
+    for q in range(len(query_x)):
+        query = (query_x[q], query_y[q])
+        block = block_of(frame, query[0], query[1], reach_m)
+        size = 0
+        for row in range(block[2], block[3] + 1):
+            run = run_of(first_slot, frame, block, row)
+            size = append_near(xy, run, query, limit, found_m, found_item, size)
         size = settle(item, found_m, found_item, reach_m, 0, size)
-        size = leave_out(available, item_classes, class_bits, found_m, found_item, 0, size)
-        num_found += write_sorted(found_m, found_item, order, size, most, out_item, out_distance_m, num_found)
+        if len(available) > 0:
+            size = keep_available(available, found_m, found_item, 0, size)
+        if len(item_classes) > 0:
+            class_bits = query_classes[min(q, len(query_classes) - 1)]
+            size = keep_classes(item_classes, class_bits, found_m, found_item, 0, size)
+        if size <= MOST_TO_RANK:
+            rank(found_m, found_item, order, size)
+            place_by_rank(found_m, found_item, order, size)
+        else:
+            sort_many(found_m, found_item, order, size, size, reach_m)
+        copy_out(found_m, found_item, size, size, out_item, out_distance_m, num_found)
+        num_found += size
         out_first[q + 1] = num_found
     return num_found
 
@@ -355,7 +450,7 @@ def within_one(grid, keep, x, y, class_bits, radius_m, out_item, out_distance_m)
     """
     if not is_right(x, y, radius_m):
         return BAD_INPUT
-    queries, first = query_of(x, y, class_bits), np.empty(2, np.int32)
+    queries, first = query_of(x, y, class_bits)
     most, _ = most_within(grid, queries, radius_m)
     if most > len(out_item):
         return TOO_LITTLE_ROOM

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from math import inf, isnan
+from math import inf
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,10 +13,22 @@ from numpy.typing import ArrayLike, NDArray
 from dispatch.errors import InputError
 from dispatch.kernels import grid as kernels, grid_moves, grid_search
 from dispatch.kernels.jit import KERNELS
+from dispatch.spatial.arguments import (
+    BOOL,
+    INDEX,
+    INT64,
+    MAX_ROWS,
+    as_classes,
+    as_pair,
+    as_plain,
+    as_points,
+    bad_query,
+    check_distance,
+    check_num_rows,
+    check_points,
+)
 from dispatch.units import INDEX_DTYPE, NO_INDEX
 
-MAX_COORDINATE_M: Final = kernels.MAX_COORDINATE_M
-MAX_ROWS: Final = 2**31 - 1
 REBUILD_SHARE: Final = 0.25
 """Of the items: if more change at once, the index is built anew. One item moved on its own takes 125 ns in an
 index of a million, where building takes 36 ns an item."""
@@ -24,14 +36,12 @@ ALWAYS_MOVED: Final = 20_000
 """So many are moved one by one whatever their share: 15 ns each in a small index, building takes 27 ns."""
 CHANGES_PER_FRAME: Final = 4
 """Changes per item after which the cells are laid anew, where the items are by then."""
+SLOTS_PER_QUERY: Final = 25
+"""With fewer slots a query, the items that may be found are copied for a batch (5 to 10 ns a slot), and no
+query has to filter (0.2 µs)."""
 FIRST_ROOM: Final = 128
 """Rows that a single query for a radius is given at first."""
 
-
-_BOOL: Final = np.dtype(np.bool_)
-_FLOAT64: Final = np.dtype(np.float64)
-_INT64: Final = np.dtype(np.int64)
-_INDEX: Final = np.dtype(INDEX_DTYPE)
 
 _NO_ROWS: Final = np.empty(0, INDEX_DTYPE)
 _NO_MASK: Final = np.empty(0, np.bool_)
@@ -84,9 +94,9 @@ class GridIndex:
     """
 
     def __init__(self, x: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> None:
-        points = _pair("x", x, "y", y)
+        points = as_pair("x", x, "y", y)
         self._has_classes = classes is not None
-        self._class_bits = _NO_CLASSES if classes is None else _classes(classes, len(points.x)).copy()
+        self._class_bits = _NO_CLASSES if classes is None else as_classes(classes, len(points.x)).copy()
         self._num_rows = self._num_items = len(points.x)
         self._free_rows: list[int] = []
         self._build(points, _NO_ROWS, "x", "y")
@@ -139,11 +149,12 @@ class GridIndex:
         """
         queries, keep = self._queries(query_x, query_y, available, classes)
         k = self._k(k)
-        _check_distance("max_distance_m", max_distance_m)
-        _check_num_rows(len(queries.x) * k)
+        check_distance("max_distance_m", max_distance_m)
+        check_num_rows(len(queries.x) * k)
         first = np.empty(len(queries.x) + 1, INDEX_DTYPE)
         item, distance_m = np.empty(len(queries.x) * k, INDEX_DTYPE), np.empty(len(queries.x) * k)
-        grid_search.nearest(self._grid, keep, queries, k, float(max_distance_m), first, item, distance_m)
+        grid, keep = self._thinned(queries, keep)
+        grid_search.nearest(grid, keep, queries, k, float(max_distance_m), first, item, distance_m)
         num_found = first[-1]
         return Neighbours(first, item[:num_found], distance_m[:num_found])
 
@@ -176,9 +187,9 @@ class GridIndex:
             An argument breaks a rule, or more than 2³¹ - 1 rows might be found.
         """
         queries, keep = self._queries(query_x, query_y, available, classes)
-        _check_distance("radius_m", radius_m)
+        check_distance("radius_m", radius_m)
         room, most = grid_search.most_within(self._grid, queries, float(radius_m))
-        _check_num_rows(room)
+        check_num_rows(room)
         first, item, distance_m = (
             np.empty(len(queries.x) + 1, INDEX_DTYPE),
             np.empty(room, INDEX_DTYPE),
@@ -219,16 +230,16 @@ class GridIndex:
         """
         if not 0 < k <= self._num_items:
             k = self._k(k)
-        item, distance_m = np.empty(k, INDEX_DTYPE), np.empty(k)
+        item, distance_m = np.empty(k, INDEX), np.empty(k)
         if available is None and classes is None:
-            num_found = self._nearest_one(self._grid, _ALL, x, y, 0, max_distance_m, item, distance_m)
+            num_found = self._nearest_one(self._grid, x, y, max_distance_m, item, distance_m)
         else:
             keep, bits = self._filter(available, classes)
-            num_found = self._nearest_one(self._grid, keep, x, y, bits, max_distance_m, item, distance_m)
+            num_found = self._nearest_kept(self._grid, keep, x, y, bits, max_distance_m, item, distance_m)
         if num_found == k:
             return item, distance_m
         if num_found < 0:
-            raise _bad_query(x, y, "max_distance_m", max_distance_m)
+            raise bad_query(x, y, "max_distance_m", max_distance_m)
         return item[:num_found], distance_m[:num_found]
 
     def within_one(
@@ -269,12 +280,16 @@ class GridIndex:
             num_found = self._within_one(self._grid, keep, x, y, bits, radius_m, item, distance_m)
             room = len(self._grid.item)
         if num_found < 0:
-            raise _bad_query(x, y, "radius_m", radius_m)
+            raise bad_query(x, y, "radius_m", radius_m)
         return item[:num_found], distance_m[:num_found]
 
     @cached_property
     def _nearest_one(self) -> Callable[..., int]:
         return _direct("grid_search.nearest_one")
+
+    @cached_property
+    def _nearest_kept(self) -> Callable[..., int]:
+        return _direct("grid_search.nearest_kept")
 
     @cached_property
     def _within_one(self) -> Callable[..., int]:
@@ -302,16 +317,16 @@ class GridIndex:
         InputError
             As the constructor; then nothing is added.
         """
-        points = _points("x", x, "y", y)
+        points = as_points("x", x, "y", y)
         num_added = len(points.x)
         if (classes is not None) != self._has_classes:
             raise InputError(
                 f"classes are {'missing' if classes is None else 'given'}: an item has classes if and only "
                 "if the index was built with them"
             )
-        bits = _NO_CLASSES if classes is None else _classes(classes, num_added)
+        bits = _NO_CLASSES if classes is None else as_classes(classes, num_added)
         num_reused = min(num_added, len(self._free_rows))
-        _check_num_rows(self._num_rows + num_added - num_reused)
+        check_num_rows(self._num_rows + num_added - num_reused)
         reused = [self._free_rows.pop() for _ in range(num_reused)]
         fresh = np.arange(self._num_rows, self._num_rows + num_added - num_reused, dtype=INDEX_DTYPE)
         rows = np.concatenate([np.array(reused, INDEX_DTYPE), fresh])
@@ -341,7 +356,7 @@ class GridIndex:
         InputError
             A row has no item, shapes differ or a coordinate breaks a rule; then nothing is moved.
         """
-        points = _points("x", x, "y", y)
+        points = as_points("x", x, "y", y)
         rows = self._rows(item, unique=False)
         if len(rows) != len(points.x):
             raise InputError(f"item has {len(rows)} rows and x has {len(points.x)}: one position for each")
@@ -403,14 +418,14 @@ class GridIndex:
             np.empty(num_items, INDEX_DTYPE),
         )
         if not kernels.build(*points, rows, np.empty(num_items, INDEX_DTYPE), *self._grid):
-            _check_points(points, x_name, y_name)
+            check_points(points, x_name, y_name)
         self._place: NDArray[np.int32] | None = None
         self._num_changes = 0
 
     def _placed(self) -> NDArray[np.int32]:
         """Give the slot of each row, (at least num_rows,); the first time, make gaps to move items into."""
         if self._place is None:
-            num_items, num_cells = self._num_items, len(self._grid.first_slot) - 1
+            num_items, num_cells = self._num_items, _num_cells(self._grid)
             num_slots = num_items + 2 * grid_moves.num_gaps(num_items, num_cells)
             loose = kernels.Grid(
                 self._grid.frame,
@@ -434,16 +449,35 @@ class GridIndex:
     def _queries(
         self, x: ArrayLike, y: ArrayLike, available: NDArray[np.bool_] | None, classes: ArrayLike | None
     ) -> tuple[grid_search.Queries, grid_search.Filter]:
-        points = _points("query_x", x, "query_y", y)
+        points = as_points("query_x", x, "query_y", y)
         mask = _NO_MASK if available is None else self._mask(available)
         if classes is None:
             return grid_search.Queries(*points, _ANY_CLASS), grid_search.Filter(mask, _NO_CLASSES)
         self._check_has_classes()
-        bits = _plain(classes, _INT64)
-        bits = bits.reshape(1) if bits.ndim == 0 else _classes(bits, len(points.x))
+        bits = as_plain(classes, INT64)
+        bits = bits.reshape(1) if bits.ndim == 0 else as_classes(bits, len(points.x))
         if not len(bits):
             bits = _ANY_CLASS
         return grid_search.Queries(*points, bits), grid_search.Filter(mask, self._class_bits)
+
+    def _thinned(
+        self, queries: grid_search.Queries, keep: grid_search.Filter
+    ) -> tuple[kernels.Grid, grid_search.Filter]:
+        """Give a grid of the items that may be found, if queries are many, and what is left to filter."""
+        same_for_all = len(queries.class_bits) == 1
+        by_class = keep.class_bits if same_for_all else _NO_CLASSES
+        filters = len(keep.available) + len(by_class) > 0
+        if not filters or len(queries.x) * SLOTS_PER_QUERY < len(self._grid.item):
+            return self._grid, keep
+        thin = kernels.Grid(
+            self._grid.frame,
+            np.empty(_num_cells(self._grid) + 1, INDEX_DTYPE),
+            np.empty_like(self._grid.xy),
+            np.empty_like(self._grid.item),
+        )
+        kept = grid_search.Filter(keep.available, by_class)
+        grid_search.thin(self._grid, kept, queries.class_bits[0], *thin[1:])
+        return thin, grid_search.Filter(_NO_MASK, _NO_CLASSES if same_for_all else keep.class_bits)
 
     def _filter(
         self, available: NDArray[np.bool_] | None, classes: int | None
@@ -460,12 +494,12 @@ class GridIndex:
 
     def _mask(self, available: NDArray[np.bool_]) -> NDArray[np.bool_]:
         available = np.asarray(available)
-        if available.dtype is not _BOOL or available.shape != (self._num_rows,):
+        if available.dtype is not BOOL or available.shape != (self._num_rows,):
             raise InputError(
                 f"available is {available.dtype} of shape {available.shape}: it must be bool, one "
                 f"for each of the {self._num_rows} rows"
             )
-        return _plain(available, _BOOL)
+        return as_plain(available, BOOL)
 
     def _rows(self, item: ArrayLike, unique: bool) -> NDArray[np.int32]:
         """Give rows as the kernels read them, checked."""
@@ -474,7 +508,7 @@ class GridIndex:
             raise InputError(f"item is {given.dtype} of shape {given.shape}: it must be whole rows, (n,)")
         if given.dtype.itemsize > INDEX_DTYPE().itemsize:
             given = np.clip(given, NO_INDEX, MAX_ROWS)
-        rows = _plain(given, _INDEX)
+        rows = as_plain(given, INDEX)
         wrong = grid_moves.first_wrong_row(self._placed(), rows, unique)
         if wrong != NO_INDEX:
             raise InputError(
@@ -497,6 +531,11 @@ def _direct(name: str) -> Callable[..., int]:
     return kernel.function.overloads[signature].entry_point  # type: ignore[no-any-return]  # untyped numba
 
 
+def _num_cells(grid: kernels.Grid) -> int:
+    frame = kernels.Frame(*grid.frame.tolist())
+    return int((frame.last_col + 1) * (frame.last_row + 1))
+
+
 def _grown(values: NDArray[Any], size: int) -> NDArray[Any]:
     """Give the same values with room for more, NO_INDEX in new rows."""
     if size <= len(values):
@@ -504,69 +543,3 @@ def _grown(values: NDArray[Any], size: int) -> NDArray[Any]:
     grown = np.full(max(size, 2 * len(values)), NO_INDEX, values.dtype)
     grown[: len(values)] = values
     return grown
-
-
-def _plain(values: ArrayLike, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Give values as kernels read them: of this type, contiguous, writeable; copied only if they are not so.
-
-    What ``np.require`` does, in a fifth of the time where there is nothing to do.
-    """
-    array = np.asarray(values, dtype)
-    flags = array.flags
-    return array if flags.c_contiguous and flags.writeable else array.copy()
-
-
-def _classes(classes: ArrayLike, num: int) -> NDArray[np.int64]:
-    bits = _plain(classes, _INT64)
-    if bits.shape != (num,):
-        raise InputError(
-            f"classes have shape {bits.shape}: it must be ({num},), the bits of each row's classes"
-        )
-    return bits
-
-
-def _pair(x_name: str, x: ArrayLike, y_name: str, y: ArrayLike) -> kernels.Points:
-    """Give both as the kernels read them; of equal length, but not checked otherwise."""
-    xs, ys = _plain(x, _FLOAT64), _plain(y, _FLOAT64)
-    if xs.ndim == 0 and ys.ndim == 0:
-        xs, ys = xs.reshape(1), ys.reshape(1)
-    if xs.ndim != 1 or xs.shape != ys.shape:
-        raise InputError(f"{x_name} has shape {xs.shape} and {y_name} {ys.shape}: both must be (n,)")
-    return kernels.Points(xs, ys)
-
-
-def _points(x_name: str, x: ArrayLike, y_name: str, y: ArrayLike) -> kernels.Points:
-    """Give both as the kernels read them, checked."""
-    points = _pair(x_name, x, y_name, y)
-    _check_points(points, x_name, y_name)
-    return points
-
-
-def _check_points(points: kernels.Points, x_name: str, y_name: str) -> None:
-    for name, values in ((x_name, points.x), (y_name, points.y)):
-        row = kernels.first_bad(values)
-        if row < len(values):
-            raise InputError(
-                f"{name} at row {row} is {values[row]}: coordinates must be finite and within "
-                f"{MAX_COORDINATE_M:g} m; leave out rows without a position"
-            )
-
-
-def _check_distance(name: str, value_m: float) -> None:
-    if isnan(value_m) or value_m < 0:
-        raise InputError(f"{name} is {value_m}: it must be a distance in metres, not negative")
-
-
-def _check_num_rows(num_rows: int) -> None:
-    if num_rows > MAX_ROWS:
-        raise InputError(
-            f"the answer would have up to {num_rows} rows, more than {MAX_ROWS}: ask in smaller batches"
-        )
-
-
-def _bad_query(x: float, y: float, name: str, limit_m: float) -> InputError:
-    """Tell what is wrong with a single query."""
-    for axis, value in (("x", x), ("y", y)):
-        if not abs(value) <= MAX_COORDINATE_M:
-            return InputError(f"{axis} is {value}: it must be finite and within {MAX_COORDINATE_M:g} m")
-    return InputError(f"{name} is {limit_m}: it must be a distance in metres, not negative")

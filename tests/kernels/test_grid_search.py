@@ -58,7 +58,7 @@ def test_too_many_for_the_room_are_narrowed_down():
     for place in ((0.0, 0.0), (3e3, -4e3), (1e9, -1e9)):
         for k in (1, 3, 200):
             out_item, out_m = np.empty(k, np.int32), np.empty(k)
-            num = grid_search.nearest_one(one, keep, *place, 2, math.inf, out_item, out_m)
+            num = grid_search.nearest_kept(one, keep, *place, 2, math.inf, out_item, out_m)
             passing = keep.available & (keep.class_bits & 2 != 0)
             expected = neighbours(x, y, *place, k, math.inf, passing)
             assert list(zip(out_m[:num].tolist(), out_item[:num].tolist(), strict=True)) == expected
@@ -83,7 +83,8 @@ def test_single_queries_out_of_order_are_told(bad):
     one = built(np.zeros(3), np.zeros(3))
     x, y, limit_m = bad
     out = np.empty(2, np.int32), np.empty(2)
-    assert grid_search.nearest_one(one, NO_FILTER, x, y, 0, limit_m, *out) == grid_search.BAD_INPUT
+    assert grid_search.nearest_one(one, x, y, limit_m, *out) == grid_search.BAD_INPUT
+    assert grid_search.nearest_kept(one, NO_FILTER, x, y, 0, limit_m, *out) == grid_search.BAD_INPUT
     assert grid_search.within_one(one, NO_FILTER, x, y, 0, limit_m, *out) == grid_search.BAD_INPUT
 
 
