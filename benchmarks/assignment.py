@@ -4,7 +4,6 @@ Every answer of ours is certified, every answer of a peer is read back and its o
 """
 
 import copy
-import inspect
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -65,14 +64,13 @@ TINY = Family(60, 400, 6)
 def measure(report: Report) -> None:
     """Run the suite."""
     for name, family in FAMILIES.items():
-        report.compare(Case(name, sparse_instances(report, name, family), FLOORS[name]))
+        report.compare(Case(name, sparse_instances(report, name, family), FLOORS.get(name)))
     for name in ("c k20", "e k20"):
         case = f"{name} incl. sort"
         report.compare(Case(case, sparse_instances(report, name, FAMILIES[name], mixed=True), FLOORS[case]))
-    if "penalty" in inspect.signature(solve).parameters:
-        for name in ("d k20", "d k50"):
-            instances = sparse_instances(report, name, FAMILIES[name], penalty=SOFT_PENALTY)
-            report.compare(Case(f"{name} penalty {SOFT_PENALTY} s", instances))
+    for name in ("d k20", "d k50"):
+        instances = sparse_instances(report, name, FAMILIES[name], penalty=SOFT_PENALTY)
+        report.compare(Case(f"{name} penalty {SOFT_PENALTY} s", instances))
     measure_real_days(report)
     measure_dense(report)
     measure_chain(report)
@@ -87,7 +85,7 @@ def sparse_instances(
     report: Report, name: str, family: Family, mixed: bool = False, penalty: int | None = None
 ) -> list[Callable[[], Work]]:
     """One maker of work for each seed."""
-    num_seeds = 1 if report.quick else NUM_SEEDS[name[0]]
+    num_seeds = 1 if report.quick else NUM_SEEDS.get(name[0], 1)
     family = TINY if report.tiny else family
     return [partial(_family_work, family, seed, mixed, penalty) for seed in range(1, num_seeds + 1)]
 

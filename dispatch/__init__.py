@@ -29,8 +29,12 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.engine.params import DispatchParams as DispatchParams, FareRule as FareRule
     from dispatch.kernels.jit import warm_up as warm_up
     from dispatch.matching.certificate import certificate as certificate
+    from dispatch.matching.dense import linear_sum_assignment as linear_sum_assignment
     from dispatch.matching.problem import AssignmentProblem as AssignmentProblem
     from dispatch.matching.solve import solve as solve, solve_nearest as solve_nearest
+    from dispatch.matching.sparse import (
+        min_weight_full_bipartite_matching as min_weight_full_bipartite_matching,
+    )
     from dispatch.roads.city import City as City
     from dispatch.roads.pings import RecordedPings as RecordedPings
     from dispatch.roads.travel_times import (
@@ -63,7 +67,9 @@ _HOME: Final = {
     "check_invariants": "dispatch.analysis.invariants",
     "empty_km_share_recorded": "dispatch.analysis.recorded",
     "kpis": "dispatch.analysis.kpis",
+    "linear_sum_assignment": "dispatch.matching.dense",
     "log_sha256": "dispatch.engine.events",
+    "min_weight_full_bipartite_matching": "dispatch.matching.sparse",
     "read_log": "dispatch.engine.events",
     "recorded_day": "dispatch.sim.recorded_day",
     "run": "dispatch.sim.runner",

@@ -14,8 +14,9 @@ from dispatch.engine.commit import EngineState
 from dispatch.engine.cost import pickup_cost
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.world import World
+from dispatch.matching.assignment import Assignment
 from dispatch.matching.problem import AssignmentProblem
-from dispatch.matching.solve import Assignment, solve, solve_nearest
+from dispatch.matching.solve import solve, solve_nearest
 from dispatch.units import NO_INDEX
 
 Solver = Callable[[AssignmentProblem], Assignment]

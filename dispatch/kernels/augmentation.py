@@ -1,218 +1,152 @@
-"""Exact sparse assignment: prices from a reduction of rows, then shortest augmenting paths."""
+"""Shortest augmenting paths: the exact part of every assignment."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from dispatch.kernels.bipartite import ALLOWED, AUGMENTED, EDGES, MATCHING, SCANNED
 from dispatch.kernels.heap import heap_pop, heap_push
-from dispatch.kernels.jit import I32, I64, i64, kernel, record
+from dispatch.kernels.jit import I32, I64, kernel, record
 from dispatch.units import NO_INDEX
 
-FAR = np.int64(2**63 - 1)
-
-
-class Candidates(NamedTuple):
-    """Who may serve whom, at what cost."""
-
-    first: np.ndarray
-    """(orders + 1,) int32, candidates of order ``i`` are ``first[i] … first[i + 1] - 1``"""
-    driver: np.ndarray
-    """(candidates,) int32"""
-    cost: np.ndarray
-    """(candidates,) int64, non-negative and below the penalty"""
-
-
-class Matching(NamedTuple):
-    """An assignment in the making, and the prices that prove it.
-
-    An order that is served has the price ``cost - driver_price`` of its candidate, the least of its row.
-    """
-
-    candidate_of_order: np.ndarray
-    """(orders,) int32, ``NO_INDEX`` if unserved"""
-    order_of_driver: np.ndarray
-    """(drivers,) int32, ``NO_INDEX`` if free"""
-    driver_price: np.ndarray
-    """(drivers,) int64, never positive; 0 if free"""
+FAR = np.int64(2**62)
 
 
 class Search(NamedTuple):
     """Scratch of the search for one augmenting path."""
 
     distance: np.ndarray
-    """(drivers,) int64, ``FAR`` between searches"""
-    via_candidate: np.ndarray
-    """(drivers,) int32, the candidate by which a driver was reached"""
-    via_order: np.ndarray
-    """(drivers,) int32, its order"""
+    """(columns,) int64, ``FAR`` between searches"""
+    via_edge: np.ndarray
+    """(columns,) int32, the edge by which a column was reached"""
+    via_row: np.ndarray
+    """(columns,) int32, its row"""
     touched: np.ndarray
-    """(drivers,) int32, drivers reached in this search"""
-    heap: np.ndarray
-    """(candidates + 1,) int64"""
+    """(columns,) int32, columns reached in this search"""
+    heap_distance: np.ndarray
+    """(edges + 1,) int64"""
+    heap_column: np.ndarray
+    """(edges + 1,) int32"""
 
 
-CANDIDATES = record(Candidates, I32, I32, I64)
-MATCHING = record(Matching, I32, I32, I64)
-SEARCH = record(Search, I64, I32, I32, I32, I64)
+SEARCH = record(Search, I64, I32, I32, I32, I64, I32)
 
 
-@kernel((CANDIDATES, i64, i64, I32, MATCHING))
-def reduce_rows(candidates, penalty, max_steps, out_waiting, out_matching):
-    """Let orders take drivers from each other by price, as long as that settles most of them cheaply.
+@kernel()
+def new_search(num_columns, num_edges):
+    """Give scratch for graphs of this size."""
+    return Search(
+        np.full(num_columns, FAR, np.int64),
+        np.empty(num_columns, np.int32),
+        np.empty(num_columns, np.int32),
+        np.empty(num_columns, np.int32),
+        np.empty(num_edges + 1, np.int64),
+        np.empty(num_edges + 1, np.int32),
+    )
 
-    Each order in turn takes its cheapest driver at present prices, who becomes dearer by what the order
-    would lose with its second choice; whoever held that driver turns to another. An order whose best
-    choice is no better than the second, where that driver is held, waits for an augmenting path, and so
-    do all that are left after `max_steps`.
+
+@kernel()
+def _flip_path(edges, end, search, out_matching):
+    """Hand each column on the path to `end` to the row that reached it."""
+    while end != NO_INDEX:
+        row = search.via_row[end]
+        before = out_matching.edge_of_row[row]
+        out_matching.edge_of_row[row] = search.via_edge[end]
+        out_matching.row_of_column[end] = row
+        end = edges.column[before] if before != NO_INDEX else NO_INDEX
+
+
+@kernel()
+def _search_path(edges, penalty, start, search, work, matching):
+    """Find a cheapest path from the row `start`.
+
+    Returns ``(distance, column, row, num_touched)``: the path ends at a free column, or, if that is
+    ``NO_INDEX``, at a row that goes unmatched.
+    """
+    first, columns, cost = edges.first, edges.column, edges.cost
+    edge_of_row, row_of_column, price = matching
+    distance = search.distance
+    num_touched, size, scanned = 0, 0, 0
+    end_distance, end_column, end_row = penalty[start], NO_INDEX, start
+    row, offset = start, np.int64(0)
+    while row != NO_INDEX:
+        for edge in range(first[row], first[row + 1]):
+            if edges.is_sorted and offset + cost[edge] >= end_distance:
+                break
+            scanned += 1
+            reached = columns[edge]
+            at = offset + cost[edge] - price[reached]
+            if at < end_distance and at < distance[reached]:
+                if distance[reached] == FAR:
+                    search.touched[num_touched] = reached
+                    num_touched += 1
+                distance[reached] = at
+                search.via_edge[reached] = edge
+                search.via_row[reached] = row
+                if row_of_column[reached] == NO_INDEX:
+                    end_distance, end_column = at, reached
+                else:
+                    heap_push(search.heap_distance, search.heap_column, size, at, reached)
+                    size += 1
+        row = NO_INDEX
+        while size > 0 and row == NO_INDEX and search.heap_distance[0] < end_distance:
+            at, reached = heap_pop(search.heap_distance, search.heap_column, size)
+            size -= 1
+            if at == distance[reached]:
+                row = row_of_column[reached]
+                offset = at - (cost[edge_of_row[row]] - price[reached])
+                if offset + penalty[row] < end_distance:
+                    end_distance, end_column, end_row = offset + penalty[row], NO_INDEX, row
+    work[SCANNED] += scanned
+    return end_distance, end_column, end_row, num_touched
+
+
+@kernel((EDGES, I64, I32, SEARCH, I64, MATCHING))
+def augment(edges, penalty, waiting, search, work, out_matching):
+    """Match each waiting row by a cheapest augmenting path, or leave the row unmatched that costs least.
 
     Parameters
     ----------
-    candidates : Candidates
-        The problem.
-    penalty : int
-        Cost of leaving an order unserved.
-    max_steps : int
-        How often an order may be looked at in all.
-    out_waiting : (orders,) int32
-        Orders that are left.
+    edges : Edges
+        The graph; its mirror is not used.
+    penalty : (rows,) int64
+        Cost of leaving a row unmatched.
+    waiting : (n,) int32
+        Rows that are unmatched as yet.
+    search : Search
+        Scratch.
+    work : (3,) int64
+        Edge scans and augmentations are added up; once more was scanned than allowed, no search begins.
     out_matching : Matching
-        Empty on entry.
+        With prices that fit it on entry; on return with no row waiting, unless the work was cut short.
 
     Returns
     -------
-    int
-        How many orders are left.
+    bool
+        All rows were dealt with.
 
     Notes
     -----
-    Augmenting row reduction: Jonker and Volgenant (1987), "A shortest augmenting path algorithm for dense
-    and sparse linear assignment problems", Computing 38, with staying unserved as everyone's last choice.
+    Dijkstra on reduced costs (Edmonds and Karp 1972; Tomizawa 1971). A path ends at a free column or at
+    a row that goes unmatched, and nothing beyond the best end so far is looked at. Once a search has
+    found no free column, the prices of all that it visited stand so high that later ones end there at once.
     """
-    first, driver, cost = candidates
-    candidate_of_order, order_of_driver, price = out_matching
-    num_waiting = 0
-    steps = 0
-    for row in range(len(first) - 1):
-        order = row
-        while order != NO_INDEX:
-            best, best_cost, second_cost = NO_INDEX, penalty, penalty
-            for candidate in range(first[order], first[order + 1]):
-                reduced = cost[candidate] - price[driver[candidate]]
-                if reduced < second_cost:
-                    if reduced < best_cost:
-                        second_cost = best_cost
-                        best_cost = reduced
-                        best = candidate
-                    else:
-                        second_cost = reduced
-            if best == NO_INDEX:
-                break
-            taken = driver[best]
-            held_by = order_of_driver[taken]
-            steps += 1
-            if held_by != NO_INDEX and (second_cost == best_cost or steps > max_steps):
-                out_waiting[num_waiting] = order
-                num_waiting += 1
-                break
-            price[taken] -= second_cost - best_cost
-            order_of_driver[taken] = order
-            candidate_of_order[order] = best
-            if held_by != NO_INDEX:
-                candidate_of_order[held_by] = NO_INDEX
-            order = held_by
-    return num_waiting
-
-
-@kernel()
-def _flip_path(candidates, end, search, out_matching):
-    """Hand each driver on the path to `end` to the order that reached it."""
-    while end != NO_INDEX:
-        order = search.via_order[end]
-        before = out_matching.candidate_of_order[order]
-        out_matching.candidate_of_order[order] = search.via_candidate[end]
-        out_matching.order_of_driver[end] = order
-        end = candidates.driver[before] if before != NO_INDEX else NO_INDEX
-
-
-@kernel()
-def _search_path(candidates, penalty, bits, start, search, matching):
-    """Find a cheapest path from the order `start`.
-
-    Returns ``(distance, driver, order, num_touched)``: the path ends at a free driver, or, if that is
-    ``NO_INDEX``, at an order that goes unserved.
-    """
-    first, driver, cost = candidates
-    candidate_of_order, order_of_driver, price = matching
-    distance, via_candidate, via_order, touched, heap = search
-    num_touched, size = 0, 0
-    end_distance, end_driver, end_order = penalty, NO_INDEX, start
-    order, offset = start, np.int64(0)
-    while order != NO_INDEX:
-        for candidate in range(first[order], first[order + 1]):
-            reached = driver[candidate]
-            at = offset + cost[candidate] - price[reached]
-            if at < end_distance and at < distance[reached]:
-                if distance[reached] == FAR:
-                    touched[num_touched] = reached
-                    num_touched += 1
-                distance[reached] = at
-                via_candidate[reached] = candidate
-                via_order[reached] = order
-                if order_of_driver[reached] == NO_INDEX:
-                    end_distance, end_driver = at, reached
-                else:
-                    heap_push(heap, size, at << bits | reached)
-                    size += 1
-        order = NO_INDEX
-        while size > 0 and order == NO_INDEX and heap[0] >> bits < end_distance:
-            key = heap_pop(heap, size)
-            size -= 1
-            at, reached = key >> bits, key & ((1 << bits) - 1)
-            if at == distance[reached]:
-                order = order_of_driver[reached]
-                order_price = cost[candidate_of_order[order]] - price[reached]
-                offset = at - order_price
-                if offset + penalty < end_distance:
-                    end_distance, end_driver, end_order = offset + penalty, NO_INDEX, order
-    return end_distance, end_driver, end_order, num_touched
-
-
-@kernel((CANDIDATES, i64, I32, SEARCH, MATCHING))
-def augment(candidates, penalty, waiting, search, out_matching):
-    """Serve each waiting order by a cheapest augmenting path, or leave the order unserved that costs least.
-
-    Parameters
-    ----------
-    candidates : Candidates
-        The problem.
-    penalty : int
-        Cost of leaving an order unserved; ``penalty * 2 * drivers`` must fit in int64.
-    waiting : (n,) int32
-        Orders that are unserved as yet.
-    search : Search
-        Scratch.
-    out_matching : Matching
-        With prices that fit it on entry; on return with no order waiting.
-
-    Notes
-    -----
-    Dijkstra on reduced costs (Edmonds and Karp 1972; Tomizawa 1971). A path ends at a free driver or at
-    an order that goes unserved, and nothing beyond the best end so far is looked at. Once a search has
-    found no free driver, the prices of all that it visited stand so high that later ones end there at once.
-    """
-    bits = 0
-    while len(out_matching.driver_price) >> bits > 0:
-        bits += 1
+    # One forest grown from all waiting rows at once, trees torn down as they end: as many rows grown, and all
+    # columns of a torn tree scanned anew; 371 ms where single searches took 478 (family d k50).
     for start in waiting:
-        end_distance, end, end_order, num_touched = _search_path(
-            candidates, penalty, bits, start, search, out_matching
+        if work[SCANNED] > work[ALLOWED]:
+            return False
+        end_distance, end, end_row, num_touched = _search_path(
+            edges, penalty, start, search, work, out_matching
         )
         for i in range(num_touched):
             reached = search.touched[i]
             if search.distance[reached] < end_distance:
-                out_matching.driver_price[reached] += search.distance[reached] - end_distance
+                out_matching.column_price[reached] += search.distance[reached] - end_distance
             search.distance[reached] = FAR
-        if end == NO_INDEX and end_order != start:
-            end = candidates.driver[out_matching.candidate_of_order[end_order]]
-            out_matching.candidate_of_order[end_order] = NO_INDEX
-        _flip_path(candidates, end, search, out_matching)
+        if end == NO_INDEX and end_row != start:
+            end = edges.column[out_matching.edge_of_row[end_row]]
+            out_matching.edge_of_row[end_row] = NO_INDEX
+        _flip_path(edges, end, search, out_matching)
+        work[AUGMENTED] += 1
+    return True

@@ -1,54 +1,46 @@
-"""A 4-ary min-heap on plain ``int64`` keys.
+"""A 4-ary min-heap of keys with items, in two arrays.
 
-A key carries its payload in its low bits (``distance << bits | row``): one array, one comparison, and
-ties are settled by the lower row. Entries are never moved within the heap by name; a caller that finds
-a better key pushes it and skips the stale one when it comes up.
+Entries are never moved within the heap by name; a caller that finds a better key pushes the item once more
+and skips the stale entry when it comes up.
 """
 
 from dispatch.kernels.jit import kernel
 
 
 @kernel()
-def heap_push(heap, size, key):
-    """Add `key` to a heap of `size` keys; `heap` must have room for one more."""
+def heap_push(keys, items, size, key, item):
+    """Add an entry to a heap of `size` entries; there must be room for one more."""
     hole = size
     while hole > 0:
         parent = (hole - 1) >> 2
-        if heap[parent] <= key:
+        if keys[parent] <= key:
             break
-        heap[hole] = heap[parent]
+        keys[hole] = keys[parent]
+        items[hole] = items[parent]
         hole = parent
-    heap[hole] = key
+    keys[hole] = key
+    items[hole] = item
 
 
 @kernel()
-def heap_pop(heap, size):
-    """Remove and return the least of `size` (at least one) keys; ``size - 1`` remain."""
-    least = heap[0]
+def heap_pop(keys, items, size):
+    """Remove and return the least key and its item of `size` (at least one) entries; ``size - 1`` remain."""
+    least, least_item = keys[0], items[0]
     last = size - 1
-    key = heap[last]
+    key, item = keys[last], items[last]
     hole = 0
     child = 1
-    while child + 3 < last:
+    while child < last:
         best = child
-        if heap[child + 1] < heap[best]:
-            best = child + 1
-        if heap[child + 2] < heap[best]:
-            best = child + 2
-        if heap[child + 3] < heap[best]:
-            best = child + 3
-        if heap[best] >= key:
+        for other in range(child + 1, min(child + 4, last)):
+            if keys[other] < keys[best]:
+                best = other
+        if keys[best] >= key:
             break
-        heap[hole] = heap[best]
+        keys[hole] = keys[best]
+        items[hole] = items[best]
         hole = best
         child = 4 * hole + 1
-    else:
-        best = child
-        for other in range(child + 1, last):
-            if heap[other] < heap[best]:
-                best = other
-        if child < last and heap[best] < key:
-            heap[hole] = heap[best]
-            hole = best
-    heap[hole] = key
-    return least
+    keys[hole] = key
+    items[hole] = item
+    return least, least_item

@@ -23,21 +23,33 @@ class AssignmentProblem:
     """(orders + 1,) candidates of order ``i`` are ``first_candidate[i] … first_candidate[i + 1] - 1``"""
     candidate_driver: NDArray[np.int32]
     """(candidates,) driver, ``0 … num_drivers - 1``; of equal pairs the least cost counts"""
-    cost: NDArray[np.int64]
-    """(candidates,) non-negative, any unit"""
+    cost: NDArray[np.int64] | NDArray[np.int32] | NDArray[np.float64]
+    """(candidates,) non-negative and finite, any unit"""
     num_drivers: int
     """Number of drivers, candidates or not"""
+    capacity: NDArray[np.int32] | None = None
+    """(drivers,) how many orders each driver can serve; 1 if there is none"""
 
     @property
     def num_orders(self) -> int:
         """Number of orders."""
         return len(self.first_candidate) - 1
 
+    @property
+    def num_places(self) -> int:
+        """How many orders the drivers could serve together."""
+        return self.num_drivers if self.capacity is None else int(self.capacity.sum(dtype=np.int64))
+
     @classmethod
     def checked(
-        cls, first_candidate: Any, candidate_driver: Any, cost: Any, num_drivers: int
+        cls,
+        first_candidate: Any,
+        candidate_driver: Any,
+        cost: Any,
+        num_drivers: int,
+        capacity: Any | None = None,
     ) -> AssignmentProblem:
-        """Make a problem from any integer arrays.
+        """Make a problem from any arrays of numbers.
 
         Parameters
         ----------
@@ -45,10 +57,12 @@ class AssignmentProblem:
             Rises from 0 to the number of candidates.
         candidate_driver : (candidates,) integer
             ``0 … num_drivers - 1``.
-        cost : (candidates,) integer
-            Non-negative.
+        cost : (candidates,) integer or float
+            Non-negative, finite. A forbidden pair is no candidate.
         num_drivers : int
             Number of drivers.
+        capacity : (drivers,) integer, optional
+            How many orders each driver can serve, 0 and more; 1 by default.
 
         Returns
         -------
@@ -61,7 +75,7 @@ class AssignmentProblem:
         """
         first = _integers("first_candidate", first_candidate)
         driver = _integers("candidate_driver", candidate_driver)
-        costs = _integers("cost", cost)
+        costs = _costs(cost)
         if num_drivers < 0 or num_drivers > np.iinfo(INDEX_DTYPE).max:
             raise InputError(f"num_drivers is {num_drivers}: it must be 0 to {np.iinfo(INDEX_DTYPE).max}")
         if len(driver) > np.iinfo(INDEX_DTYPE).max:
@@ -82,7 +96,32 @@ class AssignmentProblem:
         outside = (driver < 0) | (driver >= num_drivers)
         _raise_where("candidate_driver", driver, outside, f"drivers are 0 to {num_drivers - 1}")
         _raise_where("cost", costs, costs < 0, "it must not be negative; add the same amount to all costs")
-        return cls(first.astype(INDEX_DTYPE), driver.astype(INDEX_DTYPE), costs, int(num_drivers))
+        places = None if capacity is None else _places(capacity, int(num_drivers))
+        return cls(first.astype(INDEX_DTYPE), driver.astype(INDEX_DTYPE), costs, int(num_drivers), places)
+
+
+def _costs(values: Any) -> NDArray[Any]:
+    """Copy to int32, int64 or float64; raise unless these are finite numbers in one dimension."""
+    array = np.asarray(values)
+    if array.ndim == 1 and np.issubdtype(array.dtype, np.floating):
+        floats = array.astype(np.float64)
+        _raise_where(
+            "cost", floats, ~np.isfinite(floats), "it must be finite; leave out a pair that is forbidden"
+        )
+        return floats
+    return array.copy() if array.dtype == np.int32 and array.ndim == 1 else _integers("cost", array)
+
+
+def _places(values: Any, num_drivers: int) -> NDArray[np.int32]:
+    """Check capacities and copy them."""
+    places = _integers("capacity", values)
+    if len(places) != num_drivers:
+        raise InputError(
+            f"capacity has {len(places)} rows: it must have one for each of {num_drivers} drivers"
+        )
+    most = np.iinfo(INDEX_DTYPE).max
+    _raise_where("capacity", places, (places < 0) | (places > most), f"it must be 0 to {most}")
+    return places.astype(INDEX_DTYPE)
 
 
 def _integers(name: str, values: Any) -> NDArray[np.int64]:

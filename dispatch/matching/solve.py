@@ -2,88 +2,135 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dispatch.errors import InputError
-from dispatch.kernels.augmentation import FAR, Candidates, Matching, Search, augment, reduce_rows
+from dispatch.kernels.assignment import CUT_SHORT, TOO_LARGE, Earlier, Outcome, assign
+from dispatch.kernels.bipartite import Matching
 from dispatch.kernels.greedy import assign_nearest
+from dispatch.matching.assignment import Assignment, Status
+from dispatch.matching.capacity import in_places
+from dispatch.matching.exact_costs import IntegerCosts, in_integers, safe_penalty, too_large
 from dispatch.matching.problem import AssignmentProblem
 from dispatch.units import INDEX_DTYPE, NO_INDEX
 
-_REDUCTION_STEPS_PER_ORDER: Final = 3
-"""How long price wars last before paths take over.
-
-5,000 clustered orders and drivers, 20 candidates each: 1, 3, 10, 30, 100 steps made 201, 183, 180, 195,
-209 ms; with drivers to spare (1,000 orders, 3,000 drivers) 0.22 ms at 1 and 0.16 ms at 3 and above.
-"""
+_NO_LIMIT: Final = 2**62
+_NO_START: Final = Earlier(0, np.empty(0, np.int64))
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """Who serves whom, and the prices by which :func:`dispatch.matching.certificate` proves it best."""
+def solve(
+    problem: AssignmentProblem,
+    penalty: ArrayLike | None = None,
+    *,
+    earlier: Assignment | None = None,
+    max_scans: int | None = None,
+) -> Assignment:
+    """Find the best assignment: exact, deterministic, with prices that prove it.
 
-    driver_of_order: NDArray[np.int32]
-    """(orders,) ``NO_INDEX`` if unserved"""
-    candidate_of_order: NDArray[np.int32]
-    """(orders,) row of the problem's candidates, ``NO_INDEX`` if unserved"""
-    num_served: int
-    """Orders that have a driver"""
-    total_cost: int
-    """Sum of the costs of the candidates that were taken"""
-    order_price: NDArray[np.int64]
-    """(orders,) what serving the order costs at the margin; zeros from :func:`solve_nearest`"""
-    driver_price: NDArray[np.int64]
-    """(drivers,) never positive, what one more such driver would change; zeros from :func:`solve_nearest`"""
-    unserved_penalty: int
-    """What an unserved order counts: more than all that could be saved by leaving one unserved"""
-
-
-def solve(problem: AssignmentProblem) -> Assignment:
-    """Serve as many orders as possible, and among all ways to do so take one of least total cost.
-
-    Exact and deterministic: of equally good assignments the same one is found every time.
+    Without a penalty as many orders as possible are served, and among all ways to do so one of least total
+    cost is found. With a penalty the sum of costs and of the penalties of unserved orders is least. Of
+    equally good assignments the same one is found every time. The interpreter's lock is released meanwhile.
 
     Parameters
     ----------
     problem : AssignmentProblem
         Orders, candidates, costs.
+    penalty : number or (orders,) numbers, optional
+        Cost of leaving an order unserved, in the unit of the costs, not negative. An order with a higher
+        penalty than others has priority.
+    earlier : Assignment, optional
+        The answer to an earlier problem with the same drivers, whose prices are a start where drivers are
+        scarce: where more than one order in twelve is left after a quick reduction. Where they are not,
+        it is faster without.
+    max_scans : int, optional
+        Stop after about so many looks at candidates. The answer then is an assignment whose distance from the
+        best is at most its ``gap``.
 
     Returns
     -------
     Assignment
-        With the prices that prove it.
 
     Raises
     ------
     InputError
-        If the costs are so large that exact arithmetic in int64 is not possible.
+        If costs or penalties cannot be added up exactly in int64, or a penalty breaks a rule.
 
     Notes
     -----
-    Every order may stay unserved at a penalty above all that this could save: least cost then implies most
-    served. Row reduction settles most orders, shortest augmenting paths the rest; sources at the kernels.
-    A search for a path costs O(c log c) for the c candidates that it looks at.
+    Row reduction settles most orders, shortest augmenting paths the rest. Where drivers are scarce, the
+    orders that no exchange connects with a free driver are told apart from the others (a largest matching
+    does that), and prices come from auctions in which both sides bid; paths mend what these leave. Sources
+    at the kernels.
     """
-    penalty = _unserved_penalty(problem)
-    num_orders, num_candidates = problem.num_orders, len(problem.cost)
-    candidates = Candidates(problem.first_candidate, problem.candidate_driver, problem.cost)
-    matching = _no_matching(num_orders, problem.num_drivers)
-    waiting = np.empty(num_orders, INDEX_DTYPE)
-    num_waiting = reduce_rows(candidates, penalty, _REDUCTION_STEPS_PER_ORDER * num_orders, waiting, matching)
-    if num_waiting > 0:
-        search = Search(
-            np.full(problem.num_drivers, FAR, np.int64),
-            np.empty(problem.num_drivers, INDEX_DTYPE),
-            np.empty(problem.num_drivers, INDEX_DTYPE),
-            np.empty(problem.num_drivers, INDEX_DTYPE),
-            np.empty(num_candidates + 1, np.int64),
-        )
-        augment(candidates, penalty, waiting[:num_waiting], search, matching)
-    return _assignment(problem, matching, penalty, proven=True)
+    counted = in_integers(problem, penalty)
+    if earlier is not None:
+        _check_earlier(earlier, problem.num_drivers, counted.unit)
+    max_scans = _NO_LIMIT if max_scans is None else max_scans
+    if problem.capacity is None:
+        answer = _solve_counted(problem, counted, penalty is None, earlier, max_scans)
+    else:
+        answer = _solve_places(problem, counted, penalty is None, earlier, max_scans)
+    if problem.cost.dtype != np.float64:
+        return answer
+    taken = answer.candidate_of_order[answer.candidate_of_order != NO_INDEX]
+    return replace(answer, total_cost=float(problem.cost[taken].sum()))
+
+
+def _solve_counted(
+    problem: AssignmentProblem,
+    counted: IntegerCosts,
+    most_first: bool,
+    earlier: Assignment | None,
+    max_scans: int,
+) -> Assignment:
+    """Solve in whole units, where each driver serves one order."""
+    num_orders, num_drivers = problem.num_orders, problem.num_drivers
+    start = _NO_START
+    if earlier is not None:
+        highest = int(earlier.penalty.max(initial=1)) if most_first else _NO_LIMIT
+        start = Earlier(highest, np.ascontiguousarray(earlier.driver_price))
+    matching = Matching(
+        np.empty(num_orders, INDEX_DTYPE), np.empty(num_drivers, INDEX_DTYPE), np.empty(num_drivers, np.int64)
+    )
+    penalty = np.empty(num_orders, np.int64) if counted.penalty is None else counted.penalty
+    outcome = Outcome(penalty, np.empty(num_orders, INDEX_DTYPE), np.empty(num_orders, np.int64))
+    work = np.array([0, 0, max_scans])
+    most_served = max(min(num_orders, problem.num_places), 1) if most_first else 0
+    status, num_served, total_cost = assign(
+        problem.first_candidate,
+        problem.candidate_driver,
+        counted.cost,
+        most_served,
+        start,
+        work,
+        matching,
+        outcome,
+    )
+    if status == TOO_LARGE:
+        raise too_large(problem, counted.cost, counted.penalty)
+    gap = 0
+    if status == CUT_SHORT:
+        bound = _sum(outcome.price) + _sum(matching.column_price)
+        gap = total_cost + _sum(penalty[outcome.column == NO_INDEX]) - bound
+    edges_scanned, augmentations, _ = work.tolist()
+    return Assignment(
+        outcome.column,
+        matching.edge_of_row,
+        num_served,
+        total_cost,
+        outcome.price,
+        matching.column_price,
+        penalty,
+        counted.unit,
+        Status.OPTIMAL if gap == 0 else Status.CUT_SHORT,
+        gap,
+        edges_scanned,
+        augmentations,
+    )
 
 
 def solve_nearest(problem: AssignmentProblem) -> Assignment:
@@ -95,7 +142,7 @@ def solve_nearest(problem: AssignmentProblem) -> Assignment:
     Parameters
     ----------
     problem : AssignmentProblem
-        Orders, candidates, costs.
+        Orders, candidates, costs. Capacities are not heeded.
 
     Returns
     -------
@@ -105,58 +152,82 @@ def solve_nearest(problem: AssignmentProblem) -> Assignment:
     Raises
     ------
     InputError
-        As for :func:`solve`.
+        As for :func:`solve`, or if there are capacities.
     """
-    matching = _no_matching(problem.num_orders, problem.num_drivers)
+    if problem.capacity is not None:
+        raise InputError("capacity is given: the nearest policy knows drivers for one order only, use solve")
+    counted = in_integers(problem, None)
+    order_of_driver = np.full(problem.num_drivers, NO_INDEX, INDEX_DTYPE)
+    candidate_of_order = np.empty(problem.num_orders, INDEX_DTYPE)
     assign_nearest(
-        problem.first_candidate,
-        problem.candidate_driver,
-        problem.cost,
-        matching.order_of_driver,
-        matching.candidate_of_order,
+        problem.first_candidate, problem.candidate_driver, counted.cost, order_of_driver, candidate_of_order
     )
-    return _assignment(problem, matching, _unserved_penalty(problem), proven=False)
-
-
-def _unserved_penalty(problem: AssignmentProblem) -> int:
-    """Give the least safe penalty; raise if the kernels could not count with it."""
-    highest = int(problem.cost.max(initial=0))
-    most_served = min(problem.num_orders, problem.num_drivers)
-    penalty = most_served * highest + 1
-    if 4 * penalty * (max(problem.num_drivers, problem.num_orders) + 1) > np.iinfo(np.int64).max:
-        raise InputError(
-            f"cost is up to {highest}: with {problem.num_orders} orders and {problem.num_drivers} drivers "
-            "that cannot be added up exactly in int64, use a coarser unit"
-        )
-    return penalty
-
-
-def _no_matching(num_orders: int, num_drivers: int) -> Matching:
-    """Everybody free, all prices 0."""
-    return Matching(
-        np.full(num_orders, NO_INDEX, INDEX_DTYPE),
-        np.full(num_drivers, NO_INDEX, INDEX_DTYPE),
-        np.zeros(num_drivers, np.int64),
-    )
-
-
-def _assignment(problem: AssignmentProblem, matching: Matching, penalty: int, proven: bool) -> Assignment:
-    """Read the outcome; the price of a served order follows from its driver's."""
-    candidate_of_order = matching.candidate_of_order
     served = candidate_of_order != NO_INDEX
     taken = candidate_of_order[served]
-    drivers, costs = problem.candidate_driver[taken], problem.cost[taken]
     driver_of_order = np.full(problem.num_orders, NO_INDEX, INDEX_DTYPE)
-    driver_of_order[served] = drivers
-    order_price = np.full(problem.num_orders, penalty if proven else 0, np.int64)
-    if proven:
-        order_price[served] = costs - matching.driver_price[drivers]
+    driver_of_order[served] = problem.candidate_driver[taken]
+    penalty = np.full(problem.num_orders, safe_penalty(problem, counted.cost), np.int64)
+    gap = _sum(counted.cost[taken]) + _sum(penalty[~served])
     return Assignment(
         driver_of_order,
         candidate_of_order,
         len(taken),
-        int(costs.sum()),
-        order_price,
-        matching.driver_price,
+        problem.cost[taken].sum().item(),
+        np.zeros(problem.num_orders, np.int64),
+        np.zeros(problem.num_drivers, np.int64),
         penalty,
+        counted.unit,
+        Status.UNPROVEN,
+        gap,
+        len(problem.cost),
+        0,
     )
+
+
+def _solve_places(
+    problem: AssignmentProblem,
+    counted: IntegerCosts,
+    most_first: bool,
+    earlier: Assignment | None,
+    max_scans: int,
+) -> Assignment:
+    """Solve a problem with capacities as one with places, and translate the answer."""
+    unit = in_places(problem)
+    num_places = np.diff(unit.first_place)
+    if earlier is not None:
+        earlier = replace(earlier, driver_price=np.repeat(earlier.driver_price, num_places))
+    counted = counted._replace(cost=counted.cost[unit.candidate])
+    answer = _solve_counted(unit.problem, counted, most_first, earlier, max_scans)
+    served = answer.driver_of_order != NO_INDEX
+    candidate_of_order = np.full(problem.num_orders, NO_INDEX, INDEX_DTYPE)
+    candidate_of_order[served] = unit.candidate[answer.candidate_of_order[served]]
+    driver_of_order = np.full(problem.num_orders, NO_INDEX, INDEX_DTYPE)
+    driver_of_order[served] = problem.candidate_driver[candidate_of_order[served]]
+    driver_price = np.zeros(problem.num_drivers, np.int64)
+    with_places = np.flatnonzero(num_places)
+    if len(with_places):
+        first_place = unit.first_place[:-1][with_places]
+        driver_price[with_places] = np.maximum.reduceat(answer.driver_price, first_place)
+    return replace(
+        answer,
+        candidate_of_order=candidate_of_order,
+        driver_of_order=driver_of_order,
+        driver_price=driver_price,
+    )
+
+
+def _check_earlier(earlier: Assignment, num_drivers: int, unit: float) -> None:
+    if len(earlier.driver_price) != num_drivers:
+        raise InputError(
+            f"earlier has prices of {len(earlier.driver_price)} drivers: the problem has {num_drivers}; "
+            "put the prices in the sequence of the present drivers, 0 for new ones"
+        )
+    if earlier.price_unit != unit:
+        raise InputError(
+            f"earlier counts in units of {earlier.price_unit} and this problem in {unit}: solve without it"
+        )
+
+
+def _sum(values: NDArray[np.int64]) -> int:
+    """Add up in integers without limit."""
+    return sum(values.tolist())

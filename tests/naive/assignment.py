@@ -9,42 +9,70 @@ def rows_of(problem):
     rows = []
     for begin, end in zip(problem.first_candidate[:-1], problem.first_candidate[1:], strict=True):
         row = {}
-        for driver, cost in zip(problem.candidate_driver[begin:end], problem.cost[begin:end], strict=True):
-            row[int(driver)] = min(int(cost), row.get(int(driver), int(cost)))
+        for candidate in range(begin, end):
+            driver, cost = int(problem.candidate_driver[candidate]), problem.cost[candidate].item()
+            row[driver] = min(cost, row.get(driver, cost))
         rows.append(row)
     return rows
 
 
+def capacity_of(problem):
+    return np.ones(problem.num_drivers, int) if problem.capacity is None else problem.capacity
+
+
 def best_by_trying(problem):
     """(orders served, total cost) of the best assignment; for a handful of orders."""
-    rows = rows_of(problem)
+    unserved, total = _least_by_trying(problem, [(1, 0)] * problem.num_orders)
+    return problem.num_orders - unserved, total
 
-    def better(order, taken):
+
+def least_by_trying(problem, penalty):
+    """The least sum of costs and penalties, one for each order; for a handful of orders."""
+    return _least_by_trying(problem, [(0, one) for one in np.asarray(penalty).tolist()])[1]
+
+
+def _least_by_trying(problem, leaving):
+    """The least (orders unserved that count, sum), where leaving an order adds what `leaving` says."""
+    rows, left = rows_of(problem), capacity_of(problem).tolist()
+
+    def best_from(order):
         if order == len(rows):
             return 0, 0
-        best = better(order + 1, taken)
+        unserved, total = best_from(order + 1)
+        best = (unserved + leaving[order][0], total + leaving[order][1])
         for driver, cost in rows[order].items():
-            if driver not in taken:
-                unserved, total = better(order + 1, taken | {driver})
-                best = min(best, (unserved - 1, total + cost))
+            if left[driver] > 0:
+                left[driver] -= 1
+                unserved, total = best_from(order + 1)
+                best = min(best, (unserved, total + cost))
+                left[driver] += 1
         return best
 
-    unserved, total = better(0, frozenset())
-    return -unserved, total
+    return best_from(0)
 
 
 def best_by_scipy(problem):
     """(orders served, total cost) by a dense matrix in which a missing pair costs more than all others."""
-    if problem.num_orders == 0 or problem.num_drivers == 0:
-        return 0, 0
-    penalty = float(int(problem.cost.max(initial=0)) * problem.num_orders + 1)
-    dense = np.full((problem.num_orders, problem.num_drivers), penalty)
-    for order, row in enumerate(rows_of(problem)):
-        for driver, cost in row.items():
-            dense[order, driver] = cost
-    chosen = dense[linear_sum_assignment(dense)]
-    served = chosen < penalty
-    return int(served.sum()), int(chosen[served].sum())
+    penalty = float(problem.cost.max(initial=0) * problem.num_orders + 1)
+    chosen = _chosen_by_scipy(problem, np.full(problem.num_orders, penalty))
+    served = chosen[chosen < penalty]
+    return len(served), served.sum()
+
+
+def least_by_scipy(problem, penalty):
+    """The least sum of costs and penalties, one for each order."""
+    return _chosen_by_scipy(problem, np.asarray(penalty, float)).sum()
+
+
+def _chosen_by_scipy(problem, penalty):
+    """What each order costs; a driver is a column for each order it can serve, and going unserved is one."""
+    dense = np.tile(penalty[:, np.newaxis], problem.num_drivers)
+    order = np.repeat(np.arange(problem.num_orders), np.diff(problem.first_candidate))
+    np.minimum.at(dense, (order, problem.candidate_driver), problem.cost)
+    places = np.minimum(capacity_of(problem), problem.num_orders)
+    unserved = np.tile(penalty[:, np.newaxis], problem.num_orders)
+    matrix = np.hstack([dense[:, np.repeat(np.arange(problem.num_drivers), places)], unserved])
+    return matrix[linear_sum_assignment(matrix)]
 
 
 def first_come_first_served(problem):
