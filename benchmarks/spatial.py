@@ -214,16 +214,26 @@ def ask_for_more(tree: Any, queries: np.ndarray, available: np.ndarray) -> tuple
     return (distance_m,)
 
 
-def one_by_one(call: Callable[..., Any], arguments: list[tuple[Any, ...]]) -> Callable[[], list[Any]]:
-    return lambda: [call(*each) for each in arguments]
+class OneByOne(NamedTuple):
+    """A call for each of many places; its answers are not kept, as a dispatcher would not."""
+
+    call: Callable[..., Any]
+    arguments: list[tuple[Any, ...]]
+
+    def __call__(self) -> "OneByOne":
+        call = self.call
+        for each in self.arguments:
+            call(*each)
+        return self
 
 
 def same_single(expected: np.ndarray, ours_at: int) -> Callable[[str, Any], None]:
     check = same_distances(expected)
 
-    def check_all(name: str, answer: Any) -> None:
+    def check_all(name: str, asked: OneByOne) -> None:
         at = ours_at if name == OURS else 0
-        check(name, (np.concatenate([np.ravel(one[at]) for one in answer]),))
+        answers = [asked.call(*each)[at] for each in asked.arguments]
+        check(name, (np.concatenate([np.ravel(distance_m) for distance_m in answers]),))
 
     return check_all
 
@@ -234,7 +244,7 @@ def single_work(city: City) -> Work:
     rows = [(city.queries[i : i + 1], K) for i in range(num)]
     check = same_single(truth(city, city.points, num), ours_at=1)
     return with_peers(
-        one_by_one(index.nearest_one, places), lambda build: one_by_one(build(city.points).query, rows), check
+        OneByOne(index.nearest_one, places), lambda build: OneByOne(build(city.points).query, rows), check
     )
 
 
@@ -245,13 +255,13 @@ def single_half_work(city: City) -> Work:
 
     def more(build: Any) -> Call:
         tree = build(city.points)
-        return one_by_one(
+        return OneByOne(
             lambda query: one_with_more(tree, query, city.available),
             [(city.queries[i : i + 1],) for i in range(num)],
         )
 
     check = same_single(truth(city, half, num), ours_at=1)
-    return with_peers(one_by_one(index.nearest_one, places), more, check)
+    return with_peers(OneByOne(index.nearest_one, places), more, check)
 
 
 def one_with_more(tree: Any, query: np.ndarray, available: np.ndarray) -> tuple[np.ndarray]:

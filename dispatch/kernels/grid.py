@@ -16,7 +16,7 @@ MIN_CELL_M = 1e-6
 MAX_COORDINATE_M = 1e9
 """No plane of the Earth reaches farther; beyond it squares lose their meaning."""
 
-SAMPLE = 256
+SAMPLE = 128
 """Items that are looked at to find where the bulk lies."""
 TAIL = 0.02
 """Share of the sample on each side that may lie outside of the grid's core."""

@@ -126,6 +126,12 @@ def cells_around(frame, x, y):
 
 
 @kernel()
+def is_whole(frame, block):
+    """Tell whether a block is the whole grid: then all items are looked at, however far the disc reaches."""
+    return block[0] + block[2] == 0 and block[1] == frame.last_col and block[3] == frame.last_row
+
+
+@kernel()
 def first_reach_m(frame, block, around, wanted):
     """Guess the radius of a disc that holds as many items as wanted, if a block of cells has so many."""
     left, right, lower, upper = block
@@ -308,7 +314,7 @@ def search(grid, keep, queries, k, max_distance_m, out_first, out_item, out_dist
             if size >= k or reach_m >= farthest:
                 break
             growth = min(max(1.2 * wanted / max(size, 0.5), 2.0), MOST_GROWTH)
-            reach_m = min(reach_m * sqrt(growth), farthest)
+            reach_m = farthest if is_whole(frame, block) else min(reach_m * sqrt(growth), farthest)
         if size <= MOST_TO_RANK:
             rank(found_m, found_item, order, size)
             place_by_rank(found_m, found_item, order, size)

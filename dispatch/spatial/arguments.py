@@ -24,13 +24,12 @@ INDEX: Final = np.dtype(INDEX_DTYPE)
 
 
 def as_plain(values: ArrayLike, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Give values as kernels read them: of this type, contiguous, writeable; copied only if they are not so.
+    """Give values as kernels read them: of this type, contiguous, aligned, writeable; copied only if need be.
 
     What ``np.require`` does, in a fifth of the time where there is nothing to do.
     """
     array = np.asarray(values, dtype)
-    flags = array.flags
-    return array if flags.c_contiguous and flags.writeable else array.copy()
+    return array if array.flags.carray else array.copy()
 
 
 def as_classes(classes: ArrayLike, num: int) -> NDArray[np.int64]:

@@ -132,9 +132,9 @@ class GeoIndex:
         too_far = np.flatnonzero(~(x * x + y * y <= MAX_FROM_CENTRE_M**2))
         if len(too_far):
             row, centre = too_far[0], self._projection
-            away_km = hypot(x[row], y[row]) / 1e3
+            away_m = hypot(x[row], y[row])
             raise InputError(
-                f"lon, lat at row {row} are {lon[row]}, {lat[row]}: {away_km:.0f} km from "
+                f"lon, lat at row {row} are {lon[row]}, {lat[row]}: {away_m / 1e3:.0f} km from "
                 f"the centre {centre.lon0:.4f}, {centre.lat0:.4f}; an index covers "
                 f"{MAX_FROM_CENTRE_M / 1e3:.0f} km around, where distances are true: make one for each region"
             )

@@ -34,7 +34,7 @@ REBUILD_SHARE: Final = 0.25
 index of a million, where building takes 36 ns an item."""
 ALWAYS_MOVED: Final = 20_000
 """So many are moved one by one whatever their share: 15 ns each in a small index, building takes 27 ns."""
-CHANGES_PER_FRAME: Final = 4
+CHANGES_PER_FRAME: Final = 16
 """Changes per item after which the cells are laid anew, where the items are by then."""
 SLOTS_PER_QUERY: Final = 25
 """With fewer slots a query, the items that may be found are copied for a batch (5 to 10 ns a slot), and no
@@ -342,7 +342,7 @@ class GridIndex:
         """Move items.
 
         Up to 20,000 items or a quarter of all are moved one by one, at 15 to 130 ns each. If there are more,
-        and after four changes an item, the index is built anew from where they are now, which is quicker.
+        and after sixteen changes an item, the index is built anew from where they are now, which is quicker.
 
         Parameters
         ----------
@@ -466,8 +466,13 @@ class GridIndex:
         """Give a grid of the items that may be found, if queries are many, and what is left to filter."""
         same_for_all = len(queries.class_bits) == 1
         by_class = keep.class_bits if same_for_all else _NO_CLASSES
-        filters = len(keep.available) + len(by_class) > 0
-        if not filters or len(queries.x) * SLOTS_PER_QUERY < len(self._grid.item):
+        if len(keep.available) + len(by_class) == 0:
+            return self._grid, keep
+        # The fewer items may be found, the more are looked at in vain.
+        rarity = (
+            self._num_rows / max(1, int(np.count_nonzero(keep.available))) if len(keep.available) else 1.0
+        )
+        if len(queries.x) * SLOTS_PER_QUERY * rarity < len(self._grid.item):
             return self._grid, keep
         thin = kernels.Grid(
             self._grid.frame,

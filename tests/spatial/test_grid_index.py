@@ -267,6 +267,32 @@ def test_outliers_and_queries_far_outside_stay_fast():
         assert time.perf_counter() - started < 2.0  # brute force: about 100 million distances
 
 
+@pytest.mark.compiled
+@pytest.mark.parametrize("num_available", [0, 1, 5])
+def test_few_available_items_among_many_stay_fast(num_available):
+    x, y = np.random.default_rng(0).uniform(0, 2e4, (2, 50_000))
+    index, available = GridIndex(x, y), np.zeros(50_000, np.bool_)
+    available[:num_available] = True
+    started = time.perf_counter()
+    found = index.nearest(x[:200], y[:200], 10, available=available)
+    for row in range(20):
+        item, distance_m = index.nearest_one(x[row], y[row], 10, available=available)
+        assert pairs(item, distance_m) == neighbours(x[:num_available], y[:num_available], x[row], y[row], 10)
+    assert time.perf_counter() - started < 1.0  # at most two looks at all: 20 times 0.5 ms
+    assert np.diff(found.first).tolist() == [num_available] * 200
+
+
+@pytest.mark.compiled
+def test_a_thousand_neighbours_take_no_square_of_their_number():
+    x, y = np.random.default_rng(0).uniform(0, 2e4, (2, 50_000))
+    index = GridIndex(x, y)
+    index.nearest(x[:1], y[:1], 10)
+    started = time.perf_counter()
+    found = index.nearest(x[:100], y[:100], 5_000)
+    assert time.perf_counter() - started < 1.0  # sorting by insertion: above 0.5 s a query
+    assert (np.diff(found.distance_m.reshape(100, 5_000)) >= 0).all()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
