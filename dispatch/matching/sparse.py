@@ -66,9 +66,8 @@ def _weights(data: NDArray[Any], maximize: bool) -> NDArray[Any]:
     if np.issubdtype(data.dtype, np.floating):
         wrong = ~np.isfinite(data)
         if wrong.any():
-            raise InputError(
-                f"biadjacency holds {data[np.argmax(wrong)]}: they must be finite; leave out what is forbidden"
-            )
+            found = data[np.argmax(wrong)]
+            raise InputError(f"biadjacency holds {found}: weights are finite; leave out what is forbidden")
         values = data.astype(np.float64)
     else:
         values = data.astype(np.int64)
