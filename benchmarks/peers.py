@@ -99,18 +99,23 @@ def lapx_dense(question: Question) -> Prepared | None:
 
 
 def _dense_of_sparse(question: Question, solver: Callable[[np.ndarray], Any]) -> Prepared:
-    problem = question.problem
-    matrix = np.full((problem.num_orders, problem.num_drivers), float(question.penalty_of(10_000)))
-    matrix[question.order, problem.candidate_driver] = problem.cost
+    """Filling the matrix is part of the work: it is more than another form of the candidates."""
+    problem, order = question.problem, question.order
+    shape, penalty = (problem.num_orders, problem.num_drivers), float(question.penalty_of(10_000))
+
+    def call() -> Any:
+        matrix = np.full(shape, penalty)
+        matrix[order, problem.candidate_driver] = problem.cost
+        return solver(matrix)
 
     def read(answer: Any) -> np.ndarray:
-        is_candidate = np.zeros(matrix.shape, np.bool_)
+        is_candidate = np.zeros(shape, np.bool_)
         is_candidate[question.order, problem.candidate_driver] = True
         order, driver = (np.asarray(side) for side in answer)
         served = is_candidate[order, driver]
         return _drivers(problem.num_orders, order[served], driver[served], problem.num_drivers)
 
-    return Prepared(lambda: solver(matrix), read)
+    return Prepared(call, read)
 
 
 def _square(question: Question, penalty: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
