@@ -14,11 +14,8 @@ def test_an_answer_holds_what_was_promised():
     assert answer.driver_of_order.tolist() == [1, 0, -1]
     assert answer.candidate_of_order.tolist() == [1, 2, -1]
     assert (answer.num_served, answer.total_cost) == (2, 15)
-    kinds = {
-        name: getattr(answer, name).dtype
-        for name in answer.__slots__
-        if hasattr(getattr(answer, name), "dtype")
-    }
+    fields = {name: getattr(answer, name) for name in answer.__slots__}
+    kinds = {name: value.dtype for name, value in fields.items() if isinstance(value, np.ndarray)}
     assert kinds == {
         "driver_of_order": np.int32,
         "candidate_of_order": np.int32,
