@@ -34,8 +34,10 @@ NUM_QUERIES, NUM_RADIUS_QUERIES, NUM_SINGLE = 10_000, 1_000, 1_000
 MOVED_M = 30.0
 SHARE_MOVED = 0.01
 SHARE_AVAILABLE = 0.5
-RADIUS_M = {1_000: 1_000.0, 10_000: 1_000.0, 100_000: 200.0, 1_000_000: 200.0}
-"""1 km while answers are short; then as far as a dispatcher of so many drivers would look."""
+RADIUS_M = {1_000: 1_000.0, 10_000: 600.0, 100_000: 200.0, 1_000_000: 60.0}
+"""So far that about 30 drivers are found, 8 where there are only 1,000."""
+WIDE_RADIUS_M = {1_000: 6_000.0, 10_000: 2_000.0, 100_000: 600.0, 1_000_000: 200.0}
+"""So far that about 300 are."""
 FLOORS = {
     "build": {1_000: 8.0, 10_000: 8.0, 100_000: 5.0, 1_000_000: 5.0},
     "batch": {1_000: 1.5, 10_000: 1.5, 100_000: 3.0, 1_000_000: 2.3},
@@ -52,6 +54,7 @@ class City(NamedTuple):
     queries: np.ndarray
     available: np.ndarray
     radius_m: float
+    wide_radius_m: float
 
     @property
     def xy(self):
@@ -65,7 +68,8 @@ def city_of(num_drivers: int, tiny: bool) -> City:
     num_queries = 50 if tiny else NUM_QUERIES
     queries, points = city_points(num_queries, num_drivers, seed=num_drivers)
     available = np.random.default_rng(num_drivers).random(num_drivers) < SHARE_AVAILABLE
-    return City(points, queries, available, RADIUS_M.get(num_drivers, 3_000.0))
+    radii = (RADIUS_M.get(num_drivers, 3_000.0), WIDE_RADIUS_M.get(num_drivers, 9_000.0))
+    return City(points, queries, available, *radii)
 
 
 def measure(report: Report) -> None:
@@ -78,7 +82,9 @@ def measure(report: Report) -> None:
                 f"{num_drivers:,} {name}", [partial(make, city)], FLOORS.get(kind, {}).get(num_drivers)
             )
             report.compare(case)
-    found = ", ".join(f"{radius_m:g} m at {num:,}" for num, radius_m in RADIUS_M.items())
+    found = ", ".join(
+        f"{radius_m:g} m (wide: {WIDE_RADIUS_M[num]:g} m) at {num:,}" for num, radius_m in RADIUS_M.items()
+    )
     report.note(
         f"batch: {NUM_QUERIES:,} queries, k = {K}; single: {NUM_SINGLE:,} calls, k = {K}; radius: "
         f"{NUM_RADIUS_QUERIES:,} queries, {found}, peers' answers unsorted and without distances"
@@ -276,16 +282,20 @@ def one_with_more(tree: Any, query: np.ndarray, available: np.ndarray) -> tuple[
 
 
 def radius_work(city: City) -> Work:
-    return radius_of(city, None)
+    return radius_of(city, city.radius_m, None)
 
 
 def radius_half_work(city: City) -> Work:
-    return radius_of(city, city.available)
+    return radius_of(city, city.radius_m, city.available)
 
 
-def radius_of(city: City, available: np.ndarray | None) -> Work:
+def wide_radius_work(city: City) -> Work:
+    return radius_of(city, city.wide_radius_m, None)
+
+
+def radius_of(city: City, radius_m: float, available: np.ndarray | None) -> Work:
     """The cheapest call of each peer that gives the items; where some are unavailable, it filters after."""
-    index, queries, radius_m = GridIndex(*city.xy), city.queries[:NUM_RADIUS_QUERIES], city.radius_m
+    index, queries = GridIndex(*city.xy), city.queries[:NUM_RADIUS_QUERIES]
     x, y = city.query_xy(NUM_RADIUS_QUERIES)
     tree, geometries, places = cKDTree(city.points), strtree(city.points), shapely.points(queries)
     sklearn_tree = None if SKLEARN is None else SKLEARN(city.points)
@@ -343,6 +353,7 @@ WORKS: dict[str, Callable[[City], Work]] = {
     "single, half": single_half_work,
     "radius": radius_work,
     "radius, half": radius_half_work,
+    "wide radius": wide_radius_work,
     "move all": move_all_work,
     "move 1 %": move_some_work,
 }

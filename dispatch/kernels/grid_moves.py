@@ -1,8 +1,7 @@
 """Items that move, come and go on a grid, without building it anew.
 
-An item that leaves a cell leaves an empty slot. One that enters takes an empty slot of its cell, or the next
-one behind it: each cell in between gives its first slot to the cell before and moves the item there to its
-end. If there is none behind, it is the same the other way round.
+An item that leaves a cell leaves an empty slot. One that enters takes an empty slot of its cell, or the
+nearest one: each cell in between hands a slot on to its neighbour and moves the item there to its other end.
 Item rows and places are (n,) int32, coordinates (n,) float64 metres.
 
 Source: M. A. Bender, E. D. Demaine, M. Farach-Colton, "Cache-oblivious B-trees", FOCS 2000 (an array kept
@@ -10,6 +9,8 @@ sorted with gaps).
 """
 
 from math import nan
+
+import numpy as np
 
 from dispatch.kernels.grid import GRID, NO_ITEM, POINTS, cell_of, frame_of, num_cells_of
 from dispatch.kernels.jit import I32, boolean, i64, kernel
@@ -76,52 +77,50 @@ def shift(grid, place, slot, hole):
 
 
 @kernel()
-def slot_from_behind(grid, place, cell, num_cells):
-    """Give a cell the next empty slot behind it, or NO_INDEX: each cell between moves its first item back."""
-    first_slot = grid.first_slot
-    hole, owner = NO_INDEX, cell
-    while hole == NO_INDEX and owner < min(num_cells, cell + MOST_CELLS_SHIFTED):
-        hole = hole_in(grid, owner)
-        owner += 1
-    if hole == NO_INDEX:
-        if owner < num_cells or first_slot[num_cells] == len(grid.item):
-            return NO_INDEX
-        hole = first_slot[num_cells]  # room behind the last cell
-        first_slot[num_cells] += 1
-    for between in range(owner - 1, cell, -1):
-        slot = first_slot[between]
-        shift(grid, place, slot, hole)
-        hole = slot
-        first_slot[between] += 1
-    return hole
+def nearest_hole(grid, cell, num_cells):
+    """Give the cell nearest to a cell that has an empty slot, and the slot; NO_INDEX if there is none near.
 
-
-@kernel()
-def slot_from_before(grid, place, cell):
-    """Give a cell the next empty slot before it, or NO_INDEX: each between moves its last item forward."""
-    first_slot = grid.first_slot
-    hole, owner = NO_INDEX, cell
-    while hole == NO_INDEX and owner > max(0, cell - MOST_CELLS_SHIFTED):
-        owner -= 1
-        hole = hole_in(grid, owner)
-    if hole == NO_INDEX:
-        return NO_INDEX
-    for between in range(owner, cell):
-        slot = first_slot[between + 1] - 1
-        shift(grid, place, slot, hole)
-        hole = slot
-        first_slot[between + 1] -= 1
-    return hole
+    Cell `num_cells` stands for the room behind the last one. Looking behind only, as long as there is any, is
+    four times slower in the long run: the holes gather in front.
+    """
+    for steps in range(MOST_CELLS_SHIFTED):
+        behind, before = cell + steps, cell - steps
+        if behind < num_cells:
+            hole = hole_in(grid, behind)
+            if hole != NO_INDEX:
+                return behind, hole
+        elif behind == num_cells and grid.first_slot[num_cells] < len(grid.item):
+            return behind, np.int64(grid.first_slot[num_cells])
+        if before >= 0:
+            hole = hole_in(grid, before)
+            if hole != NO_INDEX:
+                return before, hole
+        elif behind > num_cells:
+            break
+    return NO_INDEX, NO_INDEX
 
 
 @kernel()
 def empty_slot(grid, place, cell, num_cells):
     """Give an empty slot of a cell, moving others if need be; NO_INDEX if there is none near."""
-    hole = slot_from_behind(grid, place, cell, num_cells)
+    first_slot = grid.first_slot
+    owner, hole = nearest_hole(grid, cell, num_cells)
     if hole == NO_INDEX:
-        hole = slot_from_before(grid, place, cell)
-    if hole != NO_INDEX:
-        clear(grid, hole)
+        return NO_INDEX
+    if owner == num_cells:
+        first_slot[num_cells] += 1
+        owner -= 1
+    for between in range(owner, cell, -1):  # its first item to its end, its first slot to the cell before
+        slot = first_slot[between]
+        shift(grid, place, slot, hole)
+        hole = slot
+        first_slot[between] += 1
+    for between in range(owner, cell):  # its last item to its front, its last slot to the cell behind
+        slot = first_slot[between + 1] - 1
+        shift(grid, place, slot, hole)
+        hole = slot
+        first_slot[between + 1] -= 1
+    clear(grid, hole)
     return hole
 
 

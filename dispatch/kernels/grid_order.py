@@ -12,6 +12,7 @@ from dispatch.kernels.jit import kernel
 MOST_TO_RANK = 40
 MOST_TO_INSERT = 24
 BUCKETS_PER_ENTRY = 2
+"""1: 1.3 times slower. 4: 1.15 times slower for 70 entries, 1.07 times faster for 320."""
 LEAST_SPAN = 1e-300
 
 
