@@ -342,6 +342,7 @@ def move_work(city: City, num_moved: int) -> Work:
         turns.reverse()
         index.move(rows, *turns[0])
 
+    ours()  # the first move makes gaps, which is no part of the others
     return Work(ours, builds(city.points))
 
 
