@@ -1,5 +1,7 @@
 """Full cost matrices: the few columns of a row that can matter, and the check that no other one does."""
 
+from math import inf
+
 import numpy as np
 
 from dispatch.kernels.jit import F64_2D, I32, I64, f64, i64, kernel
@@ -9,19 +11,9 @@ SLACK = 128
 """More units than floats can err by where they stand for sums of integers below 2**59."""
 
 
-@kernel()
-def _place_of_worst(cost):
-    """Give the place of the highest cost."""
-    worst = 0
-    for i in range(1, len(cost)):
-        if cost[i] > cost[worst]:
-            worst = i
-    return worst
-
-
 @kernel((F64_2D, i64, I32))
 def least_of_rows(matrix, k, out_column):
-    """Find the `k` cheapest columns of each row, in no order.
+    """Find the `k` cheapest columns of each row, cheapest first.
 
     Parameters
     ----------
@@ -32,20 +24,25 @@ def least_of_rows(matrix, k, out_column):
     out_column : (rows * k,) int32
         Columns, row by row.
     """
+    # Unsorted, the worst replaced and looked for anew: 34, not 23 ms for 12 of 5,000 x 5,000. What is below
+    # the bound copied aside first, without branches: 32 ms.
     cost = np.empty(k, np.float64)
     for row in range(len(matrix)):
-        costs, base = matrix[row], row * k
-        for column in range(k):
-            cost[column] = costs[column]
-            out_column[base + column] = column
-        worst = _place_of_worst(cost)
-        bound = cost[worst]
-        for column in range(k, len(costs)):
-            if costs[column] < bound:
-                cost[worst] = costs[column]
-                out_column[base + worst] = column
-                worst = _place_of_worst(cost)
-                bound = cost[worst]
+        costs, base, size, bound = matrix[row], row * k, 0, inf
+        for column in range(len(costs)):
+            at = costs[column]
+            if at >= bound and size == k:
+                continue
+            place = min(size, k - 1)
+            size = min(size + 1, k)
+            while place > 0 and cost[place - 1] > at:
+                cost[place] = cost[place - 1]
+                out_column[base + place] = out_column[base + place - 1]
+                place -= 1
+            cost[place] = at
+            out_column[base + place] = column
+            if size == k:
+                bound = cost[k - 1]
 
 
 @kernel((F64_2D, I32, I32, f64, i64, I64))

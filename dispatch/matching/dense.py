@@ -15,12 +15,13 @@ from dispatch.kernels.dense import append_columns, cheaper_than_priced, costs_in
 from dispatch.matching.exact_costs import BITS, MOST_HALVINGS
 from dispatch.units import INDEX_DTYPE, NO_INDEX
 
-FIRST_COLUMNS: Final = 12
+FIRST_COLUMNS: Final = 16
 """Columns of a row that the first solve looks at.
 
-8, 12, 16, 20: 130, 118, 112, 122 ms on uniform 5000 x 5000, and 7.3, 6.6, 8.1, 9.3 ms on 1000 x 1000.
+12 and 16: 105 and 99 ms on uniform 5,000 x 5,000, 5.7 and 6.5 ms on 1,000 x 1,000, 21 and 17 ms in a city; with 6
+or 8 some uniform ones need three times as long.
 """
-MORE_COLUMNS: Final = 8
+MORE_COLUMNS: Final = 16
 """Columns of a row that each further solve adds, where they cost less than the prices say."""
 _NO_LIMIT: Final = 2**62
 
@@ -53,7 +54,7 @@ def linear_sum_assignment(
 
     Notes
     -----
-    The cheapest 12 columns of each row are solved as a sparse problem. Prices then tell in one pass over the
+    The cheapest 16 columns of each row are solved as a sparse problem. Prices then tell in one pass over the
     matrix which other pairs could better it; those are added, and so on until there is none, which is the
     proof. Costs are counted in a power of two that leaves them about 45 significant bits.
     """

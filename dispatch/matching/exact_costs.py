@@ -156,6 +156,8 @@ def _checked(penalty: ArrayLike, problem: AssignmentProblem) -> NDArray[Any]:
             f"penalty holds {values.dtype} and cost {problem.cost.dtype}: where costs are integers, "
             "penalties must be"
         )
+    if values.dtype == np.uint64 and (values > np.iinfo(np.int64).max).any():
+        raise InputError(f"penalty holds {values.max()}: it must fit in int64")
     values = np.broadcast_to(values, problem.num_orders).astype(np.float64 if is_float else np.int64)
     wrong = ~((values >= 0) & np.isfinite(values))
     if wrong.any():

@@ -76,8 +76,9 @@ class AssignmentProblem:
         first = _integers("first_candidate", first_candidate)
         driver = _integers("candidate_driver", candidate_driver)
         costs = _costs(cost)
-        if num_drivers < 0 or num_drivers > np.iinfo(INDEX_DTYPE).max:
-            raise InputError(f"num_drivers is {num_drivers}: it must be 0 to {np.iinfo(INDEX_DTYPE).max}")
+        most = np.iinfo(INDEX_DTYPE).max
+        if not isinstance(num_drivers, (int, np.integer)) or not 0 <= num_drivers <= most:
+            raise InputError(f"num_drivers is {num_drivers!r}: it must be an integer, 0 to {most}")
         if len(driver) > np.iinfo(INDEX_DTYPE).max:
             raise InputError(
                 f"candidate_driver has {len(driver)} rows: int32 cannot number them, split the problem"

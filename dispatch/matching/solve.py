@@ -19,6 +19,7 @@ from dispatch.matching.problem import AssignmentProblem
 from dispatch.units import INDEX_DTYPE, NO_INDEX
 
 _NO_LIMIT: Final = 2**62
+_LARGEST_START: Final = 2.0**60
 _NO_START: Final = Earlier(0, np.empty(0, np.int64))
 
 
@@ -68,12 +69,12 @@ def solve(
     """
     counted = in_integers(problem, penalty)
     if earlier is not None:
-        _check_earlier(earlier, problem.num_drivers, counted.unit)
-    max_scans = _NO_LIMIT if max_scans is None else max_scans
+        earlier = _in_units(earlier, problem.num_drivers, counted.unit)
+    allowed = _checked_limit(max_scans)
     if problem.capacity is None:
-        answer = _solve_counted(problem, counted, penalty is None, earlier, max_scans)
+        answer = _solve_counted(problem, counted, penalty is None, earlier, allowed)
     else:
-        answer = _solve_places(problem, counted, penalty is None, earlier, max_scans)
+        answer = _solve_places(problem, counted, penalty is None, earlier, allowed)
     if problem.cost.dtype != np.float64:
         return answer
     taken = answer.candidate_of_order[answer.candidate_of_order != NO_INDEX]
@@ -216,16 +217,31 @@ def _solve_places(
     )
 
 
-def _check_earlier(earlier: Assignment, num_drivers: int, unit: float) -> None:
-    if len(earlier.driver_price) != num_drivers:
+def _checked_limit(max_scans: int | None) -> int:
+    """Give the number of scans that are allowed."""
+    if max_scans is None:
+        return _NO_LIMIT
+    if isinstance(max_scans, bool) or not isinstance(max_scans, (int, np.integer)) or max_scans < 0:
+        raise InputError(f"max_scans is {max_scans!r}: it must be an integer, 0 or more")
+    return min(int(max_scans), _NO_LIMIT)
+
+
+def _in_units(earlier: Assignment, num_drivers: int, unit: float) -> Assignment:
+    """Give an earlier assignment with prices in these units; raise if they are none of these drivers'."""
+    price = earlier.driver_price
+    if price.dtype != np.int64 or price.shape != (num_drivers,):
         raise InputError(
-            f"earlier has prices of {len(earlier.driver_price)} drivers: the problem has {num_drivers}; "
-            "put the prices in the sequence of the present drivers, 0 for new ones"
+            f"earlier has prices of the kind {price.dtype} and the shape {price.shape}: the problem has "
+            f"{num_drivers} drivers; put int64 prices in the sequence of the present drivers, 0 for new ones"
         )
-    if earlier.price_unit != unit:
-        raise InputError(
-            f"earlier counts in units of {earlier.price_unit} and this problem in {unit}: solve without it"
-        )
+    if earlier.price_unit == unit:
+        return earlier
+    times = earlier.price_unit / unit
+    price, penalty = (
+        np.clip(np.rint(values * times), -_LARGEST_START, _LARGEST_START).astype(np.int64)
+        for values in (price, earlier.penalty)
+    )
+    return replace(earlier, driver_price=price, penalty=penalty)
 
 
 def _sum(values: NDArray[np.int64]) -> int:

@@ -286,11 +286,35 @@ def test_earlier_prices_of_drivers_with_capacities():
 
 
 def test_earlier_prices_that_do_not_fit_are_refused():
-    problem = problem_of([[(0, 1)], [(1, 2)]], 2)
-    with pytest.raises(InputError, match="earlier has prices of 3 drivers: the problem has 2"):
+    problem = problem_of([[(1, 1)]], 2)
+    answer = solve(problem)
+    with pytest.raises(InputError, match=r"shape \(3,\): the problem has 2 drivers"):
         solve(problem, earlier=solve(problem_of([[(2, 1)]], 3)))
-    with pytest.raises(InputError, match=r"earlier counts in units of .* and this problem in 1\.0"):
-        solve(problem, earlier=solve(problem_of([[(1, 1.5)]], 2, dtype=float)))
+    for prices in (np.zeros(2), np.zeros((2, 1), np.int64), np.zeros(2, np.uint64)):
+        with pytest.raises(InputError, match="earlier has prices of the kind"):
+            solve(problem, earlier=replace(answer, driver_price=prices))
+
+
+def test_earlier_prices_in_another_unit_are_counted_in_this_one():
+    rng, problem = np.random.default_rng(3), random_problem(np.random.default_rng(2), FAMILIES[0], 150, 110)
+    coarse, fine = (
+        replace(problem, capacity=None, cost=rng.integers(0, highest, len(problem.cost)))
+        for highest in (90, 60_000)
+    )
+    floats = [replace(problem, cost=problem.cost / 7.0) for problem in (coarse, fine)]
+    for problem in (*floats, coarse):
+        for other in (*floats, fine):
+            assert check(problem, earlier=solve(other)).total_cost == solve(problem).total_cost
+
+
+@pytest.mark.parametrize("limit", [-1, 1.5, True, "a", np.nan])
+def test_a_limit_that_is_no_number_of_scans_is_refused(limit):
+    with pytest.raises(InputError, match="max_scans is"):
+        solve(problem_of([[(0, 1)]], 1), max_scans=limit)
+
+
+def test_a_limit_beyond_all_work_is_none():
+    assert solve(problem_of([[(0, 1)]], 1), max_scans=2**70).status == "optimal"
 
 
 @pytest.mark.compiled
