@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.sim.recorded_day import recorded_day as recorded_day
     from dispatch.sim.runner import run as run
     from dispatch.sim.scenario import synthetic_scenario as synthetic_scenario
+    from dispatch.spatial.geo_index import GeoIndex as GeoIndex
     from dispatch.spatial.grid_index import GridIndex as GridIndex
 
 __version__ = "0.1.0"
@@ -56,6 +57,7 @@ _HOME: Final = {
     "DriverStatus": "dispatch.engine.lifecycle",
     "EventKind": "dispatch.engine.events",
     "FareRule": "dispatch.engine.params",
+    "GeoIndex": "dispatch.spatial.geo_index",
     "GridIndex": "dispatch.spatial.grid_index",
     "MatrixTravelTimes": "dispatch.roads.travel_times",
     "NewOrders": "dispatch.engine.inputs",
