@@ -18,8 +18,8 @@ from dispatch.units import INDEX_DTYPE, NO_INDEX
 FIRST_COLUMNS: Final = 16
 """Columns of a row that the first solve looks at.
 
-12 and 16: 105 and 99 ms on uniform 5,000 x 5,000, 5.7 and 6.5 on 1,000 x 1,000, 21 and 17 in a city; with 6 or
-8 some uniform ones need three times as long.
+12 and 16: 105 and 99 ms on uniform 5,000 x 5,000, 5.7 and 6.5 on 1,000 x 1,000, 21 and 17 in a city;
+with 6 or 8 some uniform ones need three times as long.
 """
 MORE_COLUMNS: Final = 16
 """Columns of a row that each further solve adds, where they cost less than the prices say."""
