@@ -28,7 +28,8 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.engine.lifecycle import DriverStatus as DriverStatus, OrderStatus as OrderStatus
     from dispatch.engine.params import DispatchParams as DispatchParams, FareRule as FareRule
     from dispatch.kernels.jit import warm_up as warm_up
-    from dispatch.matching.certificate import certificate as certificate
+    from dispatch.matching.assignment import Assignment as Assignment, Status as Status
+    from dispatch.matching.certificate import Certificate as Certificate, certificate as certificate
     from dispatch.matching.dense import linear_sum_assignment as linear_sum_assignment
     from dispatch.matching.problem import AssignmentProblem as AssignmentProblem
     from dispatch.matching.solve import solve as solve, solve_nearest as solve_nearest
@@ -45,12 +46,15 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.sim.runner import run as run
     from dispatch.sim.scenario import synthetic_scenario as synthetic_scenario
     from dispatch.spatial.geo_index import GeoIndex as GeoIndex
-    from dispatch.spatial.grid_index import GridIndex as GridIndex
+    from dispatch.spatial.grid_index import GridIndex as GridIndex, Neighbours as Neighbours
+    from dispatch.spatial.projection import LocalProjection as LocalProjection
 
 __version__ = "0.1.0"
 
 _HOME: Final = {
+    "Assignment": "dispatch.matching.assignment",
     "AssignmentProblem": "dispatch.matching.problem",
+    "Certificate": "dispatch.matching.certificate",
     "City": "dispatch.roads.city",
     "DispatchParams": "dispatch.engine.params",
     "Dispatcher": "dispatch.engine.dispatcher",
@@ -59,12 +63,15 @@ _HOME: Final = {
     "FareRule": "dispatch.engine.params",
     "GeoIndex": "dispatch.spatial.geo_index",
     "GridIndex": "dispatch.spatial.grid_index",
+    "LocalProjection": "dispatch.spatial.projection",
     "MatrixTravelTimes": "dispatch.roads.travel_times",
+    "Neighbours": "dispatch.spatial.grid_index",
     "NewOrders": "dispatch.engine.inputs",
     "OrderStatus": "dispatch.engine.lifecycle",
     "Positions": "dispatch.engine.inputs",
     "RecordedPings": "dispatch.roads.pings",
     "RoadTravelTimes": "dispatch.roads.travel_times",
+    "Status": "dispatch.matching.assignment",
     "certificate": "dispatch.matching.certificate",
     "check_invariants": "dispatch.analysis.invariants",
     "empty_km_share_recorded": "dispatch.analysis.recorded",

@@ -275,7 +275,7 @@ def assign(first, column, cost, num_matchable, earlier, work, out_matching, out_
     first, column, cost
         The graph, as in :class:`dispatch.kernels.bipartite.Edges`; costs are not negative.
     num_matchable : int
-        Where as many rows as possible are to be matched first, no fewer than that can be; the penalties are
+        Where as many rows as possible are to be matched first, at least as many as can be; the penalties are
         then written. Else 0, and the penalties are given.
     earlier : Earlier
         Prices to start from, if they help.
@@ -296,7 +296,7 @@ def assign(first, column, cost, num_matchable, earlier, work, out_matching, out_
     if num_matchable > 0:
         if highest > LARGEST_PENALTY // num_matchable:
             return TOO_LARGE, 0, 0
-        penalty[:] = num_matchable * highest + 1
+        penalty[:] = num_matchable * max(highest, 1) + 1
     elif highest > LARGEST_PENALTY // max(min(len(penalty), len(out_matching.column_price)), 1):
         return TOO_LARGE, 0, 0
     for row in range(len(penalty)):

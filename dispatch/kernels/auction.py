@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dispatch.kernels.bipartite import EDGES, MATCHING, SCANNED
+from dispatch.kernels.bipartite import ALLOWED, EDGES, MATCHING, SCANNED
 from dispatch.kernels.jit import I32, I64, i64, kernel
 from dispatch.units import NO_INDEX
 
@@ -26,7 +26,7 @@ def bid(edges, penalty, bidders, epsilon, max_scans, work, out_matching):
     epsilon : int
         At least 1.
     max_scans : int
-        The auction ends early after about so many edge scans.
+        The auction ends early after about so many edge scans, or when no more are allowed.
     work : (3,) int64
         Edge scans are added up.
     out_matching : Matching
@@ -40,7 +40,7 @@ def bid(edges, penalty, bidders, epsilon, max_scans, work, out_matching):
     # Ending the scan of a sorted row early is of no use here, and wrong where prices are positive.
     first, columns, cost = edges.first, edges.column, edges.cost
     edge_of_row, row_of_column, price = out_matching
-    scanned = 0
+    scanned, max_scans = 0, min(max_scans, work[ALLOWED] - work[SCANNED])
     for start in bidders:
         row = start if edge_of_row[start] == NO_INDEX else NO_INDEX
         while row != NO_INDEX and scanned <= max_scans:

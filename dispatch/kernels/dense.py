@@ -45,15 +45,15 @@ def least_of_rows(matrix, k, out_column):
                 bound = cost[k - 1]
 
 
-@kernel((F64_2D, I32, I32, f64, i64, I64))
+@kernel((F64_2D, I32, I32, f64, f64, I64))
 def costs_in_units(matrix, first, column, units, least, out_cost):
-    """Write costs (edges,) as whole units above `least`, which is in units; `units` make a cost of 1."""
+    """Write costs (edges,) as whole units above `least`; `units` make a cost of 1."""
     for row in range(len(first) - 1):
         for edge in range(first[row], first[row + 1]):
-            out_cost[edge] = np.int64(np.rint(matrix[row, column[edge]] * units)) - least
+            out_cost[edge] = np.int64(np.rint((matrix[row, column[edge]] - least) * units))
 
 
-@kernel((F64_2D, f64, i64, I64, I64, I32))
+@kernel((F64_2D, f64, f64, I64, I64, I32))
 def cheaper_than_priced(matrix, units, least, row_price, column_price, out_column):
     """Find the columns of each row that cost less than the prices of row and column say.
 
@@ -80,11 +80,12 @@ def cheaper_than_priced(matrix, units, least, row_price, column_price, out_colum
     for row in range(num_rows):
         costs, base, size, worst = matrix[row], row * k, 0, 0
         # First in floats, which err by less than the slack; then exactly.
-        limit = float(row_price[row] + least + SLACK)
+        limit = float(row_price[row] + SLACK)
         for column in range(len(costs)):
-            if costs[column] * units - in_floats[column] >= limit:
+            if (costs[column] - least) * units - in_floats[column] >= limit:
                 continue
-            slack = np.int64(np.rint(costs[column] * units)) - least - column_price[column] - row_price[row]
+            cost = np.int64(np.rint((costs[column] - least) * units))
+            slack = cost - column_price[column] - row_price[row]
             if slack >= 0 or (size == k and slack >= offence[worst]):
                 continue
             place = size if size < k else worst

@@ -13,7 +13,7 @@ class Status(StrEnum):
     """What is known about an assignment."""
 
     OPTIMAL = "optimal"
-    """No assignment is better; its prices prove it"""
+    """No assignment is better, as far as costs are counted (floats: see ``Certificate.rounding``); proven"""
     CUT_SHORT = "cut short"
     """The allowed work was done; at most ``gap`` better assignments exist"""
     UNPROVEN = "unproven"

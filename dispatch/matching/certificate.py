@@ -77,7 +77,7 @@ def certificate(
         places * price
         for places, price in zip(_places(problem).tolist(), assignment.driver_price.tolist(), strict=True)
     )
-    exact = np.array_equal(cost * unit, problem.cost) and _is_exact(penalty, unit)
+    exact = np.array_equal(cost * unit, problem.cost) and _is_exact(penalty, problem.num_orders, unit)
     rounding = 0.0 if exact else unit * problem.num_orders
     return Certificate(paid == bound, paid - bound, "", rounding)
 
@@ -89,11 +89,11 @@ def _in_units(values: NDArray[Any], unit: float) -> NDArray[np.int64]:
     return np.rint(values / unit).astype(np.int64)
 
 
-def _is_exact(penalty: ArrayLike | None, unit: float) -> bool:
+def _is_exact(penalty: ArrayLike | None, num_orders: int, unit: float) -> bool:
     """Whether the penalties are whole units."""
     if penalty is None:
         return True
-    values = np.asarray(penalty)
+    values = np.broadcast_to(np.asarray(penalty), num_orders)
     return bool((_in_units(values, unit) * unit == values).all())
 
 

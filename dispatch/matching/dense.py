@@ -23,6 +23,7 @@ with 6 or 8 some uniform ones need three times as long.
 """
 MORE_COLUMNS: Final = 16
 """Columns of a row that each further solve adds, where they cost less than the prices say."""
+_FAR: Final = 2.0**10
 _NO_LIMIT: Final = 2**62
 
 
@@ -60,13 +61,10 @@ def linear_sum_assignment(
     """
     matrix = _checked(cost_matrix, maximize)
     if matrix.shape[0] > matrix.shape[1]:
-        rows, columns = linear_sum_assignment(matrix.T)
-        by_column = np.argsort(columns)
-        return columns[by_column], rows[by_column]
-    num_rows = len(matrix)
-    if num_rows == 0:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    return np.arange(num_rows), _columns(matrix).astype(np.int64)
+        columns, rows = _columns(np.ascontiguousarray(matrix.T), "column"), np.arange(matrix.shape[1])
+        by_row = np.argsort(columns)
+        return columns[by_row].astype(np.int64), rows[by_row]
+    return np.arange(len(matrix)), _columns(matrix, "row").astype(np.int64)
 
 
 class _Scale(NamedTuple):
@@ -74,12 +72,10 @@ class _Scale(NamedTuple):
 
     units: float
     """Units in a cost of 1"""
-    least: int
-    """Least cost, in units"""
+    least: float
+    """Least cost"""
     highest: int
-    """Highest cost above the least"""
-    has_forbidden: bool
-    """Some pairs are forbidden"""
+    """Highest cost above the least, in units"""
 
 
 def _checked(cost_matrix: ArrayLike, maximize: bool) -> NDArray[np.float64]:
@@ -89,64 +85,84 @@ def _checked(cost_matrix: ArrayLike, maximize: bool) -> NDArray[np.float64]:
         raise InputError(f"cost_matrix has the shape {given.shape}: it must have two dimensions")
     if not (np.issubdtype(given.dtype, np.number) or given.dtype == np.bool_) or np.iscomplexobj(given):
         raise InputError(f"cost_matrix holds {given.dtype}: it must hold real numbers")
-    matrix = np.ascontiguousarray(given, np.float64)
     if np.issubdtype(given.dtype, np.integer) and given.dtype.itemsize == 8 and given.size:
         largest = max(abs(int(given.min())), abs(int(given.max())))
         if largest > 2**53:
             raise InputError(
                 f"cost_matrix holds {largest}: integers beyond 2**53 are not exact here, use a coarser unit"
             )
+    matrix = np.ascontiguousarray(given, np.float64)
+    if matrix.size:
+        end = float(matrix.max() if maximize else matrix.min())
+        if np.isnan(end) or end == (np.inf if maximize else -np.inf):
+            row, column = np.argwhere(np.isnan(matrix) | (matrix == end))[0]
+            raise InputError(
+                f"cost_matrix[{row}, {column}] is {matrix[row, column]}: it must be a number; a pair is "
+                f"forbidden by {'-' if maximize else ''}inf"
+            )
     return np.negative(matrix) if maximize else matrix
 
 
-def _scale(matrix: NDArray[np.float64]) -> _Scale:
-    """Find the unit; raise if a cost is none."""
-    least, highest = float(matrix.min()), float(matrix.max())
-    if np.isnan(least) or least == -np.inf:
-        row, column = np.argwhere(np.isnan(matrix) | (matrix == -np.inf))[0]
-        raise InputError(
-            f"cost_matrix[{row}, {column}] is {matrix[row, column]} (negated if maximizing): it must be a "
-            "number, or infinite where the pair is forbidden"
-        )
-    has_forbidden = highest == np.inf
-    if has_forbidden:
-        finite = matrix[np.isfinite(matrix)]
-        if not len(finite):
-            raise InputError("cost_matrix forbids every pair: nothing can be matched")
-        highest = float(finite.max())
-    spread = max(highest - least, abs(least), abs(highest))
-    halvings = min(BITS - len(matrix).bit_length() - frexp(spread)[1], MOST_HALVINGS)
+def _scale(num_rows: int, least: float, highest: float) -> _Scale:
+    """Find the unit for costs in this range."""
+    if not np.isfinite(highest - least):
+        raise InputError(f"cost_matrix holds {least} to {highest}: too far apart, use a coarser unit")
+    halvings = min(BITS - num_rows.bit_length() - frexp(highest - least)[1], MOST_HALVINGS)
     units = 2.0**halvings
-    lowest = round(least * units)
-    return _Scale(units, lowest, round(highest * units) - lowest, has_forbidden)
+    return _Scale(units, least, round((highest - least) * units))
 
 
-def _columns(matrix: NDArray[np.float64]) -> NDArray[np.int32]:
+def _columns(matrix: NDArray[np.float64], side: str) -> NDArray[np.int32]:
     """Give the column of each row; there are no more rows than columns."""
-    scale = _scale(matrix)
     num_rows, num_columns = matrix.shape
+    if num_rows == 0:
+        return np.empty(0, INDEX_DTYPE)
+    least, highest = float(matrix.min()), float(matrix.max())
+    if highest == np.inf:
+        highest = float(matrix.max(where=matrix < np.inf, initial=-np.inf))
+    if highest == -np.inf or least == np.inf:
+        raise InputError("cost_matrix forbids every pair: nothing can be matched")
     k = min(FIRST_COLUMNS, num_columns)
     column = np.empty(num_rows * k, INDEX_DTYPE)
     least_of_rows(matrix, k, column)
     first = np.arange(0, num_rows * k + 1, k, dtype=INDEX_DTYPE)
-    if scale.has_forbidden:
-        first, column = _only_allowed(matrix, first, column)
+    first, column = _only_allowed(matrix, first, column)
+    # Whoever forbids by a huge cost would leave the others no bits. What costs more than as many rows at the
+    # highest cost so far can wait: if all are matched for less in sum, nobody needs it.
+    near = float(matrix[np.repeat(np.arange(num_rows), np.diff(first)), column].max(initial=least))
+    limit = num_rows * (near - least)
+    if highest - least > _FAR * limit:
+        capped = np.where(matrix - least > limit, np.inf, matrix)
+        answer = _answer(capped, first, column, _scale(num_rows, least, least + limit))
+        if answer.num_matched == num_rows:
+            total = float((matrix[np.arange(num_rows), answer.outcome.column] - least).sum())
+            if total <= limit:
+                return answer.outcome.column
+    answer = _answer(matrix, first, column, _scale(num_rows, least, highest))
+    if answer.num_matched < num_rows:
+        row = int(np.argmax(answer.outcome.column == NO_INDEX))
+        raise InputError(
+            f"cost_matrix forbids too many pairs: only {answer.num_matched} of {num_rows} {side}s can be "
+            f"matched, for one not {side} {row}"
+        )
+    return answer.outcome.column
+
+
+def _answer(
+    matrix: NDArray[np.float64], first: NDArray[np.int32], column: NDArray[np.int32], scale: _Scale
+) -> _Answer:
+    """Match as many rows as possible, at the least cost, on the whole matrix."""
+    num_rows = len(matrix)
     answer, more = _solve(matrix, first, column, scale), np.empty(num_rows * MORE_COLUMNS, INDEX_DTYPE)
     while True:
         price = answer.matching.column_price
         found = cheaper_than_priced(matrix, scale.units, scale.least, answer.outcome.price, price, more)
-        if found == 0 and answer.num_matched == num_rows:
-            return answer.outcome.column
+        if found == 0 and (answer.num_matched == num_rows or not answer.is_mended):
+            return answer
         if found > 0:
             longer, longer_first = np.empty(len(column) + found, INDEX_DTYPE), np.empty_like(first)
             append_columns(first, column, more, answer.matching.edge_of_row, longer_first, longer)
             first, column = longer_first, longer
-        elif not answer.is_mended:
-            row = int(np.argmax(answer.outcome.column == NO_INDEX))
-            raise InputError(
-                f"cost_matrix forbids too many pairs: only {answer.num_matched} of {num_rows} can be "
-                f"matched, for one not row {row}"
-            )
         if answer.num_matched == num_rows:
             answer = _mend(matrix, first, column, scale, answer)
         else:

@@ -28,7 +28,11 @@ class AssignmentProblem:
     num_drivers: int
     """Number of drivers, candidates or not"""
     capacity: NDArray[np.int32] | None = None
-    """(drivers,) how many orders each driver can serve; 1 if there is none"""
+    """(drivers,) how many orders each driver can serve; 1 if there is none
+
+    A driver's candidates are solved once for each of its places that is wanted: work and memory grow with the
+    product, so let a driver of large capacity be a candidate of few orders.
+    """
 
     @property
     def num_orders(self) -> int:

@@ -48,7 +48,8 @@ def solve(
         scarce: where more than one order in twelve is left after a quick reduction. Where they are not,
         it is faster without.
     max_scans : int, optional
-        Stop after about so many looks at candidates. The answer then is an assignment whose distance from the
+        Stop after about so many looks at candidates: a few passes over all of them may begin before it is
+        heeded. The answer then is an assignment whose distance from the
         best is at most its ``gap``.
 
     Returns
@@ -209,11 +210,17 @@ def _solve_places(
     if len(with_places):
         first_place = unit.first_place[:-1][with_places]
         driver_price[with_places] = np.maximum.reduceat(answer.driver_price, first_place)
+    gap = 0
+    if answer.status is Status.CUT_SHORT:
+        bound = _sum(answer.order_price) + _sum(driver_price * num_places)
+        gap = int(answer.total_cost) + _sum(answer.penalty[~served]) - bound
     return replace(
         answer,
         candidate_of_order=candidate_of_order,
         driver_of_order=driver_of_order,
         driver_price=driver_price,
+        gap=gap,
+        status=Status.OPTIMAL if gap == 0 else Status.CUT_SHORT,
     )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.errors import InputError
+from dispatch.matching.assignment import Assignment
 from dispatch.matching.exact_costs import BITS
 from dispatch.matching.problem import AssignmentProblem
 from dispatch.matching.solve import solve
 from dispatch.units import INDEX_DTYPE, NO_INDEX
+
+_COARSENESS: Final = 2.0**30
+"""A sum of weights is at least so many times what rounding may hide of it."""
 
 
 def min_weight_full_bipartite_matching(
@@ -54,9 +58,20 @@ def min_weight_full_bipartite_matching(
     first = np.zeros(num_rows + 1, INDEX_DTYPE)
     np.cumsum(np.bincount(entries.row, minlength=num_rows), out=first[1:])
     problem = AssignmentProblem(first, entries.col[by_row].astype(INDEX_DTYPE), weight[by_row], num_columns)
-    column = solve(problem).driver_of_order
+    answer = solve(problem)
+    column = answer.driver_of_order
     row = np.flatnonzero(column != NO_INDEX)
+    if 0 < answer.total_cost < len(row) * answer.price_unit * _COARSENESS and not _is_whole(weight, answer):
+        raise InputError(
+            f"biadjacency holds weights {weight.max()} apart, where the best are {answer.total_cost} in sum: "
+            "so far apart they cannot be counted; leave out forbidden pairs, do not give them huge weights"
+        )
     return row, column[row].astype(np.int64)
+
+
+def _is_whole(weight: NDArray[Any], answer: Assignment) -> bool:
+    """Whether all weights are whole units of the prices."""
+    return bool((np.rint(weight / answer.price_unit) * answer.price_unit == weight).all())
 
 
 def _weights(data: NDArray[Any], maximize: bool) -> NDArray[Any]:

@@ -20,7 +20,7 @@ def test_least_of_rows_equals_sorting(seed, num_rows, num_columns, k):
 def test_costs_are_rounded_to_units_above_the_least():
     matrix = np.array([[0.25, 1.0], [-2.0, 3.1]])
     first, column, cost = np.array([0, 1, 3], np.int32), np.array([1, 0, 1], np.int32), np.empty(3, np.int64)
-    costs_in_units(matrix, first, column, 4.0, -8, cost)
+    costs_in_units(matrix, first, column, 4.0, -2.0, cost)
     assert cost.tolist() == [12, 0, 20]
 
 
@@ -32,7 +32,7 @@ def test_finds_the_worst_offenders_exactly(seed, k, size):
     matrix[rng.random((5, 9)) < 0.2] = np.inf
     row_price, column_price = rng.integers(0, 30, 5) * size, -rng.integers(0, 20, 9) * size
     column = np.empty(5 * k, np.int32)
-    found = cheaper_than_priced(matrix, 1.0, 0, row_price, column_price, column)
+    found = cheaper_than_priced(matrix, 1.0, 0.0, row_price, column_price, column)
     slack = matrix - row_price[:, None] - column_price
     assert found == sum(min(k, int((row < 0).sum())) for row in slack)
     for row, chosen in enumerate(column.reshape(5, k)):
@@ -47,7 +47,8 @@ def test_one_unit_too_cheap_is_found_where_floats_cannot_tell():
     column = np.empty(1, np.int32)
     for row_price, expected in ((huge, 0), (huge + 1, 1), (huge - 1, 0)):
         assert (
-            cheaper_than_priced(matrix, 1.0, 0, np.array([row_price + 5]), np.array([-5]), column) == expected
+            cheaper_than_priced(matrix, 1.0, 0.0, np.array([row_price + 5]), np.array([-5]), column)
+            == expected
         )
 
 

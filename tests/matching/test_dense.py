@@ -69,7 +69,7 @@ def test_larger_ones_equal_scipy(num_rows, num_columns, kind):
 def test_one_forbidden_row_is_told():
     cost = np.ones((40, 50))
     cost[7] = np.inf
-    with pytest.raises(InputError, match="only 39 of 40 can be matched, for one not row 7"):
+    with pytest.raises(InputError, match="only 39 of 40 rows can be matched, for one not row 7"):
         linear_sum_assignment(cost)
 
 
@@ -102,6 +102,51 @@ def test_takes_what_scipy_takes():
 def test_bad_matrices_are_refused(cost, message):
     with pytest.raises(InputError, match=message):
         linear_sum_assignment(cost)
+
+
+@pytest.mark.parametrize("rest", [5.0, 1e-9])
+def test_cheapest_columns_that_cost_nothing_are_not_all_there_is(rest):
+    cost = np.full((20, 20), rest)
+    cost[:, :16] = 0
+    rows, columns = linear_sum_assignment(cost)
+    assert cost[rows, columns].sum() == pytest.approx(4 * rest)
+
+
+@pytest.mark.parametrize("huge", [1e12, 1e15, 1e20, 1e300])
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_who_forbids_by_a_huge_cost_gets_the_same_answer(huge, share):
+    rng = np.random.default_rng(5)
+    cost = rng.random((200, 220))
+    forbidden = rng.random(cost.shape) < share
+    forbidden[3, 4] = True
+    expected = cost[linear_sum_assignment(np.where(forbidden, np.inf, cost))].sum()
+    cost[forbidden] = huge
+    assert cost[linear_sum_assignment(cost)].sum() == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_huge_cost_is_paid_where_it_must_be():
+    cost = np.random.default_rng(6).random((40, 40))
+    cost[7] = 1e15
+    assert cost[linear_sum_assignment(cost)].sum() == pytest.approx(cost[by_scipy(cost)].sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("offset", [2**52, -(2**52)])
+def test_an_offset_takes_nothing_from_integers(offset):
+    above = np.random.default_rng(7).integers(0, 40, (300, 300))
+    assert above[linear_sum_assignment(above + offset)].sum() == above[by_scipy(above)].sum()
+
+
+def test_errors_name_the_place_as_it_was_given():
+    cost = np.zeros((4, 2))
+    cost[3, 0] = np.nan
+    with pytest.raises(InputError, match=r"cost_matrix\[3, 0\] is nan"):
+        linear_sum_assignment(cost)
+    with pytest.raises(InputError, match=r"cost_matrix\[0, 1\] is inf"):
+        linear_sum_assignment([[1.0, np.inf]], maximize=True)
+    with pytest.raises(InputError, match="only 1 of 2 columns can be matched, for one not column 1"):
+        linear_sum_assignment([[1.0, np.inf], [2.0, np.inf], [0.0, np.inf]])
+    with pytest.raises(InputError, match="too far apart"):
+        linear_sum_assignment([[1e308, -1e308], [-1e308, 1e308]])
 
 
 def test_the_matrix_is_not_written_to():

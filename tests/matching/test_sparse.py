@@ -85,3 +85,10 @@ def test_nothing_stored():
 def test_bad_matrices_are_refused(matrix, message):
     with pytest.raises(InputError, match=message):
         min_weight_full_bipartite_matching(matrix)
+
+
+def test_weights_too_far_apart_to_be_counted_are_refused():
+    weight = np.random.default_rng(0).random((50, 50))
+    weight[3, 4] = 1e18
+    with pytest.raises(InputError, match="leave out forbidden pairs"):
+        min_weight_full_bipartite_matching(csr_array(weight))
