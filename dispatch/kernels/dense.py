@@ -7,8 +7,8 @@ import numpy as np
 from dispatch.kernels.jit import F64_2D, I32, I64, f64, i64, kernel
 from dispatch.units import NO_INDEX
 
-SLACK = 128
-"""More units than floats can err by where they stand for sums of integers below 2**59."""
+SLACK = 1024
+"""More units than floats err by where they stand for sums of integers below 2**60, whose ulp is 128."""
 
 
 @kernel((F64_2D, i64, I32))
