@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.errors import InputError
 from dispatch.kernels.csr import Arcs
-from dispatch.units import INDEX_DTYPE, MAX_TRAVEL_MS, MS_PER_S
+from dispatch.roads.edge_shapes import EdgeShapes
+from dispatch.roads.forbidden_turns import ForbiddenTurns
+from dispatch.units import INDEX_DTYPE, MAX_TRAVEL_MS, MS_PER_S, NO_INDEX
 
 ROAD_CLASSES: Final = (
     "motorway",
@@ -47,6 +49,10 @@ class RoadGraph:
     """(arcs,) free-flow speed"""
     road_class: NDArray[np.int8]
     """(arcs,) row in :data:`ROAD_CLASSES`"""
+    shapes: EdgeShapes | None = None
+    """How the arcs run, for drawing and snapping; None: straight"""
+    forbidden: ForbiddenTurns | None = None
+    """What a car may not drive one after the other; None: nothing is forbidden"""
 
     @property
     def num_nodes(self) -> int:
@@ -62,6 +68,30 @@ class RoadGraph:
     def tail(self) -> NDArray[np.int32]:
         """(arcs,) node that the arc leaves."""
         return np.repeat(np.arange(self.num_nodes, dtype=INDEX_DTYPE), np.diff(self.first_arc))
+
+    @cached_property
+    def twin(self) -> NDArray[np.int32]:
+        """(arcs,) the arc that is the same street driven the other way, NO_INDEX where it is one-way.
+
+        With shapes it is the arc that runs backwards through the same points; without, the one between the
+        same ends of the same length and class. Parallel ones are paired one to one, loops with loops.
+        """
+        low, high = np.minimum(self.tail, self.head), np.maximum(self.tail, self.head)
+        backwards, either_way = self.tail > self.head, low == high
+        alike: tuple[NDArray[Any], ...] = (self.road_class, self.length_m, high, low)
+        if self.shapes is not None:
+            there, back = self.shapes.fingerprints()
+            alike = (np.minimum(there, back), high, low)
+            backwards = np.where(either_way, there > back, backwards)
+            either_way &= there == back
+        side = np.where(either_way, _rank(alike) % 2, backwards)
+        rank = _rank((side, *alike))
+        order = np.lexsort((side, rank, *alike))
+        same = np.all([column[order[1:]] == column[order[:-1]] for column in (rank, *alike)], axis=0)
+        one, other = order[:-1][same], order[1:][same]
+        twin = np.full(self.num_arcs, NO_INDEX, INDEX_DTYPE)
+        twin[one], twin[other] = other, one
+        return twin
 
     def free_flow_ms(self, slowdown: float = 1.0) -> NDArray[np.int32]:
         """Travel time of each arc at its free-flow speed, times `slowdown`; at least 1 ms.
@@ -88,9 +118,16 @@ class RoadGraph:
         length_m: NDArray[np.float64],
         speed_kph: NDArray[np.float64],
         road_class: NDArray[np.int8],
+        shapes: EdgeShapes | None = None,
+        forbidden: ForbiddenTurns | None = None,
     ) -> RoadGraph:
-        """Sort directed edges (n,) into rows; loops and parallel edges stay. Values are taken as valid."""
+        """Sort directed edges (n,) into rows; loops and parallel edges stay. Values are taken as valid.
+
+        `shapes` and `forbidden` go by the given edges and are sorted along.
+        """
         order = np.lexsort((to_node, from_node))
+        row = np.empty(len(order), INDEX_DTYPE)
+        row[order] = np.arange(len(order), dtype=INDEX_DTYPE)
         num_nodes = len(node_lonlat[0])
         first_arc = np.zeros(num_nodes + 1, INDEX_DTYPE)
         np.cumsum(np.bincount(from_node, minlength=num_nodes), out=first_arc[1:])
@@ -102,4 +139,17 @@ class RoadGraph:
             np.ascontiguousarray(length_m[order], np.float64),
             np.ascontiguousarray(speed_kph[order], np.float64),
             np.ascontiguousarray(road_class[order], np.int8),
+            None if shapes is None else shapes.take(order),
+            None if forbidden is None else forbidden.renumbered(row),
         )
+
+
+def _rank(columns: tuple[NDArray[Any], ...]) -> NDArray[np.int64]:
+    """Give the place of each row (n,) among the rows that are equal in all columns."""
+    order = np.lexsort(columns)
+    new = np.ones(len(order), np.bool_)
+    new[1:] = np.any([column[order[1:]] != column[order[:-1]] for column in columns], axis=0)
+    start = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - start
+    return rank
