@@ -1,64 +1,26 @@
-"""The ``dispatch`` command."""
+"""``dispatch simulate`` and ``dispatch compare``."""
 
 from __future__ import annotations
 
-import datetime
 import json
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
-from dispatch.errors import DispatchError, InputError
+from dispatch.cli.command import app
+from dispatch.cli.console import INTERRUPTED, bar, compile_kernels, day_bar, err, interruptible, out
+from dispatch.cli.day import Day
+from dispatch.errors import InputError
 
 if TYPE_CHECKING:
     from dispatch.analysis.run_record import RunRecord
-    from dispatch.engine.params import DispatchParams
-    from dispatch.sim.scenario import Scenario, SimParams
-
-DEFAULT_DRIVERS: Final = "2000"
-FROM_DATA: Final = "from-data"
-INTERRUPTED: Final = 130
-"""Exit status after Ctrl-C, as shells expect."""
-
-_OPTION_OF_FIELD: Final = {
-    "window_s": "--window",
-    "max_pickup_s": "--max-pickup",
-    "seed": "--seed",
-    "drivers": "--drivers",
-    "orders": "--orders",
-    "shift_h": "--shift-hours",
-    "date": "--date",
-}
-"""What the engine and the simulator call a field → what the user typed."""
-
-app = typer.Typer(
-    name="dispatch",
-    help="Which driver serves which order, when will the car be there, and what did it bring.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
-out, err = Console(), Console(stderr=True)
+    from dispatch.sim.scenario import Scenario
 
 CityArg = Annotated[
     Path | None,
@@ -136,62 +98,6 @@ def compare(
     _hand_out(*_run_day(day, names, None), json_file, report, compared=True)
 
 
-@app.command()
-def warm_up() -> None:
-    """Compile all kernels now; later starts load them from numba's cache in a second or two."""
-    out.print(f"{_compile():.1f} s for all kernels")
-
-
-@dataclass(frozen=True)
-class Day:
-    """What the options of a command say of the day to simulate."""
-
-    city: Path | None
-    date: str | None
-    drivers: str | None
-    orders: int | None
-    shift_hours: float | None
-    window: float
-    max_pickup: float
-    seed: int
-
-    def scenario(self) -> Scenario:
-        """Read or make the city and its day."""
-        from dispatch.engine.params import DispatchParams
-        from dispatch.sim.scenario import SimParams
-
-        params, sim = DispatchParams(max_pickup_s=self.max_pickup), SimParams(window_s=self.window)
-        return self._built_in(params, sim) if self.city is None else self._recorded(self.city, params, sim)
-
-    def _built_in(self, params: DispatchParams, sim: SimParams) -> Scenario:
-        from dispatch.sim.scenario import synthetic_scenario
-
-        if self.date is not None:
-            raise InputError(f"--date is {self.date}: the built-in city has one day without a date")
-        num_drivers = _num_drivers(self.drivers or DEFAULT_DRIVERS)
-        if num_drivers is None:
-            raise InputError("--drivers is from-data: the built-in city has no recorded taxis, give a number")
-        num_orders = 50_000 if self.orders is None else self.orders
-        shift_hours = 8.0 if self.shift_hours is None else self.shift_hours
-        return synthetic_scenario(self.seed, num_orders, num_drivers, shift_hours, params, sim)
-
-    def _recorded(self, folder: Path, params: DispatchParams, sim: SimParams) -> Scenario:
-        from dispatch.roads.city import City
-        from dispatch.sim.recorded_day import recorded_day
-
-        if self.orders is not None:
-            raise InputError(f"--orders is {self.orders}: the orders of {folder} are recorded; leave it out")
-        date = None if self.date is None else _date(self.date)
-        asked = None if self.drivers is None else _num_drivers(self.drivers)
-        if self.drivers == FROM_DATA and self.shift_hours is not None:
-            raise InputError("--shift-hours goes with made-up drivers, not with --drivers from-data")
-        city = City.load(folder)
-        if self.drivers is None and (city.pings_path is None or self.shift_hours is not None):
-            asked = int(DEFAULT_DRIVERS)
-        shift_hours = 24.0 if self.shift_hours is None else self.shift_hours
-        return recorded_day(city, date, asked, shift_hours, self.seed, params, sim)
-
-
 def _check_policies(option: str, names: list[str]) -> None:
     """Refuse unknown names before any work."""
     from dispatch.engine.params import POLICIES
@@ -214,43 +120,26 @@ def _check_places(files: dict[str, Path | None]) -> None:
         raise InputError('--report needs plotly: pip install "dispatch-engine[report]"')
 
 
-def _num_drivers(text: str) -> int | None:
-    """Read ``--drivers``; None stands for the recorded taxis."""
-    if text == FROM_DATA:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"--drivers is {text!r}: it must be a whole number or from-data") from None
-
-
-def _date(text: str) -> datetime.date:
-    try:
-        return datetime.date.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"--date is {text!r}: it must be a day of the calendar as YYYY-MM-DD") from None
-
-
 def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenario, list[RunRecord]]:
     """Run one day under each policy, with progress bars; Ctrl-C ends the runs early but cleanly."""
     from dispatch.engine.events import write_log
     from dispatch.sim.runner import run
     from dispatch.sim.summary import run_record
 
-    compile_s = _compile()
+    compile_s = compile_kernels()
     started = time.perf_counter()
     with err.status("reading the city and its day"):
         scenario = day.scenario()
     for drop in scenario.drops:
         left_out = f"[yellow]left out[/] {drop.count:,} {drop.where}: {escape(drop.what)}"
         err.print(left_out, highlight=False, soft_wrap=True)
-    with _bar("travel times") as advance:
+    with bar("travel times") as advance:
         scenario.prepare(on_progress=advance)
     prepare_s = time.perf_counter() - started
     records = []
-    with _interruptible() as should_stop:
+    with interruptible() as should_stop:
         for policy in policies:
-            with _day_bar(policy, scenario) as on_progress:
+            with day_bar(policy, scenario) as on_progress:
                 finished = run(scenario.with_policy(policy), on_progress, should_stop)
             if events is not None:
                 write_log(finished.events, events)
@@ -311,96 +200,3 @@ def _print_kpis(records: list[RunRecord]) -> None:
         meta = dict(record.meta)
         spent = f"{meta['wall_s']:.1f} s, compilation {meta['compile_s']:.1f} s"
         out.print(f"{record.label}: {spent}, log {meta['event_log_sha256'][:16]}", highlight=False)
-
-
-# --- progress ------------------------------------------------------------------------------------
-
-
-def _compile() -> float:
-    """Compile or load all kernels behind a progress bar."""
-    from dispatch.kernels.jit import warm_up as compile_all
-
-    with _bar("kernels (compiled once, then cached)") as advance:
-        return compile_all(lambda _, done, total: advance(done, total))
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on the terminal; yields the function that moves it."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    ) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextmanager
-def _day_bar(policy: str, scenario: Scenario) -> Iterator[Callable[[Any], None]]:
-    """Show simulated time, rate and time left."""
-    from dispatch.roads.trips import zone_info
-
-    zone = zone_info(scenario.timezone)
-    started = time.perf_counter()
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description} [bold]{task.fields[clock]}[/]"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task(policy, total=len(scenario.orders), clock="", rate="")
-        next_update = 0.0
-        clock_format = "%H:%M" if scenario.date is None else "%a %H:%M"
-
-        def show(state: Any) -> None:
-            nonlocal next_update
-            elapsed = time.perf_counter() - started
-            if elapsed < next_update:
-                return
-            next_update = elapsed + 0.1
-            clock = datetime.datetime.fromtimestamp(state.now_ms / 1000, zone).strftime(clock_format)
-            simulated_s = (state.now_ms - scenario.start_at_ms) / 1000
-            rate = f"{simulated_s / elapsed:,.0f} × real time"
-            progress.update(task, completed=state.num_finished, clock=clock, rate=rate)
-
-        yield show
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a request to stop after the window; a second one stops at once."""
-    asked = False
-
-    def ask(_signal: int, _frame: Any) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def main() -> None:
-    """Run the command; what the user did wrong is told in one line."""
-    try:
-        app()
-    except DispatchError as error:
-        err.print(f"[bold red]error:[/] {escape(_told(error))}", highlight=False, soft_wrap=True)
-        sys.exit(2)
-
-
-def _told(error: DispatchError) -> str:
-    """Give the message with the option in place of the field that it became."""
-    field, blank, rest = str(error).partition(" ")
-    return _OPTION_OF_FIELD.get(field, field) + blank + rest

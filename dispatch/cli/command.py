@@ -1,0 +1,47 @@
+"""The ``dispatch`` command itself: what it is called, what it says of mistakes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import typer
+from rich.markup import escape
+
+from dispatch.cli.console import err
+from dispatch.errors import DispatchError
+
+_OPTION_OF_FIELD: Final = {
+    "window_s": "--window",
+    "max_pickup_s": "--max-pickup",
+    "seed": "--seed",
+    "drivers": "--drivers",
+    "orders": "--orders",
+    "shift_h": "--shift-hours",
+    "date": "--date",
+}
+"""What the engine and the simulator call a field → what the user typed."""
+
+app = typer.Typer(
+    name="dispatch",
+    help="Which driver serves which order, when will the car be there, and what did it bring.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command; what the user did wrong is told in one line."""
+    try:
+        app()
+    except DispatchError as error:
+        err.print(f"[bold red]error:[/] {escape(_told(error))}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def _told(error: DispatchError) -> str:
+    """Give the message with the option in place of the field that it became."""
+    field, blank, rest = str(error).partition(" ")
+    return _OPTION_OF_FIELD.get(field, field) + blank + rest
