@@ -73,19 +73,31 @@ class Snapper:
         InputError
             A coordinate is not finite or out of range.
         """
-        lon, lat = np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
-        if lon.shape != lat.shape or lon.ndim != 1:
-            raise InputError(f"lon has shape {lon.shape} and lat {lat.shape}: both must be (n,)")
-        wrong = np.flatnonzero(~((np.abs(lon) <= 360) & (np.abs(lat) <= 90)))
-        if len(wrong):
-            row = wrong[0]
-            raise InputError(
-                f"lon, lat at row {row} are {lon[row]}, {lat[row]} ({len(wrong)} such rows): coordinates "
-                "must be finite degrees; leave out rows without a position"
-            )
-        found = self.index.nearest(*self.projection.to_plane(lon, lat), 1, max_distance_m)
-        node = np.full(len(lon), NO_INDEX, INDEX_DTYPE)
-        distance_m = np.full(len(lon), np.inf)
+        lons, lats = as_lonlat(lon, lat)
+        found = self.index.nearest(*self.projection.to_plane(lons, lats), 1, max_distance_m)
+        node = np.full(len(lons), NO_INDEX, INDEX_DTYPE)
+        distance_m = np.full(len(lons), np.inf)
         has_node = np.diff(found.first) > 0
         node[has_node], distance_m[has_node] = found.item, found.distance_m
         return node, distance_m
+
+
+def as_lonlat(lon: ArrayLike, lat: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give a caller's coordinates (n,) as float64.
+
+    Raises
+    ------
+    InputError
+        A coordinate is not finite or out of range.
+    """
+    lons, lats = np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
+    if lons.shape != lats.shape or lons.ndim != 1:
+        raise InputError(f"lon has shape {lons.shape} and lat {lats.shape}: both must be (n,)")
+    wrong = np.flatnonzero(~((np.abs(lons) <= 360) & (np.abs(lats) <= 90)))
+    if len(wrong):
+        row = wrong[0]
+        raise InputError(
+            f"lon, lat at row {row} are {lons[row]}, {lats[row]} ({len(wrong)} such rows): coordinates "
+            "must be finite degrees; leave out rows without a position"
+        )
+    return lons, lats

@@ -95,7 +95,7 @@ class TurnGraph:
         from_node, to_node = (self.node_of_state[end[: self.num_edges]] for end in (self.tail, self.head))
         near = ((num_states[from_node] > 1) | (num_states[to_node] > 1)) & (from_node != to_node)
         at, beside = np.concatenate([split, from_node[near]]), np.concatenate([split, to_node[near]])
-        which, place = _places(num_states[at] * num_states[beside])
+        which, place = members(num_states[at] * num_states[beside])
         at, beside = at[which], beside[which]
         one = self.state[self.first_state[at] + place // num_states[beside]]
         other = self.state[self.first_state[beside] + place % num_states[beside]]
@@ -141,7 +141,7 @@ def expand_turns(graph: RoadGraph) -> TurnGraph:
     state_of_past = np.zeros(automaton.num_states, INDEX_DTYPE)
     state_of_past[past] = graph.num_nodes + np.arange(len(past))
 
-    which, place = _places(np.diff(graph.first_arc)[node])
+    which, place = members(np.diff(graph.first_arc)[node])
     edge = np.concatenate([edges, (graph.first_arc[node][which] + place).astype(INDEX_DTYPE)])
     tail = np.concatenate([graph.tail, graph.num_nodes + which])
     new_past = automaton.step(np.concatenate([np.zeros(len(edges), np.int64), past[which]]), edge)
@@ -222,7 +222,17 @@ def _first(group: NDArray[np.int32], num_groups: int) -> NDArray[np.int32]:
     return first
 
 
-def _places(size: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number the members of groups of some sizes (groups,): the group of each and its place in it."""
-    which = np.repeat(np.arange(len(size)), size)
-    return which, np.arange(len(which)) - np.repeat(np.cumsum(size) - size, size)
+def members(size: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number the members of groups.
+
+    Parameters
+    ----------
+    size : (groups,) integer
+
+    Returns
+    -------
+    group, place : (members,) int64
+        The group of each member, and its place in it.
+    """
+    group = np.repeat(np.arange(len(size)), size)
+    return group, np.arange(len(group)) - np.repeat(np.cumsum(size) - size, size)
