@@ -15,7 +15,8 @@ from dispatch.errors import InputError
 class LandUse:
     """Share of the city's homes, jobs, leisure and air travel at each node.
 
-    Each column is scaled to a sum of 1 when the object is made, so that it can be drawn from as it stands.
+    Each column is scaled to a sum of 1 when the object is made, so that it can be drawn from as it stands. A
+    city without an airport has no such column, rather than one of zeros: nobody travels there.
 
     Raises
     ------
@@ -30,13 +31,15 @@ class LandUse:
     """(nodes,) where they work"""
     leisure: NDArray[np.float64]
     """(nodes,) restaurants, bars, shops, beaches"""
-    airport: NDArray[np.float64]
-    """(nodes,) terminals"""
+    airport: NDArray[np.float64] | None = None
+    """(nodes,) terminals, None: the city has no airport"""
     parks: Any = None
     """shapely geometry in degrees, for drawing, or None"""
 
     def __post_init__(self) -> None:
         for name in USES:
+            if name == "airport" and self.airport is None:
+                continue
             object.__setattr__(self, name, _shares(name, getattr(self, name)))
             if len(getattr(self, name)) != len(self.homes):
                 raise InputError(

@@ -1,8 +1,8 @@
-"""Orders of an ordinary day in a city of which only the land use is known."""
+"""Orders of an ordinary day in a city of which only the land use is known, or guessed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from dispatch.engine.params import check_range
 from dispatch.errors import InputError
 from dispatch.roads.city import City
-from dispatch.roads.land_use import LandUse
+from dispatch.roads.land_use import USES, LandUse
 from dispatch.roads.trips import RecordedTrips
+from dispatch.sim.gravity import Gravity, Nodes, Numbers, TripLengths, draw_nodes
 from dispatch.units import INDEX_DTYPE, MS_PER_DAY, NO_VALUE, TIME_DTYPE
 
 MS_PER_HOUR: Final = MS_PER_DAY // 24
-NUM_CANDIDATES: Final = 24
-"""Destinations weighed against each other for one order."""
 CHUNK: Final = 32_768
 """Orders drawn at once: bounds memory."""
 MAX_ROUNDS: Final = 50
@@ -25,9 +24,13 @@ MAX_ROUNDS: Final = 50
 MAX_ORDERS: Final = 20_000_000
 PASSENGERS: Final = np.array([0.70, 0.19, 0.07, 0.04])
 """Share of orders with 1, 2, 3, 4 passengers."""
-
-Numbers = NDArray[np.float64]
-Nodes = NDArray[np.int64]
+HOME_PAIRS: Final = 4_000
+"""Drawn to tell how far apart homes are."""
+TRIP_OF_HOMES: Final = 0.4
+"""Median trip over the median distance of two homes; recorded taxis: San Francisco 0.41, Manhattan 0.34."""
+SHORTEST_MEDIAN_M: Final = 100.0
+LONGEST_MEDIAN_M: Final = 4000.0
+"""Trips grow no longer where a region is wider than a city."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class DemandProfile:
             check_range(name, getattr(self, name), 0.0, 1e6)
         if sum(getattr(self, name) for name in WEIGHTS) <= 0:
             raise InputError(f"{', '.join(WEIGHTS)} are all 0: give at least one purpose a positive weight")
-        check_range("median_trip_m", self.median_trip_m, 100.0, 1e6)
+        check_range("median_trip_m", self.median_trip_m, SHORTEST_MEDIAN_M, 1e6)
         check_range("trip_spread", self.trip_spread, 0.05, 3.0)
 
     def purposes(self) -> tuple[Purpose, ...]:
@@ -104,9 +107,9 @@ def synthetic_orders(
 ) -> RecordedTrips:
     """Draw the orders of one day.
 
-    The purpose of an order sets when it is made and where it begins. Its destination is one of a few that the
-    purpose would choose anywhere in the city, drawn by how well its distance fits a log-normal trip length: a
-    gravity model, sampled by importance.
+    The purpose of an order sets when it is made and where it begins. Its destination is drawn by a gravity
+    model, see :class:`dispatch.sim.gravity.Gravity`. Purposes that need an airport are left out in a city
+    without one; the others take their share.
 
     Parameters
     ----------
@@ -136,18 +139,55 @@ def synthetic_orders(
     """
     land_use = _checked(city, num_orders, seed)
     rng = np.random.default_rng(seed)
-    purposes = profile.purposes()
+    purposes = _possible(profile.purposes(), land_use)
     counts = rng.multinomial(num_orders, [p.share for p in purposes])
     plane = np.column_stack(city.projection.to_plane(city.graph.node_lon, city.graph.node_lat))
     at_ms, pickup, dropoff = [], [], []
     for purpose, count in zip(purposes, counts, strict=True):
+        if not count:
+            continue
+        of_purpose = _Ends(purpose, land_use, plane, profile)
         for first in range(0, int(count), CHUNK):
             size = min(CHUNK, int(count) - first)
             at_ms.append(_times_ms(rng, purpose, size))
-            ends = _ends(rng, purpose, land_use, plane, profile, size)
+            ends = of_purpose.draw(rng, size)
             pickup.append(ends[0])
             dropoff.append(ends[1])
     return _trips(rng, city, _joined(at_ms), _joined(pickup), _joined(dropoff))
+
+
+def ordinary_day(city: City, **weights: float) -> DemandProfile:
+    """Give an ordinary day with trips as long as suit the size of a city with land use.
+
+    A small island's trips are shorter than a city's: the median is 0.4 times the median distance of two homes
+    drawn at random, by air, and at most 4 km, since in a wide region people still go to their own town.
+
+    Parameters
+    ----------
+    city : City
+        With land use.
+    **weights
+        Fields of :class:`DemandProfile` to set.
+    """
+    homes = np.cumsum(_land_use(city).homes)
+    rng = np.random.default_rng(0x7A1B)  # the same pairs each time: the median belongs to the city
+    one, other = (draw_nodes(rng, homes, HOME_PAIRS) for _ in range(2))
+    x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
+    apart_m = float(np.median(np.hypot(x[one] - x[other], y[one] - y[other])))
+    median_m = min(max(round(TRIP_OF_HOMES * apart_m, -1), SHORTEST_MEDIAN_M), LONGEST_MEDIAN_M)
+    return DemandProfile(**{"median_trip_m": median_m, **weights})
+
+
+def _possible(purposes: tuple[Purpose, ...], land_use: LandUse) -> tuple[Purpose, ...]:
+    """Leave out the purposes whose ends the city does not have."""
+    missing = [use for use in USES if getattr(land_use, use) is None]
+    there = [p for p in purposes if p.origin not in missing and p.destination not in missing]
+    if len(there) == len(purposes):
+        return purposes
+    total = sum(p.share for p in there)
+    if not total:
+        raise InputError("airport is the only purpose with a weight, and the city has none: weigh another")
+    return tuple(replace(p, share=p.share / total) for p in there)
 
 
 def _checked(city: City, num_orders: Any, seed: Any) -> LandUse:
@@ -156,10 +196,15 @@ def _checked(city: City, num_orders: Any, seed: Any) -> LandUse:
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if not whole or not 0 <= value <= high:
             raise InputError(f"{name} is {value!r}: it must be a whole number, 0 … {high}")
+    return _land_use(city)
+
+
+def _land_use(city: City) -> LandUse:
+    """Give the land use of a city, which has one weight a node."""
     if city.land_use is None:
         raise InputError(
-            f"land_use of the city {city.name!r} is None: orders can be made up only where homes, jobs, "
-            "leisure and the airport are known; use City.synthetic(), give the city a LandUse, or use its "
+            f"land_use of the city {city.name!r} is None: orders can be made up only where homes, jobs and "
+            "leisure are known; give the city a LandUse, such as land_use_of_roads guesses, or use its "
             "recorded trips"
         )
     if len(city.land_use) != city.graph.num_nodes:
@@ -179,61 +224,35 @@ def _times_ms(rng: np.random.Generator, purpose: Purpose, num: int) -> NDArray[n
     return np.asarray(at_ms % MS_PER_DAY, TIME_DTYPE)
 
 
-def _ends(
-    rng: np.random.Generator,
-    purpose: Purpose,
-    land_use: LandUse,
-    plane: Numbers,
-    profile: DemandProfile,
-    num: int,
-) -> tuple[Nodes, Nodes]:
-    """Draw pickup and drop-off nodes (num,), different from each other."""
-    from_cum, to_cum = (np.cumsum(getattr(land_use, use)) for use in (purpose.origin, purpose.destination))
-    pickup, dropoff = np.empty(num, np.int64), np.empty(num, np.int64)
-    missing = np.arange(num)
-    for _ in range(MAX_ROUNDS):
-        pickup[missing] = _draw(rng, from_cum, len(missing))
-        dropoff[missing] = _destinations(
-            rng, to_cum, plane, pickup[missing], profile, purpose.distance_matters
+class _Ends:
+    """Draws where the trips of one purpose begin and end."""
+
+    def __init__(self, purpose: Purpose, land_use: LandUse, plane: Numbers, profile: DemandProfile) -> None:
+        self._purpose = purpose
+        from_weights, to_weights = (getattr(land_use, use) for use in (purpose.origin, purpose.destination))
+        self._from_cum, self._to_cum = np.cumsum(from_weights), np.cumsum(to_weights)
+        lengths = TripLengths(profile.median_trip_m, profile.trip_spread)
+        self._gravity = Gravity(plane, to_weights, lengths) if purpose.distance_matters else None
+
+    def draw(self, rng: np.random.Generator, num: int) -> tuple[Nodes, Nodes]:
+        """Draw pickup and drop-off nodes (num,), different from each other."""
+        pickup, dropoff = np.empty(num, np.int64), np.empty(num, np.int64)
+        missing = np.arange(num)
+        for _ in range(MAX_ROUNDS):
+            pickup[missing] = draw_nodes(rng, self._from_cum, len(missing))
+            dropoff[missing] = self._destinations(rng, pickup[missing])
+            missing = missing[pickup[missing] == dropoff[missing]]
+            if not len(missing):
+                return pickup, dropoff
+        raise InputError(
+            f"land_use has too few places: no two different nodes found from {self._purpose.origin} to "
+            f"{self._purpose.destination} in {MAX_ROUNDS} draws; spread the weights over more nodes"
         )
-        missing = missing[pickup[missing] == dropoff[missing]]
-        if not len(missing):
-            return pickup, dropoff
-    raise InputError(
-        f"land_use has too few places: no two different nodes found from {purpose.origin} to "
-        f"{purpose.destination} in {MAX_ROUNDS} draws; spread the weights over more nodes"
-    )
 
-
-def _draw(rng: np.random.Generator, cumulated: Numbers, num: int) -> Nodes:
-    """Draw nodes (num,) by their weights, given as running sums; never one of weight 0."""
-    found = np.searchsorted(cumulated, rng.random(num) * cumulated[-1], side="right")
-    last = np.searchsorted(cumulated, cumulated[-1])  # a product may round up to the whole sum
-    return np.asarray(np.minimum(found, last), np.int64)
-
-
-def _destinations(
-    rng: np.random.Generator,
-    to_cum: Numbers,
-    plane: Numbers,
-    pickup: Nodes,
-    profile: DemandProfile,
-    distance_matters: bool,
-) -> Nodes:
-    """Draw a destination for each pickup; the pickup itself only where all candidates are."""
-    if not distance_matters:
-        return _draw(rng, to_cum, len(pickup))
-    candidates = _draw(rng, to_cum, len(pickup) * NUM_CANDIDATES).reshape(len(pickup), NUM_CANDIDATES)
-    away = plane[candidates] - plane[pickup][:, None]
-    distance_m = np.sqrt(away[..., 0] ** 2 + away[..., 1] ** 2)
-    log_m = np.log(np.maximum(distance_m, 1.0))
-    # Density of the length over the room at that distance, which grows a little slower than a ring does,
-    # because the city thins out.
-    fit = -0.5 * ((log_m - np.log(profile.median_trip_m)) / profile.trip_spread) ** 2 - 1.4 * log_m
-    fit[candidates == pickup[:, None]] = -np.inf
-    # The largest of fit plus Gumbel noise is a draw by exp(fit), and nothing underflows.
-    best = np.argmax(fit + rng.gumbel(size=fit.shape), axis=1)
-    return np.asarray(np.take_along_axis(candidates, best[:, None], axis=1)[:, 0], np.int64)
+    def _destinations(self, rng: np.random.Generator, pickup: Nodes) -> Nodes:
+        if self._gravity is None:
+            return draw_nodes(rng, self._to_cum, len(pickup))
+        return self._gravity.draw(rng, pickup)
 
 
 def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:

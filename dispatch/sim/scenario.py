@@ -15,11 +15,16 @@ from dispatch.roads.city import City
 from dispatch.roads.tables import Dropped
 from dispatch.roads.travel_times import PathFinder, RoadTravelTimes
 from dispatch.roads.trips import RecordedTrips
-from dispatch.sim.demand import synthetic_orders
+from dispatch.sim.demand import ORDINARY_DAY, DemandProfile, ordinary_day, synthetic_orders
 from dispatch.sim.shifts import Shifts, made_up_shifts
 from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
 
 LONGEST_RIDE_S: Final = 3600
+MAX_ORDERS: Final = 10_000_000
+MIN_ORDERS: Final = 100
+MIN_DRIVERS: Final = 5
+ORDERS_PER_DRIVER: Final = 25
+"""In a shift of 8 hours: as in the built-in city."""
 PARKING_NOTE: Final = (
     "Simulated drivers park between orders and save all cruising by construction: their empty driving is "
     "not comparable with that of real taxis, which cruise."
@@ -115,18 +120,58 @@ class Scenario:
         return replace(self, params=replace(self.params, policy=policy))
 
 
-def synthetic_scenario(
-    seed: int = 1,
-    num_orders: int = 50_000,
-    num_drivers: int = 2_000,
+def made_up_day(
+    city: City,
+    num_orders: int | None = None,
+    num_drivers: int | None = None,
     shift_h: float = 8.0,
+    seed: int = 1,
     params: DispatchParams | None = None,
     sim: SimParams | None = None,
+    profile: DemandProfile | None = None,
 ) -> Scenario:
-    """Make a day of the built-in city; equal arguments give the same day."""
-    check_whole("orders", num_orders, 1, 10_000_000)
-    city = City.synthetic(seed=seed)
-    orders = synthetic_orders(city, num_orders, seed)
+    """Make up a day of any city: orders where its land use says so, and drivers where the orders are.
+
+    Parameters
+    ----------
+    city : City
+        Without land use, that is guessed from its roads: :func:`dispatch.roads.land_use_of_roads`.
+    num_orders : int, optional
+        By default 5 a day for each kilometre of residential street (others by the homes along them), at
+        least 100.
+    num_drivers : int, optional
+        By default one for 25 orders, at least 5.
+    shift_h : float
+        Hours that a driver works.
+    seed : int
+        Of orders and shifts; equal arguments give the same day.
+    params, sim : optional
+    profile : DemandProfile, optional
+        By default the ordinary day, with trips as long as suit the size of the city.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or the city has no streets with homes.
+    """
+    from dispatch.roads.land_use_of_roads import RoadDemandParams, land_use_of_roads, street_km
+
+    notes = [f"Orders and fleet are made up (seed {seed}); drivers work shifts of {shift_h:g} hours."]
+    if city.land_use is None:
+        city = replace(city, land_use=land_use_of_roads(city.graph, city.projection))
+        notes.append("Where people live, work and go out is guessed from the classes and density of roads.")
+    if profile is None:
+        profile = ordinary_day(city)
+        notes.append(f"The median trip is about {profile.median_trip_m / 1000:.1f} km long, by air.")
+    if num_orders is None:
+        km, per_km = street_km(city.graph), RoadDemandParams().orders_per_km
+        num_orders = max(MIN_ORDERS, round(km * per_km))
+        notes.append(f"Number of orders: {per_km:g} a day for each of {km:,.0f} km of residential street.")
+    if num_drivers is None:
+        num_drivers = max(MIN_DRIVERS, round(num_orders / ORDERS_PER_DRIVER))
+        notes.append(f"Number of drivers: one for {ORDERS_PER_DRIVER} orders.")
+    check_whole("orders", num_orders, 1, MAX_ORDERS)
+    orders = synthetic_orders(city, num_orders, seed, profile=profile)
     params = params or DispatchParams()
     shifts = made_up_shifts(num_drivers, orders, (0, MS_PER_DAY + drain_ms(params)), shift_h, seed)
     return Scenario(
@@ -139,11 +184,25 @@ def synthetic_scenario(
         seed=seed,
         params=params,
         sim=sim or SimParams(),
-        notes=(
-            f"City, demand and fleet are made up (seed {seed}); drivers work shifts of {shift_h:g} hours.",
-            PARKING_NOTE,
-        ),
+        notes=(*notes, "Every leg takes its free-flow time.", PARKING_NOTE),
+        drops=city.drops,
     )
+
+
+def synthetic_scenario(
+    seed: int = 1,
+    num_orders: int = 50_000,
+    num_drivers: int = 2_000,
+    shift_h: float = 8.0,
+    params: DispatchParams | None = None,
+    sim: SimParams | None = None,
+) -> Scenario:
+    """Make a day of the built-in city; equal arguments give the same day."""
+    check_whole("orders", num_orders, 1, MAX_ORDERS)
+    city = City.synthetic(seed=seed)
+    day = made_up_day(city, num_orders, num_drivers, shift_h, seed, params, sim, ORDINARY_DAY)
+    note = f"City, demand and fleet are made up (seed {seed}); drivers work shifts of {shift_h:g} hours."
+    return replace(day, notes=(note, PARKING_NOTE))
 
 
 def drain_ms(params: DispatchParams) -> int:
