@@ -27,6 +27,7 @@ from dispatch.engine.plan import plan
 from dispatch.engine.world import World
 from dispatch.errors import InputError, StateError
 from dispatch.roads.city import City
+from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import RoadTravelTimes, TravelTimes
 from dispatch.units import MS_PER_S, NO_INDEX
 
@@ -46,8 +47,9 @@ class Dispatcher:
     ----------
     city : City
         The network on which positions are matched.
-    travel_times : TravelTimes, optional
-        Travel times between its nodes; by default along its roads at free-flow speed.
+    travel_times : TravelTimes or ByTime[TravelTimes], optional
+        Travel times between its nodes; by default along its roads at free-flow speed. Where they change with
+        time, every command uses those of its own instant, for whole trips.
     params : DispatchParams, optional
     fare : FareRule, optional
         Prices quotes and finished trips.
@@ -60,7 +62,7 @@ class Dispatcher:
     def __init__(
         self,
         city: City,
-        travel_times: TravelTimes | None = None,
+        travel_times: TravelTimes | ByTime[TravelTimes] | None = None,
         params: DispatchParams | None = None,
         fare: FareRule | None = None,
     ) -> None:
@@ -81,9 +83,9 @@ class Dispatcher:
         return self._world.params
 
     @property
-    def travel_times(self) -> TravelTimes:
-        """Travel times between nodes."""
-        return self._world.travel_times
+    def travel_times(self) -> TravelTimes | ByTime[TravelTimes]:
+        """Travel times between nodes, as given."""
+        return self._world.travel_times if self._world.by_time is None else self._world.by_time
 
     # --- drivers -------------------------------------------------------------------------------
 
@@ -156,7 +158,7 @@ class Dispatcher:
                 f"order_id[{known[0]}] is {told.order_id[known[0]]}: an order of that id is known already"
             )
         self._check_clock(told.submitted_at_ms, "submitted_at_ms")
-        pickup_node, dropoff_node, trip_ms = desk.trip_of(self._world, told)
+        pickup_node, dropoff_node, trip_ms = desk.trip_of(self._world_at(told.submitted_at_ms), told)
         if not len(told):
             return
         added = orders.add(told.order_id)
@@ -192,7 +194,8 @@ class Dispatcher:
         """Give open orders to idle drivers by hand, without an offer."""
         order_idx, at = self._known_orders(order_id, at_ms)
         driver_idx = self._drivers_of(order_idx, driver_id)
-        desk.assign(self._state, self._world, Happening(EventKind.ORDER_ASSIGNED, at, order_idx, driver_idx))
+        by_hand = Happening(EventKind.ORDER_ASSIGNED, at, order_idx, driver_idx)
+        desk.assign(self._state, self._world_at(at), by_hand)
 
     def unassign(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
         """Take orders from drivers before the pickup; they are open, and not offered to them again."""
@@ -264,7 +267,7 @@ class Dispatcher:
                 f"{max(state.clock_ms, state.latest_ms)}"
             )
         offers.time_out(state, now_ms)
-        proposed = plan(state, self._world, now_ms)
+        proposed = plan(state, self._world.at(now_ms), now_ms)
         offers.make(state, proposed, now_ms, self.params)
         state.clock_ms = now_ms
         return state.log.take()
@@ -294,12 +297,12 @@ class Dispatcher:
     ) -> NearbyCars:
         """Find the idle drivers around a place, nearest by air first; a stale position is no car."""
         now_ms = as_instant("now_ms", now_ms)
-        return desk.nearby(self._state, self._world, (lon, lat), now_ms, num_cars, radius_m)
+        return desk.nearby(self._state, self._world.at(now_ms), (lon, lat), now_ms, num_cars, radius_m)
 
     def quote(self, order: NewOrders, now_ms: int) -> Sequence[Quote]:
         """Quote orders without submitting them: pickup ETA, trip time and fare, one quote a row."""
         asked, now_ms = order.checked(self.city.graph.num_nodes), as_instant("now_ms", now_ms)
-        return desk.quote(self._state, self._world, self.fare, asked, now_ms)
+        return desk.quote(self._state, self._world.at(now_ms), self.fare, asked, now_ms)
 
     def order_status(self, order_id: ArrayLike) -> list[OrderStatus]:
         """Tell where orders stand."""
@@ -320,6 +323,10 @@ class Dispatcher:
         return counts | {f"order_{status.name.lower()}": int(of_orders[status]) for status in OrderStatus}
 
     # --- helpers -------------------------------------------------------------------------------
+
+    def _world_at(self, at_ms: NDArray[np.int64]) -> World:
+        """Give the world of the latest of the instants (n,) of a command."""
+        return self._world.at(int(at_ms.max(initial=0)))
 
     def _known_orders(
         self, order_id: ArrayLike, at_ms: ArrayLike

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
 from dispatch.kernels.checks import first_outside
 from dispatch.roads.city import City
+from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import MatrixTravelTimes, RoadTravelTimes, TravelTimes
 from dispatch.spatial.grid_index import GridIndex, Neighbours
 from dispatch.units import MS_PER_S, NO_INDEX, UNREACHABLE_MS
@@ -19,18 +20,24 @@ from dispatch.units import MS_PER_S, NO_INDEX, UNREACHABLE_MS
 
 @dataclass(frozen=True)
 class World:
-    """A city, its travel times and the parameters, fixed for the life of a dispatcher."""
+    """A city, its travel times and the parameters; fixed, but for travel times that change with time."""
 
     city: City
     travel_times: TravelTimes
+    """those of the instant that :meth:`at` was asked for"""
     params: DispatchParams
     node_x: NDArray[np.float64]
     node_y: NDArray[np.float64]
     """(nodes,) metres in the city's plane"""
+    by_time: ByTime[TravelTimes] | None = None
+    """where they change with time"""
 
     @classmethod
-    def of(cls, city: City, travel_times: TravelTimes, params: DispatchParams) -> World:
-        """Lay the nodes out in the plane."""
+    def of(cls, city: City, told: TravelTimes | ByTime[TravelTimes], params: DispatchParams) -> World:
+        """Lay the nodes out in the plane, and check that the travel times are of this network."""
+        by_time = told if isinstance(told, ByTime) else None
+        # Those of any instant, to be checked: every question is asked of those of its own instant.
+        travel_times = told.at(0) if isinstance(told, ByTime) else told
         if not isinstance(travel_times, TravelTimes):
             raise InputError(
                 f"travel_times is a {type(travel_times).__name__}: it must have num_nodes and pairs_ms, "
@@ -42,7 +49,11 @@ class World:
                 "they must be of the same network"
             )
         x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
-        return cls(city, travel_times, params, x, y)
+        return cls(city, travel_times, params, x, y, by_time)
+
+    def at(self, now_ms: int) -> World:
+        """Give the world of an instant, milliseconds since the epoch: with the travel times in force then."""
+        return self if self.by_time is None else replace(self, travel_times=self.by_time.at(now_ms))
 
     def pairs_ms(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> NDArray[np.int32]:
         """Give the travel time of each pair (n,); what the caller's own travel times say is checked."""

@@ -169,8 +169,12 @@ class SimDrivers:
         start_at_ms: NDArray[np.int64],
         duration_ms: NDArray[np.int64],
     ) -> None:
-        """Drive from where the drivers stand to `to_node`, in the path's time where no duration is given."""
-        paths = self._scenario.travel_times.paths(self.node[rows], to_node)
+        """Drive from where the drivers stand to `to_node`, in the path's time where no duration is given.
+
+        Travel times are those of the latest start: all starts lie within one window.
+        """
+        travel_times = self._scenario.travel_times_at(int(start_at_ms.max()))
+        paths = travel_times.paths(self.node[rows], to_node)
         last = paths.first[1:] - 1
         taken_ms = np.where(duration_ms == NO_VALUE, paths.at_ms[last], duration_ms).astype(np.int64)
         self._movement.depart(rows, paths, start_at_ms, taken_ms)

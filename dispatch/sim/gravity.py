@@ -15,7 +15,7 @@ THINNING: Final = 1.4
 NARROW: Final = 8.0
 """Where everything is within so many median trips, enough candidates drawn anywhere are near enough."""
 ANYWHERE: Final = 0.1
-"""Share of candidates drawn from the whole of a wide city: so that a house far from all others has some, too."""
+"""Share of candidates from the whole of a wide city: a house far from all others has some, too."""
 MAX_SQUARES: Final = 1_500
 """Squares of a wide network: each knows how likely each other one is, at most 18 MB."""
 

@@ -13,6 +13,7 @@ from dispatch.engine.params import DispatchParams, FareRule, check_range, check_
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.tables import Dropped
+from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import PathFinder, RoadTravelTimes
 from dispatch.roads.trips import RecordedTrips
 from dispatch.sim.demand import ORDINARY_DAY, DemandProfile, ordinary_day, synthetic_orders
@@ -71,7 +72,8 @@ class Scenario:
     city: City
     orders: RecordedTrips
     shifts: Shifts
-    travel_times: PathFinder
+    travel_times: PathFinder | ByTime[PathFinder]
+    """of which drivers and the engine use those of the instant, for whole legs"""
     start_at_ms: int
     timezone: str
     """in which the report's hours are told"""
@@ -109,11 +111,17 @@ class Scenario:
     def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Find the travel times to every pickup and drop-off ahead of the run, on two cores.
 
+        Where they change with time, they are found as the run goes on.
+
         `on_progress` is called with ``(done, total)``.
         """
         if isinstance(self.travel_times, RoadTravelTimes):
             ends = np.concatenate([self.orders.pickup_node, self.orders.dropoff_node])
             self.travel_times.prepare(ends, on_progress=on_progress)
+
+    def travel_times_at(self, at_ms: int) -> PathFinder:
+        """Give the travel times in force at an instant."""
+        return self.travel_times.at(at_ms) if isinstance(self.travel_times, ByTime) else self.travel_times
 
     def with_policy(self, policy: str) -> Scenario:
         """Give the same day under another policy."""
