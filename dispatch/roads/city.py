@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -99,6 +100,54 @@ class City:
 
         city: City = synthetic_city(seed=seed, **options)
         return city
+
+    @classmethod
+    def from_osm(
+        cls,
+        path: str | Path,
+        *,
+        bbox: Sequence[float] | None = None,
+        polygon: Any = None,
+        timezone: str | None = None,
+        on_progress: Callable[[str, int, int], None] | None = None,
+    ) -> City:
+        """Import the streets that cars drive from a file of OpenStreetMap.
+
+        Kept are streets for the public, with their shapes, their turn restrictions and their directions.
+        Service roads and streets for destinations only are kept at 15 km/h at most: trips begin and end there
+        but seldom lead through. Ferries, tracks, paths, driveways, parking aisles and private streets are
+        left out. Speeds are ``maxspeed``, or else what is usual in the country for such a street. Of the
+        network the largest strongly connected part is kept. The rules: :mod:`dispatch.roads.osm`.
+
+        Parameters
+        ----------
+        path : path
+            ``.osm.pbf``; ``.osm`` and its compressed forms are read too.
+        bbox : (west, south, east, north), optional
+            Degrees; pieces of streets that leave the box are left out.
+        polygon : shapely Polygon or MultiPolygon, optional
+            Degrees, instead of a box.
+        timezone : str, optional
+            IANA name; by default that of the network's centre.
+        on_progress : callable, optional
+            Called with what is being done, how much is done, and of how much (0: nobody knows).
+
+        Returns
+        -------
+        City
+            Named after its file. :attr:`drops` tells what was left out, and how often.
+
+        Raises
+        ------
+        InputError
+            The file is missing or unreadable, the area is none, no street is left, or pyosmium is not there.
+        """
+        from dispatch.roads.osm import import_graph
+        from dispatch.roads.osm.area import area_of
+
+        path = Path(path)
+        graph, drops = import_graph(path, area_of(bbox, polygon), on_progress)
+        return cls.from_graph(path.name.partition(".")[0], graph, timezone, drops=drops)
 
     @classmethod
     def load(
