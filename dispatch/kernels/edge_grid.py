@@ -14,7 +14,7 @@ from dispatch.kernels.grid_search import block_of, is_whole
 from dispatch.kernels.jit import F64, I8, I32, f64, kernel, record
 from dispatch.units import NO_INDEX
 
-POINTS_PER_CELL = 2.0
+POINTS_PER_CELL = 1.0
 MIN_CELL_M = 0.01
 MOST_ENTRIES = 6
 """Entries per point at most: where long segments would need more, the cells grow."""
@@ -22,9 +22,10 @@ ON_EDGE_M = 1e-6
 """So near it lies on the edge: rounding alone puts a point of the edge a few nanometres beside it."""
 RELATIVE_SLACK = 1e-14
 """Of coordinates: no intermediate result is rounded by more."""
-FIRST_REACH = 0.5
-"""Radius of the first look around a query, in cells."""
-GROWTH = 3.0
+TINY = 1e-300
+FIRST_REACH = 0.4
+"""Radius of the first look around a query, in cells. 0.25 … 0.75 measured: 0.35 … 0.5 best by 10 %."""
+GROWTH = 2.0
 """Of the radius, as long as nothing is found."""
 
 LEFT, ON_IT, RIGHT = -1, 0, 1
@@ -188,20 +189,19 @@ def build(lines, out_frame, out_first_slot):
 def squared_m(ends, slot, x, y):
     """Give the squared distance of a point from a segment.
 
-    From the very coordinates of an end where that is nearest, so that all edges that meet there tie.
+    From the very coordinates of an end where that is nearest, so that all edges that meet there tie. All
+    three cases are computed and one is chosen: with branches 1.25 times slower.
     """
     at = np.uint64(4) * np.uint64(slot)
-    x0, y0 = ends[at], ends[at + np.uint64(1)]
-    x1, y1 = ends[at + np.uint64(2)], ends[at + np.uint64(3)]
-    dx, dy = x1 - x0, y1 - y0
-    along = (x - x0) * dx + (y - y0) * dy
+    from_x, from_y = x - ends[at], y - ends[at + np.uint64(1)]
+    to_x, to_y = x - ends[at + np.uint64(2)], y - ends[at + np.uint64(3)]
+    dx, dy = ends[at + np.uint64(2)] - ends[at], ends[at + np.uint64(3)] - ends[at + np.uint64(1)]
+    along = from_x * dx + from_y * dy
     length2 = dx * dx + dy * dy
-    if along <= 0.0:
-        return (x - x0) * (x - x0) + (y - y0) * (y - y0)
-    if along >= length2:
-        return (x - x1) * (x - x1) + (y - y1) * (y - y1)
-    across = (x - x0) * dy - (y - y0) * dx
-    return across * across / length2
+    across = from_x * dy - from_y * dx
+    d2 = across * across / max(length2, TINY)
+    d2 = to_x * to_x + to_y * to_y if along >= length2 else d2
+    return from_x * from_x + from_y * from_y if along <= 0.0 else d2
 
 
 @kernel()
