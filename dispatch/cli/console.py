@@ -16,6 +16,7 @@ from rich.progress import (
     SpinnerColumn,
     TaskProgressColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
@@ -50,6 +51,25 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
     ) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def steps(first: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show what is being done and how much of it; yields the function that tells."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[count]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task(first, total=None, count="")
+
+        def show(what: str, done: int, total: int) -> None:
+            count = f"{done:,} of {total:,}" if total else f"{done:,}" if done else ""
+            progress.update(task, description=what, count=count)
+
+        yield show
 
 
 @contextmanager

@@ -13,8 +13,10 @@ import tzfpy
 from numpy.typing import ArrayLike, NDArray
 
 from dispatch.errors import InputError
+from dispatch.roads.city_files import save_network
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.network_file import load_network
+from dispatch.roads.osm.reading import SUFFIXES as OSM_SUFFIXES
 from dispatch.roads.snapping import MAX_SNAP_M, Snapper
 from dispatch.roads.tables import Dropped, find_table
 from dispatch.roads.trips import RecordedTrips, zone_info
@@ -150,18 +152,66 @@ class City:
         return cls.from_graph(path.name.partition(".")[0], graph, timezone, drops=drops)
 
     @classmethod
-    def load(
-        cls, folder: str | Path, *, trips: str | Path | None = None, timezone: str | None = None
-    ) -> City:
-        """Read a city from a folder.
+    def from_graphml(cls, path: str | Path, *, timezone: str | None = None) -> City:
+        """Read the road network of a GraphML file as osmnx saves it.
 
-        The folder holds ``nodes`` and ``edges``, perhaps ``trips``, as ``.parquet`` or ``.csv``. Columns go
-        by their usual names: see :func:`dispatch.roads.network_file.load_network` and
-        :func:`dispatch.roads.trips_file.load_trips`.
+        See :func:`dispatch.roads.graphml.load_graphml`.
+
+        Parameters
+        ----------
+        path : path
+        timezone : str, optional
+            IANA name; by default that of the network's centre.
+
+        Returns
+        -------
+        City
+            Named after its file. :attr:`drops` tells what was left out.
+
+        Raises
+        ------
+        InputError
+            The file is missing, no directed GraphML, truncated, or breaks a rule of a network.
+        """
+        from dispatch.roads.graphml import load_graphml
+
+        path = Path(path)
+        network = load_graphml(path)
+        return cls.from_graph(path.stem, network.graph, timezone, drops=network.drops)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the road network into a folder that :meth:`load` reads, as a whole or not at all.
+
+        These are ``nodes.parquet``, ``edges.parquet`` (with the column ``geometry`` where arcs have shapes)
+        and, where turns are forbidden, ``turns.parquet``. Trips, land use and water are not written.
 
         Parameters
         ----------
         folder : path
+            A new one, or one that holds a saved road network and nothing else, which is replaced.
+
+        Raises
+        ------
+        InputError
+            The folder holds anything else, or the one that it should be in does not exist.
+        """
+        save_network(self.graph, Path(folder))
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, *, trips: str | Path | None = None, timezone: str | None = None
+    ) -> City:
+        """Read a city from a folder, or from a file of OpenStreetMap or GraphML.
+
+        The folder holds ``nodes`` and ``edges``, perhaps ``turns`` and ``trips``, ``.parquet`` or ``.csv``.
+        Columns go by their usual names: see :func:`dispatch.roads.network_file.load_network` and
+        :func:`dispatch.roads.trips_file.load_trips`. Files are read by :meth:`from_osm` (``.osm.pbf``) and
+        :meth:`from_graphml` (``.graphml``); they have no trips.
+
+        Parameters
+        ----------
+        folder : path
+            A folder, or a file by its suffix.
         trips : path, optional
             File of recorded trips; by default ``trips`` in the folder, if it is there.
         timezone : str, optional
@@ -178,6 +228,13 @@ class City:
             A file is missing or breaks a rule.
         """
         folder = Path(folder)
+        if folder.name.endswith((".graphml", *OSM_SUFFIXES)) and not folder.is_dir():
+            if trips is not None:
+                raise InputError(
+                    f"trips is {trips}: {folder.name} has no nodes that trips could name; import it"
+                )
+            read = cls.from_graphml if folder.suffix == ".graphml" else cls.from_osm
+            return read(folder, timezone=timezone)
         network = load_network(folder)
         city = cls.from_graph(
             folder.resolve().name, network.graph, timezone, drops=network.drops, folder=folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +14,12 @@ from scipy.sparse.csgraph import connected_components
 
 from dispatch.errors import InputError
 from dispatch.kernels.geo import haversine_m
+from dispatch.roads.forbidden_turns import ForbiddenTurns
 from dispatch.roads.graph import ROAD_CLASSES, RoadGraph
+from dispatch.roads.osm.speeds import parsed_kph
+from dispatch.roads.shape_column import COLUMN as GEOMETRY, read_shapes
 from dispatch.roads.tables import Column, Dropped, Sieve, Table, find_table, read_table
+from dispatch.roads.turns_file import read_turns
 from dispatch.units import INDEX_DTYPE, NO_INDEX
 
 DEFAULT_SPEED_KPH: Final = (100.0, 80.0, 60.0, 50.0, 40.0, 30.0, 15.0, 30.0)
@@ -34,20 +38,20 @@ _OTHER: Final = ROAD_CLASSES.index("other")
 _MIN_COMPARED_EDGES: Final = 20
 _MIN_COMPARED_M: Final = 20.0
 _AGREES_WITHIN: Final = 0.05
-_KPH_PER_MPH: Final = 1.609344
 _WEEK_HOURS: Final = tuple(f"week_{hour:02d}_s" for hour in range(24))
 
-_NODE_COLUMNS: Final = (
+NODE_COLUMNS: Final = (
     Column("node_id", ("osmid", "osm_id", "id", "node"), "whole", required=True),
     Column("lon", ("longitude", "lng", "x"), required=True),
     Column("lat", ("latitude", "y"), required=True),
 )
-_EDGE_COLUMNS: Final = (
+EDGE_COLUMNS: Final = (
     Column("from_node", ("u", "source", "from", "from_id"), "whole", required=True),
     Column("to_node", ("v", "target", "to", "to_id"), "whole", required=True),
     Column("length_m", ("length",)),
     Column("speed_kph", ("maxspeed", "maxspeed_kph", "speed_kmh", "speed"), "text"),
     Column("road_class", ("highway", "fclass", "class"), "text"),
+    Column(GEOMETRY, (), "text"),
     Column("travel_time"),
     *(Column(name) for name in _WEEK_HOURS),
 )
@@ -87,6 +91,8 @@ class Network:
 class _Edges:
     """Edges between rows of the table of nodes."""
 
+    row: NDArray[np.int64]
+    """(edges,) of the table of edges"""
     tail: NDArray[np.int64]
     head: NDArray[np.int64]
     length_m: NDArray[np.float64]
@@ -94,20 +100,20 @@ class _Edges:
     road_class: NDArray[np.int8]
 
     def select(self, keep: NDArray[np.bool_]) -> _Edges:
-        return _Edges(
-            self.tail[keep], self.head[keep], self.length_m[keep], self.speed_kph[keep], self.road_class[keep]
-        )
+        return _Edges(*(getattr(self, column.name)[keep] for column in fields(self)))
 
 
 def load_network(folder: Path) -> Network:
-    """Read ``nodes`` and ``edges`` (``.parquet`` or ``.csv``) of a folder.
+    """Read ``nodes``, ``edges`` and, if it is there, ``turns`` (``.parquet`` or ``.csv``) of a folder.
 
     Edges are directed. Without a length, it is the distance of the ends (at least 1 m). Without a speed it
     follows, in this order, from the mean of the travel times ``week_00_s … week_23_s`` (at most 120 km/h),
     from ``travel_time`` of unknown unit (times stay proportional to it, scaled to a mean of 40 km/h), or from
     the road class (:data:`DEFAULT_SPEED_KPH`); an empty cell takes the speed of its class. Without a road
-    class it is ``other``. Of the network the largest strongly connected part is kept, nodes in the order of
-    the file.
+    class it is ``other``. ``geometry`` (WKB, or WKT as text) tells how an edge runs; where it is empty, the
+    edge is straight. ``turns`` holds rules of what may not be driven one after the other: for each edge of a
+    rule, in the order of driving, ``rule`` (a number) and ``edge`` (row of the table of edges, from 0). Of
+    the network the largest strongly connected part is kept, nodes in the order of the file.
 
     Raises
     ------
@@ -116,13 +122,32 @@ def load_network(folder: Path) -> Network:
         is left.
     """
     nodes_path, edges_path = _paths(folder)
-    nodes_table = read_table(nodes_path, _NODE_COLUMNS)
+    nodes, edges = read_table(nodes_path, NODE_COLUMNS), read_table(edges_path, EDGE_COLUMNS)
+    return network_of(nodes, edges, find_table(folder, "turns"))
+
+
+def network_of(nodes_table: Table, edges_table: Table, turns_path: Path | None = None) -> Network:
+    """Make a network of tables as :func:`load_network` reads them.
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
     names, placed, node_drops = _read_nodes(nodes_table)
-    edges_table = read_table(edges_path, _EDGE_COLUMNS)
     edges, edge_drops = _read_edges(edges_table, names, placed)
-    node, inside, part_drops = _largest_part(edges, placed, nodes_path.name, edges_path.name)
+    node, inside, part_drops = _largest_part(edges, placed, nodes_table.path.name, edges_table.path.name)
     edges = edges.select(inside)
     kept = node != NO_INDEX
+    ends = ((names.lon[at], names.lat[at]) for at in (edges.tail, edges.head))
+    shapes, shape_drops = read_shapes(edges_table, edges.row, *ends)
+    forbidden: ForbiddenTurns | None = None
+    turn_drops: tuple[Dropped, ...] = ()
+    if turns_path is not None:
+        edge_of_row = np.full(edges_table.num_rows, NO_INDEX, INDEX_DTYPE)
+        edge_of_row[edges.row] = np.arange(len(edges.row))
+        tail, head = (_rows(edges_table, column, names) for column in ("from_node", "to_node"))
+        forbidden, turn_drops = read_turns(turns_path, tail, head, edge_of_row)
     graph = RoadGraph.from_edges(
         (names.lon[kept], names.lat[kept]),
         node[edges.tail],
@@ -130,10 +155,12 @@ def load_network(folder: Path) -> Network:
         edges.length_m,
         edges.speed_kph,
         edges.road_class,
+        shapes,
+        forbidden,
     )
     named = NamedNodes(names.sorted_id, names.row, node, names.lon, names.lat)
     drops = (*nodes_table.drops(), *node_drops, *edges_table.drops(), *edge_drops, *part_drops)
-    return Network(graph, named, drops)
+    return Network(graph, named, (*drops, *shape_drops, *turn_drops))
 
 
 def _paths(folder: Path) -> tuple[Path, Path]:
@@ -206,7 +233,8 @@ def _read_edges(table: Table, names: NamedNodes, placed: NDArray[np.bool_]) -> t
     road_class = _road_classes(table)
     speed_kph = _speeds(table, length_m, road_class)
     sieve.drop("edges without a positive finite speed", ~(np.isfinite(speed_kph) & (speed_kph > 0)))
-    edges = _Edges(tail, head, length_m, speed_kph, road_class).select(sieve.keep)
+    row = np.arange(table.num_rows)
+    edges = _Edges(row, tail, head, length_m, speed_kph, road_class).select(sieve.keep)
     return edges, sieve.drops
 
 
@@ -319,14 +347,11 @@ def _given_speeds(table: Table) -> tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 
 def _speed_of(text: str) -> float | None:
-    """Read a speed tag; None if it names no number (``none``, ``walk``)."""
+    """Read a number or a speed tag, None: it names no speed; of a list (``['50', '30']``) the lowest."""
     try:
         return float(text)
     except ValueError:
-        match = re.search(r"(\d+(?:\.\d+)?)\s*(mph)?", text)
-    if match is None:
-        return None
-    return float(match.group(1)) * (_KPH_PER_MPH if match.group(2) else 1.0)
+        return parsed_kph(re.sub(r"[\[\]'\"]", "", text))
 
 
 def _hourly_speeds(table: Table, length_m: NDArray[np.float64]) -> NDArray[np.float64]:

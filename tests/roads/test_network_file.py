@@ -54,7 +54,7 @@ def test_speeds_and_classes_as_openstreetmap_writes_them(tmp_path, suffix):
     order = [given[ids[a], ids[b]] for a, b in zip(city.graph.tail, city.graph.head, strict=True)]
     classes = ["motorway", "residential", "tertiary", "other", "primary", "other", "other", "trunk"]
     assert [ROAD_CLASSES[c] for c in city.graph.road_class] == [classes[row] for row in order]
-    speeds = [50, 30 * 1.609344, 40, 30, 60, 30, 60, 20.5]
+    speeds = [50, 30 * 1.609344, 40, 120, 7, 50, 60, 20.5]
     assert city.graph.speed_kph.tolist() == [speeds[row] for row in order]
 
 
