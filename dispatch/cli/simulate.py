@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 CityArg = Annotated[
     Path | None,
     typer.Argument(
-        help="Folder with nodes, edges and trips (Parquet or CSV). Without it: the built-in city."
+        help="Folder with nodes and edges, perhaps trips (Parquet or CSV), or a file of OpenStreetMap "
+        "(.osm.pbf). Without trips, the day is made up; without a city, it is the built-in one."
     ),
 ]
 DateOpt = Annotated[
@@ -35,13 +36,19 @@ DriversOpt = Annotated[
     str | None,
     typer.Option(
         help="Number of drivers, or [b]from-data[/b] for the recorded taxis. "
-        "Default: from-data where the city has pings, else 2000."
+        "Default: from-data where the city has pings, one for 25 orders where the day is made up, else 2000."
     ),
 ]
-OrdersOpt = Annotated[int | None, typer.Option(help="Orders a day of the built-in city. Default: 50000.")]
+OrdersOpt = Annotated[
+    int | None,
+    typer.Option(
+        help="Orders of a made-up day. Default: 50000 in the built-in city, else 5 for each kilometre of "
+        "residential street."
+    ),
+]
 ShiftOpt = Annotated[
     float | None,
-    typer.Option(help="Hours that a made-up driver works. Default: 8 in the built-in city, else 24."),
+    typer.Option(help="Hours that a made-up driver works. Default: 8 on a made-up day, else 24."),
 ]
 WindowOpt = Annotated[float, typer.Option(help="Batch window, seconds.")]
 MaxPickupOpt = Annotated[float, typer.Option(help="Largest pickup ETA that is offered, seconds.")]

@@ -303,8 +303,8 @@ def _row_of_arc(table: Table, network: Network) -> NDArray[np.int64]:
             f"{table.path}: of parallel edges some were left out, so their hours cannot be told apart; mend "
             "their lengths, or leave out those without one"
         )
-    row: NDArray[np.int64] = used[first + np.arange(len(asked)) - np.searchsorted(asked, asked)]
-    return row
+    row_of_arc: NDArray[np.int64] = used[first + np.arange(len(asked)) - np.searchsorted(asked, asked)]
+    return row_of_arc
 
 
 def _check_travel_times(travel_ms: NDArray[np.integer]) -> None:

@@ -29,6 +29,7 @@ HOME_PAIRS: Final = 4_000
 TRIP_OF_HOMES: Final = 0.4
 """Median trip over the median distance of two homes; recorded taxis: San Francisco 0.41, Manhattan 0.34."""
 SHORTEST_MEDIAN_M: Final = 100.0
+WORTH_A_CAR_M: Final = 1000.0
 LONGEST_MEDIAN_M: Final = 4000.0
 """Trips grow no longer where a region is wider than a city."""
 
@@ -156,26 +157,25 @@ def synthetic_orders(
     return _trips(rng, city, _joined(at_ms), _joined(pickup), _joined(dropoff))
 
 
-def ordinary_day(city: City, **weights: float) -> DemandProfile:
+def ordinary_day(city: City) -> DemandProfile:
     """Give an ordinary day with trips as long as suit the size of a city with land use.
 
     A small island's trips are shorter than a city's: the median is 0.4 times the median distance of two homes
-    drawn at random, by air, and at most 4 km, since in a wide region people still go to their own town.
+    drawn at random, by air, and at most 4 km, since in a wide region people still go to their own town. It is
+    at least 1 km, or 0.8 times that distance: nobody calls a car for less where there is farther to go.
 
     Parameters
     ----------
     city : City
         With land use.
-    **weights
-        Fields of :class:`DemandProfile` to set.
     """
     homes = np.cumsum(_land_use(city).homes)
     rng = np.random.default_rng(0x7A1B)  # the same pairs each time: the median belongs to the city
     one, other = (draw_nodes(rng, homes, HOME_PAIRS) for _ in range(2))
     x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
     apart_m = float(np.median(np.hypot(x[one] - x[other], y[one] - y[other])))
-    median_m = min(max(round(TRIP_OF_HOMES * apart_m, -1), SHORTEST_MEDIAN_M), LONGEST_MEDIAN_M)
-    return DemandProfile(**{"median_trip_m": median_m, **weights})
+    median_m = max(TRIP_OF_HOMES * apart_m, min(WORTH_A_CAR_M, 0.8 * apart_m), SHORTEST_MEDIAN_M)
+    return DemandProfile(median_trip_m=min(round(median_m, -1), LONGEST_MEDIAN_M))
 
 
 def _possible(purposes: tuple[Purpose, ...], land_use: LandUse) -> tuple[Purpose, ...]:

@@ -165,6 +165,26 @@ def test_an_empty_fleet(dispatch, tmp_path):
     assert_one_line(dispatch("simulate", folder), "the fleet is empty: no driver is on duty on that day")
 
 
-def test_a_city_without_trips(dispatch, tmp_path):
-    folder = write_city(tmp_path / "empty", grid_city())
-    assert_one_line(dispatch("simulate", folder), "empty has no recorded trips: put trips.parquet or")
+def test_a_city_without_trips_gets_a_made_up_day(dispatch, tmp_path):
+    folder = write_city(tmp_path / "quiet", grid_city())
+    status, out, err = dispatch("simulate", folder, "--window", 120)
+    assert (status, err) == (0, "")
+    assert "quiet · one day · 100 orders · 5 drivers" in out
+    assert "guessed from the classes and density of roads" in " ".join(out.split())
+    assert "5 a day for each of" in " ".join(out.split())
+    status, out, err = dispatch("compare", folder, "--window", 120, "--orders", 30, "--drivers", 4)
+    assert (status, err) == (0, "")
+    assert "30 orders · 4 drivers" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--date", "2024-03-04"], "--date is 2024-03-04: "),
+        (["--drivers", "from-data"], "--drivers is from-data: "),
+        (["--orders", "0"], "--orders is 0: it must be a number from 1 to 1e+07"),
+        (["--drivers", "0"], "--drivers is 0: it must be a number from 1 to 1e+06"),
+    ],
+)
+def test_a_wrong_option_of_a_made_up_day(dispatch, tmp_path, options, message):
+    assert_one_line(dispatch("simulate", write_city(tmp_path / "quiet", grid_city()), *options), message)

@@ -55,3 +55,11 @@ def test_bad_weights_are_refused_by_name_row_and_rule(name, weights, said):
 def test_columns_must_be_of_one_length(name):
     with pytest.raises(InputError, match=rf"{name} holds 3 weights and homes 4"):
         LandUse(**columns(**{name: [1.0, 1.0, 1.0]}))
+
+
+def test_a_city_may_have_no_airport():
+    land_use = LandUse([1, 3], [1, 1], [1, 0])
+    assert land_use.airport is None
+    assert len(land_use) == 2
+    with pytest.raises(InputError, match=r"airport holds 3 weights and homes 2"):
+        LandUse([1, 3], [1, 1], [1, 0], [1, 1, 1])

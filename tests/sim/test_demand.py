@@ -14,7 +14,8 @@ from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.land_use import LandUse
-from dispatch.sim.demand import WEIGHTS, DemandProfile, synthetic_orders
+from dispatch.roads.land_use_of_roads import land_use_of_roads
+from dispatch.sim.demand import WEIGHTS, DemandProfile, ordinary_day, synthetic_orders
 from dispatch.units import MS_PER_DAY, NO_VALUE
 
 HOUR_MS = MS_PER_DAY // 24
@@ -332,3 +333,77 @@ def test_a_city_without_fitting_land_use_is_refused():
         synthetic_orders(replace(port(), land_use=None), 10, 1)
     with pytest.raises(InputError, match="land_use holds 4 nodes"):
         synthetic_orders(replace(port(), land_use=LandUse(*np.ones((4, 4)))), 10, 1)
+
+
+def without_airport(city):
+    use = city.land_use
+    return replace(city, land_use=LandUse(use.homes, use.jobs, use.leisure))
+
+
+def test_without_an_airport_the_other_purposes_take_its_share():
+    city, num = without_airport(port()), 20_000
+    trips = synthetic_orders(city, num, 1)
+    check_valid(city, trips, num)
+    flying = port().land_use.airport > 0  # nobody lives or works there
+    assert not (flying[trips.pickup_node] | flying[trips.dropoff_node]).any()
+    left = DemandProfile(airport=0.0)  # scales the others to a sum of 1
+    for hour in (5, 8, 13, 18, 22):
+        share = expected_share(left, hour, hour + 1)
+        assert within(int(between(trips, hour, hour + 1).sum()), num, share), hour
+    with pytest.raises(InputError, match="airport is the only purpose with a weight"):
+        synthetic_orders(city, 10, 1, profile=only("airport"))
+
+
+def test_trips_suit_the_size_of_the_city():
+    num, step = 30, 2 * math.pi / 30
+    medians = []
+    for radius_deg in (0.001, 0.01, 0.03, 1.0):
+        city = village(
+            [10 + radius_deg * math.cos(i * step) for i in range(num)],
+            [radius_deg * math.sin(i * step) for i in range(num)],
+        )
+        medians.append(ordinary_day(city).median_trip_m)
+    # Two points of a circle are √2 of its radius apart, at the median; a degree is 111 km.
+    apart_m = [math.sqrt(2) * 111_000 * r for r in (0.001, 0.01, 0.03)]
+    assert medians[0] == pytest.approx(0.8 * apart_m[0], rel=0.1)
+    assert medians[1] == 1000.0
+    assert medians[2] == pytest.approx(0.4 * apart_m[2], rel=0.1)
+    assert medians[3] == 4000.0
+    assert ordinary_day(port()) == replace(DemandProfile(), median_trip_m=ordinary_day(port()).median_trip_m)
+    assert ordinary_day(port()).median_trip_m == pytest.approx(3000, abs=1000)
+    with pytest.raises(InputError, match="is None"):
+        ordinary_day(replace(port(), land_use=None))
+
+
+def test_recorded_taxis_drive_as_far_as_the_rule_says(data):
+    for name in ("san_francisco", "manhattan"):
+        city = City.load(data / name)
+        city = replace(city, land_use=land_use_of_roads(city.graph, city.projection))
+        inside = (city.trips.pickup_node >= 0) & (city.trips.dropoff_node >= 0)
+        recorded = np.median(crow_m(city, city.trips.select(inside)))
+        profile = ordinary_day(city)
+        assert profile.median_trip_m == pytest.approx(recorded, rel=0.25)
+        drawn = np.median(crow_m(city, synthetic_orders(city, 10_000, 1, profile=profile)))
+        assert drawn == pytest.approx(profile.median_trip_m, rel=0.25)
+
+
+def test_a_wide_region_has_trips_within_its_towns(data):
+    city = City.load(data / "rhein_neckar")
+    city = replace(city, land_use=land_use_of_roads(city.graph, city.projection))
+    profile = ordinary_day(city)
+    trips = synthetic_orders(city, 10_000, 1, profile=profile)
+    check_valid(city, trips, 10_000)
+    assert profile.median_trip_m == 4000.0
+    length_m = crow_m(city, trips)
+    assert 3500 < np.median(length_m) < 5000
+    assert np.std(np.log(length_m)) == pytest.approx(profile.trip_spread, abs=0.1)
+    motorway = np.flatnonzero(city.graph.road_class == 0)
+    on_it = np.r_[city.graph.tail[motorway], city.graph.head[motorway]]
+    assert not np.isin(np.r_[trips.pickup_node, trips.dropoff_node], on_it).any()
+    # In the morning people go into Mannheim and Heidelberg, at night they come from there.
+    x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
+    centres = np.column_stack(city.projection.to_plane(np.array([8.466, 8.693]), np.array([49.488, 49.409])))
+    central = (np.hypot(x[:, None] - centres[:, 0], y[:, None] - centres[:, 1]) < 1500).any(axis=1)
+    morning, night = between(trips, 7, 9), between(trips, 0, 3)
+    assert central[trips.dropoff_node[morning]].mean() > 2 * central[trips.pickup_node[morning]].mean()
+    assert central[trips.pickup_node[night]].mean() > 2 * central[trips.dropoff_node[night]].mean()

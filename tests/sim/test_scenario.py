@@ -4,9 +4,21 @@ import numpy as np
 import pytest
 
 from cities import T0, grid_city, line_city, random_trips, shifts_of, small_scenario
+from dispatch.analysis.invariants import check_invariants
 from dispatch.errors import InputError
+from dispatch.roads.city import City
+from dispatch.roads.land_use_of_roads import land_use_of_roads, street_km
 from dispatch.roads.travel_times import MatrixTravelTimes
-from dispatch.sim.scenario import LONGEST_RIDE_S, SimParams, drain_ms, spread_in_time, synthetic_scenario
+from dispatch.sim.demand import DemandProfile, ordinary_day, synthetic_orders
+from dispatch.sim.runner import run
+from dispatch.sim.scenario import (
+    LONGEST_RIDE_S,
+    SimParams,
+    drain_ms,
+    made_up_day,
+    spread_in_time,
+    synthetic_scenario,
+)
 from dispatch.units import MS_PER_DAY
 
 CITY = line_city()
@@ -114,6 +126,71 @@ def test_the_built_in_day():
     again = synthetic_scenario(seed=2, num_orders=200, num_drivers=30, shift_h=6.0)
     assert np.array_equal(again.orders.pickup_node, scenario.orders.pickup_node)
     assert np.array_equal(again.shifts.start_at_ms, scenario.shifts.start_at_ms)
+
+
+def test_a_day_of_any_network():
+    """Residential streets only: 5 orders for each kilometre of them, but at least 100, a driver for 25."""
+    city = grid_city(num_rows=16, num_cols=16)
+    day = made_up_day(city, seed=3)
+    km = street_km(city.graph)
+    assert km == pytest.approx(city.graph.length_m.sum() / 2000, rel=0.001)
+    assert len(day.orders) == round(5 * km) > 500
+    assert day.shifts.num_drivers == round(len(day.orders) / 25)
+    assert (day.seed, day.date, day.timezone, day.start_at_ms) == (3, None, "UTC", 0)
+    with_use = replace(city, land_use=land_use_of_roads(city.graph, city.projection))
+    orders = synthetic_orders(with_use, len(day.orders), 3, profile=ordinary_day(with_use))
+    assert np.array_equal(day.orders.pickup_node, orders.pickup_node)
+    told = " ".join(day.notes)
+    for said in (
+        "(seed 3)",
+        "8 hours",
+        "guessed from",
+        "The median trip is about",
+        "5 a day for each of",
+        "one for 25",
+    ):
+        assert said in told
+    finished = run(day)
+    assert not finished.partial
+    assert check_invariants(finished.events).num_closed > 0.9 * len(day.orders)
+
+
+def test_a_small_network_still_has_a_day():
+    day = made_up_day(CITY)
+    assert (len(day.orders), day.shifts.num_drivers) == (100, 5)
+
+
+def test_what_is_given_is_not_made_up():
+    city = replace(grid_city(), land_use=land_use_of_roads(grid_city().graph, grid_city().projection))
+    profile = DemandProfile(median_trip_m=500.0)
+    day = made_up_day(city, 40, 3, 24.0, 7, sim=SimParams(window_s=15.0), profile=profile)
+    assert (len(day.orders), day.shifts.num_drivers, day.sim.window_s) == (40, 3, 15.0)
+    assert day.city is city
+    assert len(day.notes) == 3
+    assert day.notes[0] == "Orders and fleet are made up (seed 7); drivers work shifts of 24 hours."
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"num_orders": 0}, "orders is 0: it must be a number from 1 to 1e"),
+        ({"num_drivers": 0}, "drivers is 0"),
+        ({"shift_h": 0.0}, "shift_h is 0.0"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_a_made_up_day_that_cannot_be(wrong, message):
+    with pytest.raises(InputError) as raised:
+        made_up_day(grid_city(), **wrong)
+    assert str(raised.value).startswith(message)
+
+
+def test_a_day_straight_from_openstreetmap(data):
+    day = made_up_day(City.from_osm(data / "osm" / "andorra.osm.pbf"))
+    assert 1000 < len(day.orders) < 1600
+    day.prepare()
+    report = check_invariants(run(day).events)
+    assert report.num_closed > 0.95 * len(day.orders)
 
 
 def test_the_last_orders_of_a_day_find_drivers():
