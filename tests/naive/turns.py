@@ -20,6 +20,9 @@ def travel_times(arcs, rules, source):
     `arcs` is a list of (tail, head, weight), `rules` a list of sequences of rows of it.
     """
     memory = max((len(rule) for rule in rules), default=1) - 1
+    ending = {}
+    for rule in rules:
+        ending.setdefault(rule[-1], []).append(tuple(rule))
     leaving = {}
     for row, (tail, _, weight) in enumerate(arcs):
         if weight < UNREACHABLE:
@@ -33,7 +36,8 @@ def travel_times(arcs, rules, source):
         best.setdefault(node, at)
         for row in leaving.get(node, ()):
             longer = (*driven, row)
-            if not breaks_a_rule(longer, rules):
+            # What was driven before breaks no rule: one that is broken now ends with this arc.
+            if not any(longer[-len(rule) :] == rule for rule in ending.get(row, ())):
                 kept = longer[-memory:] if memory else ()
                 heapq.heappush(queue, (at + arcs[row][2], arcs[row][1], kept))
     return best

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dispatch.errors import InputError
+from dispatch.roads.city import City
 from dispatch.roads.forbidden_turns import ForbiddenTurns
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.turns import expand_turns
@@ -237,3 +238,45 @@ def test_bad_rules_are_named():
     ]:
         with pytest.raises(InputError, match=message):
             expand_turns(replace(graph, forbidden=ForbiddenTurns.of(rules)))
+
+
+def long_rules(graph, num_rules, seed=2):
+    """Rules along random walks of three to five arcs that do not turn back."""
+    rng = np.random.default_rng(seed)
+    rules = []
+    while len(rules) < num_rules:
+        walk = [int(rng.integers(graph.num_arcs))]
+        for _ in range(rng.integers(2, 5)):
+            first, stop = graph.first_arc[graph.head[walk[-1]]], graph.first_arc[graph.head[walk[-1]] + 1]
+            ahead = [arc for arc in range(first, stop) if arc != graph.twin[walk[-1]]]
+            walk += [int(rng.choice(ahead))] if ahead else []
+        rules += [tuple(walk)] if len(walk) > 2 else []
+    return rules
+
+
+@pytest.mark.parametrize(
+    ("extract", "num_long_rules", "num_sources"),
+    [
+        ("andorra", 0, 12),
+        ("munchen", 0, 40),
+        ("munchen", 60, 25),
+        pytest.param("malta", 0, 20, marks=pytest.mark.long),
+        pytest.param("andorra", 1000, 30, marks=pytest.mark.long),
+    ],
+)
+def test_real_streets_agree_with_brute_force(data, extract, num_long_rules, num_sources):
+    graph = City.from_osm(data / "osm" / f"{extract}.osm.pbf").graph
+    rules = rules_of(graph) + long_rules(graph, num_long_rules)
+    graph = replace(graph, forbidden=ForbiddenTurns.of(rules))
+    turns, travel_ms = expand_turns(graph), graph.free_flow_ms()
+    arcs = list(zip(graph.tail.tolist(), graph.head.tolist(), travel_ms.tolist(), strict=True))
+    rng = np.random.default_rng(1)
+    # Right before a rule, where it makes most of a difference, and anywhere.
+    sources = {int(graph.tail[rules[rng.integers(len(rules))][0]]) for _ in range(num_sources // 2)}
+    sources |= set(rng.integers(0, graph.num_nodes, num_sources // 2).tolist())
+    num_later = 0
+    for source in sorted(sources):
+        expected = naive.travel_times(arcs, rules, source)
+        assert expanded_times(turns, travel_ms, source) == expected
+        num_later += travel_times_from(arcs, source) != expected
+    assert num_later > len(sources) // 4, "these rules hardly matter"
