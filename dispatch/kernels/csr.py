@@ -22,3 +22,17 @@ class Arcs(NamedTuple):
 
 
 ARCS = record(Arcs, I32, I32, I32)
+
+
+class Links(NamedTuple):
+    """An undirected graph without loops and parallel links: each link is in the rows of both ends."""
+
+    first: np.ndarray
+    """(nodes + 1,) int32"""
+    to: np.ndarray
+    """(2 × links,) int32"""
+    twin: np.ndarray
+    """(2 × links,) int32, the same link in the row of the other end"""
+
+
+LINKS = record(Links, I32, I32, I32)

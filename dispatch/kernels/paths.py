@@ -29,10 +29,12 @@ class PathNodes(NamedTuple):
     """(entries,) int32, travel time since the start of the path"""
     at_m: np.ndarray
     """(entries,) float64, metres since the start of the path"""
+    edge: np.ndarray
+    """(entries,) int32, the arc that was driven to come to the node, ``NO_INDEX`` at the start"""
 
 
 TRAVEL_TABLE = record(TravelTable, I32, I32_2D)
-PATH_NODES = record(PathNodes, I32, I32, I32, F64)
+PATH_NODES = record(PathNodes, I32, I32, I32, F64, I32)
 
 
 @kernel((I32, I32, TRAVEL_TABLE, I32))
@@ -164,6 +166,7 @@ def trace_paths(arcs, length_m, from_node, to_node, table, out_paths):
         out_paths.node[begin] = node
         out_paths.at_ms[begin] = 0
         out_paths.at_m[begin] = 0.0
+        out_paths.edge[begin] = NO_INDEX
         for entry in range(begin + 1, end):
             arc = _next_arc(arcs, left_ms, node)
             node = arcs.head[arc]
@@ -171,3 +174,4 @@ def trace_paths(arcs, length_m, from_node, to_node, table, out_paths):
             out_paths.node[entry] = node
             out_paths.at_ms[entry] = left_ms[from_node[i]] - left_ms[node]
             out_paths.at_m[entry] = metres
+            out_paths.edge[entry] = arc

@@ -37,6 +37,10 @@ class Places:
     def __len__(self) -> int:
         return len(self.edge)
 
+    def take(self, rows: NDArray[np.integer]) -> Places:
+        """Give some of the places, in the order of `rows` (n,)."""
+        return Places(self.edge[rows], self.share[rows], self.distance_m[rows], self.side[rows])
+
     @classmethod
     def on(cls, edge: ArrayLike, share: ArrayLike) -> Places:
         """Make places of arcs and shares.

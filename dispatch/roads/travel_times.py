@@ -58,6 +58,8 @@ class Paths:
     """(entries,) travel time since the start of the path"""
     at_m: NDArray[np.float64]
     """(entries,) metres since the start of the path"""
+    edge: NDArray[np.int32]
+    """(entries,) row of the graph's arc that was driven to come to the node, NO_INDEX at the start"""
 
 
 @runtime_checkable
@@ -183,6 +185,7 @@ class RoadTravelTimes:
             np.concatenate([part.node for part in parts]),
             np.concatenate([part.at_ms for part in parts]),
             np.concatenate([part.at_m for part in parts]),
+            np.concatenate([part.edge for part in parts]),
         )
 
     def prepare(
@@ -274,7 +277,11 @@ class RoadTravelTimes:
         first = _first(num_nodes)
         total = int(first[-1])
         paths = PathNodes(
-            first, np.empty(total, INDEX_DTYPE), np.empty(total, DURATION_DTYPE), np.empty(total)
+            first,
+            np.empty(total, INDEX_DTYPE),
+            np.empty(total, DURATION_DTYPE),
+            np.empty(total),
+            np.empty(total, INDEX_DTYPE),
         )
         trace_paths(self._arcs, self._length_m, from_node, to_node, self._table, paths)
         return Paths(*paths)

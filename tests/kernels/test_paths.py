@@ -56,7 +56,7 @@ def test_paths_take_the_lowest_of_equal_arcs():
     counts = ints(9, 9, 9)
     count_path_nodes(arcs, origins, targets, table, counts)
     assert counts.tolist() == [3, 1, 2]
-    paths = PathNodes(ints(0, 3, 4, 6), ints(*[9] * 6), ints(*[9] * 6), np.full(6, 9.0))
+    paths = PathNodes(ints(0, 3, 4, 6), ints(*[9] * 6), ints(*[9] * 6), np.full(6, 9.0), ints(*[9] * 6))
     trace_paths(arcs, np.array([1.5, 7.0, 2.0, 4.0]), origins, targets, table, paths)
     assert paths.node.tolist() == [0, 1, 3, 3, 2, 3]
     assert paths.at_ms.tolist() == [0, 2, 4, 0, 0, 3]

@@ -1,0 +1,157 @@
+"""How far it is from a place to its ancestors in the tree, or back: all that a question of travel times needs."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dispatch.kernels.jit import I32, boolean, kernel, record
+from dispatch.units import UNREACHABLE_MS
+
+
+class Climb(NamedTuple):
+    """A contracted graph with its travel times, as searches go up in it; see :class:`Tree`."""
+
+    parent: np.ndarray
+    """(nodes,) int32"""
+    depth: np.ndarray
+    """(nodes,) int32"""
+    lowest: np.ndarray
+    """(nodes,) int32"""
+    first_depth: np.ndarray
+    """(nodes,) int32"""
+    base: np.ndarray
+    """(nodes,) int32"""
+    ms: np.ndarray
+    """(2 × cells,) int32, up, then down"""
+
+
+class Ends(NamedTuple):
+    """Where trips begin, or where they end: each place by nodes near it, which are each other's ancestors."""
+
+    first: np.ndarray
+    """(places + 1,) int32, place ``i`` has the entries ``first[i] … first[i + 1] - 1``, at least one"""
+    rank: np.ndarray
+    """(entries,) int32, the deepest node of each place first"""
+    ms: np.ndarray
+    """(entries,) int32, travel time between the place and the node"""
+
+
+CLIMB = record(Climb, I32, I32, I32, I32, I32, I32)
+ENDS = record(Ends, I32, I32, I32)
+
+
+@kernel()
+def find_label(climb, is_source, ends, i, out_label):
+    """Find the travel times from place `i` to its ancestors, or from these to it, by depth.
+
+    Times are those of ways through nodes below the ancestor; the last entry is the deepest node's own.
+    """
+    parent, depth, _, first_depth, base, ms = climb
+    half = 0 if is_source else len(ms) // 2
+    v = np.int64(ends.rank[ends.first[i]])
+    d = np.int64(depth[v])
+    for k in range(np.uint64(d + 1)):
+        out_label[k] = UNREACHABLE_MS
+    for k in range(ends.first[i], ends.first[i + 1]):
+        at = depth[ends.rank[k]]
+        out_label[at] = min(out_label[at], ends.ms[k])
+    while v >= 0:
+        at_ms, first = out_label[d], np.int64(first_depth[v])
+        to, cell = np.uint64(first), np.uint64(half + base[v] + first)
+        for k in range(np.uint64(d - first)):  # unsigned: numba vectorizes no loop with positions of a sign
+            out_label[to + k] = min(out_label[to + k], np.int32(at_ms + ms[cell + k]))
+        v = np.int64(parent[v])
+        d -= 1
+
+
+@kernel()
+def find_ancestors(climb, v, out_rank, out_lowest):
+    """List a node's ancestors and itself by depth, each with the lowest node of its subtree."""
+    d = np.int64(climb.depth[v])
+    while v >= 0:
+        out_rank[d], out_lowest[d] = v, climb.lowest[v]
+        v = np.int64(climb.parent[v])
+        d -= 1
+
+
+@kernel()
+def count_common(rank, lowest, num, v):
+    """Count how many of `num` ancestors, by depth, are ancestors of `v` too, or `v`."""
+    low, high = 0, num
+    while low < high:
+        middle = (low + high) // 2
+        if lowest[middle] <= v <= rank[middle]:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel()
+def find_labels(climb, is_source, ends):
+    """Find the labels of all places.
+
+    Returns
+    -------
+    first : (places + 1,) int64
+    label : (entries,) int32
+    """
+    n = len(ends.first) - 1
+    first = np.zeros(n + 1, np.int64)
+    for i in range(n):
+        first[i + 1] = first[i] + climb.depth[ends.rank[ends.first[i]]] + 1
+    label = np.empty(first[n], np.int32)
+    for i in range(n):
+        find_label(climb, is_source, ends, i, label[first[i] : first[i + 1]])
+    return first, label
+
+
+@kernel((CLIMB, boolean, ENDS, ENDS, I32, I32, I32, I32))
+def pair_times(climb, are_sources, groups, others, order, first_pair, other_of_pair, out_ms):
+    """Find the travel times between each place of one side and some of the other.
+
+    Parameters
+    ----------
+    climb : Climb
+    are_sources : bool
+        Trips begin at `groups` and end at `others`; or the other way round.
+    groups, others : Ends
+    order : (groups,) int32
+        In which groups are looked at: those close to each other share what is in the cache.
+    first_pair : (groups + 1,) int32
+    other_of_pair : (pairs,) int32
+        Rows of `others`.
+    out_ms : (pairs,) int32
+        ``UNREACHABLE_MS`` where there is no way, or none below that.
+
+    Notes
+    -----
+    A shortest way climbs to some common ancestor and descends (Dibbelt, Strasser and Wagner 2016): common
+    ancestors are the first entries of both labels. New York: 2.1 µs a label, 1.6 where neighbours follow each
+    other; 60 ns a pair of neighbours with some 120 common ancestors.
+    """
+    first, label = find_labels(climb, not are_sources, others)
+    depth, height = climb.depth, 1
+    for i in range(len(order)):
+        height = max(height, depth[groups.rank[groups.first[i]]] + 1)
+    own, rank, lowest = np.empty(height, np.int32), np.empty(height, np.int32), np.empty(height, np.int32)
+    for i in order:
+        if first_pair[i] == first_pair[i + 1]:
+            continue
+        v = np.int64(groups.rank[groups.first[i]])
+        find_label(climb, are_sources, groups, i, own)
+        find_ancestors(climb, v, rank, lowest)
+        for k in range(first_pair[i], first_pair[i + 1]):
+            j = other_of_pair[k]
+            w = others.rank[others.first[j]]
+            num, high = 0, depth[v] + 1
+            while num < high:
+                middle = (num + high) // 2
+                if lowest[middle] <= w <= rank[middle]:
+                    num = middle + 1
+                else:
+                    high = middle
+            best_ms, begin = np.int32(UNREACHABLE_MS), np.uint64(first[j])
+            for d in range(np.uint64(num)):
+                best_ms = min(best_ms, np.int32(own[d] + label[begin + d]))
+            out_ms[k] = best_ms
