@@ -17,7 +17,8 @@ from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, NO_INDEX, UNREACHABLE_MS
 class Seeds(NamedTuple):
     """States per source or target, in compressed sparse rows.
 
-    Those of row ``i`` are ``first[i] … first[i + 1] - 1``; a row without any reaches nothing.
+    Those of row ``i`` are ``first[i] … first[i + 1] - 1``, in no order. A row without any reaches nothing;
+    in one row a state may occur twice (both directions of a street that ends where it begins).
     """
 
     first: NDArray[np.int32]
@@ -55,7 +56,10 @@ def source_seeds(
         left_ms = whole_ms - _part_ms(share, whole_ms)
         return _seeds(len(where), edge, whole_ms < UNREACHABLE_MS, turns.state_after_edge, left_ms)
     node = _as_nodes(where, graph.num_nodes)
-    return _seeds(len(node), node, node != NO_INDEX, np.arange(graph.num_nodes, dtype=INDEX_DTYPE))
+    there = node != NO_INDEX
+    first = np.zeros(len(node) + 1, INDEX_DTYPE)
+    np.cumsum(there, out=first[1:])
+    return Seeds(first, node[there], np.zeros(first[-1], DURATION_DTYPE))
 
 
 def target_seeds(

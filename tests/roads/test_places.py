@@ -177,6 +177,14 @@ def test_coordinates_of_places_on_either_direction(bent):
     assert (again.edge[0], again.share[0], again.side[0]) == (edge, pytest.approx(0.25), 0)
 
 
+def test_places_of_some_rows(bent):
+    places = bent[1].snap(*bent[1].projection.to_degrees([60, 0, 9e5], [-7, 0, 0]))
+    taken = places.take([2, 0, 0])
+    assert len(taken) == 3
+    for field in ("edge", "share", "distance_m", "side"):
+        assert getattr(taken, field).tolist() == getattr(places, field)[[2, 0, 0]].tolist()
+
+
 @pytest.mark.parametrize(
     ("edge", "share", "message"),
     [
