@@ -68,7 +68,18 @@ def target_seeds(
     """Give the states from which trips to nodes or places come there without another state between.
 
     A node is reached in any of its states, a place from all states in which one may turn into its street.
-    Parameters and errors are those of :func:`source_seeds`.
+
+    Parameters
+    ----------
+    graph, turns, where
+        As in :func:`source_seeds`.
+    travel_ms : (arcs,) int32
+        As in :func:`source_seeds`.
+
+    Raises
+    ------
+    InputError
+        A row is no node or no arc of the graph.
     """
     if isinstance(where, Places):
         edge, share, whole_ms = _ways(graph, where, travel_ms)
