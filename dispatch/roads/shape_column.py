@@ -14,7 +14,7 @@ from dispatch.roads.tables import Dropped, Table
 from dispatch.units import INDEX_DTYPE
 
 COLUMN: Final = "geometry"
-MAX_GAP: Final = 1e-3
+MAX_GAP: Final = 1e-4
 """A line belongs to an edge if its ends lie so near to the edge's nodes, degrees."""
 
 _LINE: Final = 1
@@ -64,7 +64,7 @@ def read_shapes(
     fits = given & (np.minimum(there, back) <= MAX_GAP)
     straight = shapely.linestrings(ends.reshape(-1, 2, 2))
     lines = np.where(fits, lines, straight)
-    wrong = int(np.count_nonzero(~fits & ~shapely.is_missing(_lines(table, rows))))
+    wrong = int(np.count_nonzero(table.filled(COLUMN)[rows] & ~fits))
     what = "lines that do not join the nodes of their edges (drawn straight)"
     return _shapes(lines, ends), (Dropped(what, wrong, table.path.name),) if wrong else ()
 

@@ -127,7 +127,13 @@ def paths_of(extract: Extract, nodes: Nodes, segments: Segments) -> Paths:
             paths.drops[found] += 1
             continue
         (paths.mandatory if restriction.only else paths.forbidden).extend(found)
-        paths.places.update(int(segments.run_head[run]) for path in found for run in path[:-1])
+        for path in found:
+            turns = (
+                run
+                for run, after in pairwise(path)
+                if len(path) == 2 or streets.way_of(run) != streets.way_of(after)
+            )
+            paths.places.update(int(segments.run_head[run]) for run in turns)
     return paths
 
 
