@@ -114,8 +114,8 @@ def _print(city: City, folder: Path) -> None:
     one_way = graph.twin == NO_INDEX
     # A street of two ways is two arcs, but it is as long as one.
     length_km = graph.length_m / 1000 * np.where(one_way, 1.0, 0.5)
-    table = Table(title=f"{escape(str(folder))} · {city.timezone}", title_justify="left")
-    table.add_column("kept")
+    out.print(escape(f"{folder} · {city.timezone}"), style="bold", highlight=False, soft_wrap=True)
+    table = Table("kept")
     table.add_column("", justify="right")
     rules = 0 if graph.forbidden is None else graph.forbidden.num_rules
     rows = [

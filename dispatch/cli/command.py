@@ -19,6 +19,8 @@ _OPTION_OF_FIELD: Final = {
     "orders": "--orders",
     "shift_h": "--shift-hours",
     "date": "--date",
+    "bbox": "--bbox",
+    "polygon": "--polygon",
 }
 """What the engine and the simulator call a field → what the user typed."""
 

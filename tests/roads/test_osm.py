@@ -219,7 +219,7 @@ def test_a_polygon(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"bbox": (1, 2, 3)}, "bbox is (1, 2, 3): it must be west, south, east, north"),
+        ({"bbox": (1, 2, 3)}, "bbox is 1, 2, 3: it must be west, south, east, north"),
         ({"bbox": (2, 0, 1, 1)}, "bbox is 2.0, 0.0, 1.0, 1.0: west must be less than east"),
         ({"bbox": (0, 1, 1, 1)}, "bbox is 0.0, 1.0, 1.0, 1.0: west must be less than east"),
         ({"bbox": (0, 35, 1, 95)}, "bbox reaches from 0.0, 35.0 to 1.0, 95.0: it must be WGS84 degrees"),

@@ -47,7 +47,8 @@ def inside(area: Any, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDA
 
 def _box(bbox: Sequence[float]) -> Any:
     if len(bbox) != 4:
-        raise InputError(f"bbox is {bbox}: it must be west, south, east, north in degrees")
+        told = ", ".join(map(str, bbox))
+        raise InputError(f"bbox is {told}: it must be west, south, east, north in degrees")
     west, south, east, north = (float(side) for side in bbox)
     _check_globe("bbox", (west, south, east, north))
     if west >= east or south >= north:
