@@ -113,7 +113,7 @@ def _print(city: City, folder: Path) -> None:
     graph = city.graph
     one_way = graph.twin == NO_INDEX
     # A street of two ways is two arcs, but it is as long as one.
-    length_km = graph.length_m / 1000 * np.where(one_way, 1.0, 0.5)
+    length_m = graph.length_m * np.where(one_way, 1.0, 0.5)
     out.print(escape(f"{folder} · {city.timezone}"), style="bold", highlight=False, soft_wrap=True)
     table = Table("kept")
     table.add_column("", justify="right")
@@ -121,10 +121,10 @@ def _print(city: City, folder: Path) -> None:
     rows = [
         ("nodes", f"{graph.num_nodes:,}"),
         ("directed edges", f"{graph.num_arcs:,}"),
-        ("streets, km", f"{length_km.sum():,.0f}"),
-        ("of these one-way, km", f"{length_km[one_way].sum():,.0f}"),
+        ("streets, km", f"{length_m.sum() / 1000:,.0f}"),
+        ("of these one-way, km", f"{length_m[one_way].sum() / 1000:,.0f}"),
         *(
-            (f"{name}, km", f"{length_km[graph.road_class == number].sum():,.0f}")
+            (f"{name}, km", f"{length_m[graph.road_class == number].sum() / 1000:,.0f}")
             for number, name in enumerate(ROAD_CLASSES)
             if (graph.road_class == number).any()
         ),
