@@ -42,7 +42,7 @@ DriversOpt = Annotated[
 OrdersOpt = Annotated[
     int | None,
     typer.Option(
-        help="Orders of a made-up day. Default: 50000 in the built-in city, else 5 for each kilometre of "
+        help="Orders of a made-up day. Default: 50000 in the built-in city, else one for each 200 m of "
         "residential street."
     ),
 ]

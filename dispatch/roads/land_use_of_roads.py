@@ -68,8 +68,8 @@ class RoadDemandParams:
     """Exponent on how much of a centre a place is"""
     leisure_gather: float = 3.0
     """Likewise; bars are more central than offices"""
-    orders_per_km: float = 5.0
-    """Orders a day for each kilometre of residential street, others by their homes; an assumption"""
+    street_m_per_order: float = 200.0
+    """Residential street, other classes by their homes, that makes one order a day; an assumption"""
 
     def __post_init__(self) -> None:
         for name in ("homes_of_class", "jobs_of_class", "leisure_of_class"):
@@ -108,7 +108,7 @@ _RANGES: Final = (
     ("homes_gather", 0.0, 5.0),
     ("jobs_gather", 0.0, 5.0),
     ("leisure_gather", 0.0, 5.0),
-    ("orders_per_km", 0.001, 1e5),
+    ("street_m_per_order", 0.01, 1e6),
 )
 
 
@@ -171,15 +171,15 @@ def land_use_of_roads(
     )
 
 
-def street_km(graph: RoadGraph, params: RoadDemandParams | None = None) -> float:
-    """Measure the streets that people live on: kilometres, each class weighed by its homes.
+def residential_m(graph: RoadGraph, params: RoadDemandParams | None = None) -> float:
+    """Measure the streets that people live on, in metres, each class weighed by its homes.
 
     A street of two ways counts once.
     """
     params = params or RoadDemandParams()
     street = _streets(graph)
     weight = np.array(params.homes_of_class)[graph.road_class[street]]
-    return float((weight * graph.length_m[street]).sum() / 1000)
+    return float((weight * graph.length_m[street]).sum())
 
 
 def _weights(name: str, given: Sequence[Any]) -> tuple[float, ...]:

@@ -42,7 +42,7 @@ _ENDS: Final = (
     Column("to_node", ("v", "target", "to", "to_id"), "whole", required=True),
 )
 
-T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T", covariant=True)
 
 
 class Blend(NamedTuple):
@@ -159,15 +159,15 @@ class TimeOfDay:
 
 
 @runtime_checkable
-class ByTime(Protocol[T_co]):
+class ByTime(Protocol[T]):
     """Whatever gives the travel times of an instant: :class:`MetricsByTime`, or a live source of traffic."""
 
-    def at(self, at_ms: int) -> T_co:
+    def at(self, at_ms: int) -> T:
         """Give what is in force at an instant, milliseconds since the epoch."""
         ...
 
 
-class MetricsByTime(Generic[T_co]):
+class MetricsByTime(Generic[T]):
     """Metrics by the time of day, made when first asked for; the last few are kept.
 
     Any number of threads may ask: a metric is made once, swapped in whole, and those who still use an earlier
@@ -193,7 +193,7 @@ class MetricsByTime(Generic[T_co]):
         self,
         time_of_day: TimeOfDay,
         timezone: str,
-        make: Callable[[NDArray[np.int32]], T_co],
+        make: Callable[[NDArray[np.int32]], T],
         num_kept: int = 3,
     ) -> None:
         if num_kept < 1:
@@ -201,10 +201,10 @@ class MetricsByTime(Generic[T_co]):
         zone_info(timezone)
         self._time_of_day, self._timezone, self._make = time_of_day, timezone, make
         self._num_kept = num_kept
-        self._kept: dict[Blend, T_co] = {}
+        self._kept: dict[Blend, T] = {}
         self._making = threading.Lock()
 
-    def at(self, at_ms: int) -> T_co:
+    def at(self, at_ms: int) -> T:
         """Give the metric of an instant, milliseconds since the epoch."""
         blend = self._time_of_day.blend_at(at_ms, self._timezone)
         kept = self._kept

@@ -145,8 +145,7 @@ def made_up_day(
     city : City
         Without land use, that is guessed from its roads: :func:`dispatch.roads.land_use_of_roads`.
     num_orders : int, optional
-        By default 5 a day for each kilometre of residential street (others by the homes along them), at
-        least 100.
+        By default one for each 200 m of residential street (others by the homes along them), at least 100.
     num_drivers : int, optional
         By default one for 25 orders, at least 5.
     shift_h : float
@@ -162,7 +161,7 @@ def made_up_day(
     InputError
         If a number is out of range, or the city has no streets with homes.
     """
-    from dispatch.roads.land_use_of_roads import RoadDemandParams, land_use_of_roads, street_km
+    from dispatch.roads.land_use_of_roads import RoadDemandParams, land_use_of_roads, residential_m
 
     notes = [f"Orders and fleet are made up (seed {seed}); drivers work shifts of {shift_h:g} hours."]
     if city.land_use is None:
@@ -172,9 +171,10 @@ def made_up_day(
         profile = ordinary_day(city)
         notes.append(f"The median trip is about {profile.median_trip_m / 1000:.1f} km long, by air.")
     if num_orders is None:
-        km, per_km = street_km(city.graph), RoadDemandParams().orders_per_km
-        num_orders = max(MIN_ORDERS, round(km * per_km))
-        notes.append(f"Number of orders: {per_km:g} a day for each of {km:,.0f} km of residential street.")
+        street_m, street_m_per_order = residential_m(city.graph), RoadDemandParams().street_m_per_order
+        num_orders = max(MIN_ORDERS, round(street_m / street_m_per_order))
+        rule = f"one for each {street_m_per_order:g} m of {street_m / 1000:,.0f} km of residential street"
+        notes.append(f"Number of orders: {rule}.")
     if num_drivers is None:
         num_drivers = max(MIN_DRIVERS, round(num_orders / ORDERS_PER_DRIVER))
         notes.append(f"Number of drivers: one for {ORDERS_PER_DRIVER} orders.")

@@ -171,7 +171,7 @@ def test_a_city_without_trips_gets_a_made_up_day(dispatch, tmp_path):
     assert (status, err) == (0, "")
     assert "quiet · one day · 100 orders · 5 drivers" in out
     assert "guessed from the classes and density of roads" in " ".join(out.split())
-    assert "5 a day for each of" in " ".join(out.split())
+    assert "one for each 200 m of" in " ".join(out.split())
     status, out, err = dispatch("compare", folder, "--window", 120, "--orders", 30, "--drivers", 4)
     assert (status, err) == (0, "")
     assert "30 orders · 4 drivers" in out

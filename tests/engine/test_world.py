@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 
-from cities import T0, dispatcher_on, grid_city, line_city, places, positions
+from cities import T0, dispatcher_on, grid_city, line_city, new_orders, places, positions
+from dispatch.engine.dispatcher import Dispatcher
+from dispatch.engine.events import EventKind
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.world import World
 from dispatch.errors import InputError
-from dispatch.roads.travel_times import RoadTravelTimes
+from dispatch.roads.travel_times import MatrixTravelTimes, RoadTravelTimes
 from naive.neighbours import neighbours
 
 CITY = line_city()
@@ -75,3 +77,62 @@ def test_nearest_drivers_agree_with_brute_force():
         assert told == neighbours(
             fleet.x[drivers], fleet.y[drivers], world.node_x[node], world.node_y[node], 4
         )
+
+
+class Clocked:
+    """Travel times that say when they were asked for: every drive takes as many seconds as the hour."""
+
+    def __init__(self):
+        self.asked_ms = []
+
+    def at(self, at_ms):
+        self.asked_ms.append(at_ms)
+        hour = at_ms // 3_600_000
+        num_nodes = CITY.graph.num_nodes
+        return MatrixTravelTimes(np.full((num_nodes, num_nodes), 1000 * (hour % 1000), np.int32))
+
+
+def test_every_command_uses_the_travel_times_of_its_instant():
+    clocked = Clocked()
+    dispatcher = Dispatcher(CITY, clocked, DispatchParams(stale_position_s=80_000.0, max_wait_s=80_000.0))
+    assert dispatcher.travel_times is clocked
+    t0 = 3_600_000 * 1000 * 475  # the hours after it count from 0
+    del clocked.asked_ms[:]
+    at_ms = [t0 + 3_600_000 * hour for hour in range(10)]
+    dispatcher.drivers_online(positions(CITY, [1, 2], [0, 5], at_ms[1]))
+    (quote,) = dispatcher.quote(new_orders(CITY, [7], [3], [9]), at_ms[2])
+    assert (quote.pickup_eta_ms, quote.trip_ms, quote.trip_m) == (2000, 2000, None)
+    assert dispatcher.nearby(*(one[0] for one in places(CITY, [4])), at_ms[3]).eta_ms.tolist() == [3000, 3000]
+    dispatcher.submit(new_orders(CITY, [7, 8], [3, 4], [9, 9], np.array([at_ms[2], at_ms[4]])))
+    dispatcher.assign([8], [2], at_ms[5])
+    events = dispatcher.step(at_ms[6])
+    eta_ms = {EventKind(e["kind"]): int(e["eta_ms"]) for e in events}
+    assert eta_ms[EventKind.ORDER_ASSIGNED] == 5000
+    assert eta_ms[EventKind.ORDER_OFFERED] == 6000
+    dispatcher.accept([7], [1], at_ms[6])
+    dispatcher.arrive([7], at_ms[8], [100.0])
+    dispatcher.pick_up([7], at_ms[8])
+    (picked_up,) = dispatcher.take_events()[-1:]
+    assert picked_up["eta_ms"] == 4000  # the trip's time as told when it was submitted
+    assert clocked.asked_ms == [at_ms[hour] for hour in (2, 3, 4, 5, 6)]
+
+
+def test_travel_times_by_time_of_another_network_are_refused():
+    class Elsewhere:
+        def at(self, at_ms):
+            return RoadTravelTimes(grid_city().graph, grid_city().graph.free_flow_ms())
+
+    class Nothing:
+        def at(self, at_ms):
+            return None
+
+    with pytest.raises(InputError, match="travel_times cover 81 nodes, the city has 20"):
+        Dispatcher(CITY, Elsewhere())
+    with pytest.raises(InputError, match="travel_times is a NoneType: it must have num_nodes and pairs_ms"):
+        Dispatcher(CITY, Nothing())
+
+
+def test_a_world_without_a_clock_stays_the_same():
+    world = world_of()
+    assert world.at(T0) is world
+    assert world.by_time is None

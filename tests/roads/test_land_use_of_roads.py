@@ -10,7 +10,7 @@ from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.graph import ROAD_CLASSES
 from dispatch.roads.land_use import USES
-from dispatch.roads.land_use_of_roads import RoadDemandParams, land_use_of_roads, street_km
+from dispatch.roads.land_use_of_roads import RoadDemandParams, land_use_of_roads, residential_m
 
 CLASS = {name: row for row, name in enumerate(ROAD_CLASSES)}
 PLAIN = RoadDemandParams(homes_gather=0.0, jobs_gather=0.0, leisure_gather=0.0)
@@ -84,10 +84,10 @@ def test_a_street_counts_once_whether_one_arc_or_two_make_it():
         [0, 0, 100, 100],
         [(0, 1), (1, 2), (2, 3), (3, 0), (1, 0), (2, 1), (3, 2), (0, 3)],
     )
-    assert street_km(one_way.graph) == pytest.approx(0.4)
-    assert street_km(both.graph) == pytest.approx(0.4)
-    half = street_km(with_classes(both, CLASS["other"]).graph)
-    assert half == pytest.approx(0.4 * RoadDemandParams().homes_of_class[CLASS["other"]])
+    assert residential_m(one_way.graph) == pytest.approx(400, abs=1)
+    assert residential_m(both.graph) == pytest.approx(400, abs=1)
+    half = residential_m(with_classes(both, CLASS["other"]).graph)
+    assert half == pytest.approx(400 * RoadDemandParams().homes_of_class[CLASS["other"]])
 
 
 def test_nobody_is_picked_up_on_a_motorway_or_a_trunk_road():
@@ -147,7 +147,7 @@ def test_a_city_without_classes_is_served_everywhere():
     scale_m=st.sampled_from([0.0, 1.0, 1e3, 1e5]),
     thin=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_network_with_a_street_has_a_land_use(seed, num, scale_m, thin):
     """Points on one spot, on a line, far apart; loops and parallel arcs."""
     rng = np.random.default_rng(seed)

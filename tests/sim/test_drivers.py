@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from cities import T0, line_city, places, random_trips, shifts_of, small_scenario
+from dispatch.analysis.invariants import check_invariants
 from dispatch.engine.events import EventKind as K
 from dispatch.errors import InputError
+from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.sim.runner import run
 from dispatch.sim.scenario import SimParams
 
@@ -49,6 +51,38 @@ def told(events, *kinds):
         (int(e["at_ms"] - T0) / 1000, K(e["kind"]).name.lower(), int(e["order_id"]), int(e["driver_id"]))
         for e in chosen
     ]
+
+
+class Slower:
+    """From an instant on, every arc takes twice its time."""
+
+    def __init__(self, from_ms):
+        self.from_ms = from_ms
+        free_ms = LINE.graph.free_flow_ms()
+        self.before, self.after = (RoadTravelTimes(LINE.graph, f * free_ms) for f in (1, 2))
+
+    def at(self, at_ms):
+        return self.before if at_ms < self.from_ms else self.after
+
+
+def test_drivers_take_the_times_of_the_instant_at_which_they_set_out():
+    """Two nodes to the pickup, five to the drop-off, 10 s an arc; slower while the passenger boards."""
+    times = []
+    for slower_s in (10_000, 50, 0):
+        scenario = small_scenario(
+            city=LINE,
+            orders=orders_on_line([(5, 4, 9, -1)]),
+            shifts=shifts_of([(8, T0, T0 + 600_000, 2)]),
+            sim=SIM,
+            travel_times=Slower(T0 + 1000 * slower_s),
+        )
+        scenario.prepare()
+        events = run(scenario).events
+        check_invariants(events)
+        times.append([second for second, *_ in told(events, K.DRIVER_ARRIVED, K.PICKED_UP, K.DROPPED_OFF)])
+        (offered,) = events[events["kind"] == K.ORDER_OFFERED]
+        assert offered["eta_ms"] == (40_000 if slower_s == 0 else 20_000)
+    assert times == [[30, 60, 125], [30, 60, 175], [50, 80, 195]]
 
 
 def test_a_day_of_one_driver_and_one_order():
