@@ -54,7 +54,8 @@ def check_target(folder: Path) -> None:
     if not folder.is_dir():
         raise InputError(f"{folder} is a file: a city is saved as a folder, name a new one")
     names = {path.name for path in folder.iterdir()}
-    foreign = sorted(name for name in names - {NODES, EDGES, TURNS} if not name.startswith(DERIVED))
+    others = names - {NODES, EDGES, TURNS}
+    foreign = sorted(name for name in others if not name.lstrip(".").startswith(DERIVED))
     if foreign:
         raise InputError(
             f"{folder} holds {foreign[0]}, which is not of a saved road network and would be lost: "

@@ -100,7 +100,7 @@ class _Streets:
 
     def along(self, way: int, start: int, end: int) -> list[int] | None:
         """Give the runs over a whole way from one of its ends to the other; None if a car may not."""
-        rows = np.flatnonzero(self._segments.way == way)
+        rows = np.arange(*np.searchsorted(self._segments.way, [way, way + 1]))
         for runs in (rows.tolist(), (rows[::-1] + self._num).tolist()):
             whole = runs and self._tail[runs[0]] == start and self._head[runs[-1]] == end
             joined = all(self._head[one] == self._tail[other] for one, other in pairwise(runs))
@@ -160,8 +160,6 @@ def _over_node(
 def _over_ways(streets: _Streets, ways: list[int]) -> list[Path] | str:
     """Give the path of a restriction from a way over other ways to a last one, or why there is none."""
     shared = [streets.ends_of_way(one) & streets.ends_of_way(other) for one, other in pairwise(ways)]
-    if len(ways) == 3 and len(shared[0]) == 2 and ways[0] == ways[2]:
-        return BROKEN
     for place, (before, after) in enumerate(pairwise(shared)):
         if len(before) == 1:
             shared[place + 1] = after - before
@@ -178,9 +176,9 @@ def _over_ways(streets: _Streets, ways: list[int]) -> list[Path] | str:
         path += runs
     into = [run for run in streets.entering(places[0]) if streets.way_of(run) == ways[0]]
     out = [run for run in streets.leaving(places[-1]) if streets.way_of(run) == ways[-1]]
-    if len(into) != 1 or len(out) != 1:
+    if not into or not out:
         return ELSEWHERE
-    return [(into[0], *path, out[0])]
+    return [(into[0], *path, out[0])] if len(into) == len(out) == 1 else BROKEN
 
 
 def forbidden_turns(paths: Paths, chains: Chains, segments: Segments) -> ForbiddenTurns | None:
