@@ -12,9 +12,9 @@ from dispatch.units import NO_INDEX
 class Tree(NamedTuple):
     """A contracted graph: nodes go by rank, and every arc leads from a node to one of its ancestors.
 
-    Ranks are a postorder of the elimination tree: the descendants of ``v`` are ``lowest[v] … v - 1``. The arcs
-    of a node are kept by the depth of the ancestor, in one row of cells from ``first_depth[v]`` to
-    ``depth[v] - 1``; those of ancestors that it has no arc to stay unreachable. So two rows meet cell by cell.
+    Ranks are a postorder of the elimination tree: the descendants of ``v`` are ``lowest[v] … v - 1``. Arcs
+    are kept by the depth of the ancestor, in one row of cells from ``first_depth[v]`` to ``depth[v] - 1``;
+    those of ancestors that the node has no arc to stay unreachable. So two rows meet cell by cell.
     """
 
     parent: np.ndarray

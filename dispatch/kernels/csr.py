@@ -30,9 +30,9 @@ class Links(NamedTuple):
     first: np.ndarray
     """(nodes + 1,) int32"""
     to: np.ndarray
-    """(2 × links,) int32"""
+    """(ends,) int32"""
     twin: np.ndarray
-    """(2 × links,) int32, the same link in the row of the other end"""
+    """(ends,) int32, the same link in the row of the other end"""
 
 
 LINKS = record(Links, I32, I32, I32)

@@ -63,7 +63,7 @@ def customize(tree, base, inputs, travel_ms, begin, end, out_ms):
         0 to ``UNREACHABLE_MS``.
     begin, end : (ranges,) int32
         Ranges of ranks, in order: each a subtree, or one node whose row was started already.
-    out_ms : (2 × cells,) int32
+    out_ms : (cells,) int32
         Milliseconds from nodes to their ancestors, by cell, then from ancestors to nodes; ``UNREACHABLE_MS``
         without a way.
 

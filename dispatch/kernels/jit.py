@@ -35,19 +35,33 @@ class Kernel:
 KERNELS: dict[str, Kernel] = {}
 
 
-def kernel(*signatures: tuple[Any, ...]) -> Callable[[Callable[..., Any]], Any]:
+def kernel(*signatures: tuple[Any, ...], inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """Compile a pure function on arrays: cached on disk, releasing the GIL.
 
-    Without a signature it is a helper that only other kernels call.
+    Without a signature it is a helper that only other kernels call. With `inline` it becomes a part of its
+    callers: numba counts references to arrays at every call of a helper, which tells where a call does little.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        compiled = numba.njit(cache=True, nogil=True)(function)
+        compiled = numba.njit(cache=True, nogil=True, inline="always" if inline else "never")(function)
         name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
         KERNELS[name] = Kernel(name, compiled, signatures)
         return compiled
 
     return decorate
+
+
+def entry_point(name: str) -> Callable[..., Any]:
+    """Give what a kernel of one signature was compiled to.
+
+    It skips the search for the right signature: 1.3 to 0.3 µs a call; arguments must have their exact types.
+    """
+    one = KERNELS[name]
+    if not hasattr(one.function, "compile"):  # NUMBA_DISABLE_JIT=1
+        return one.function  # a plain function then
+    (signature,) = one.signatures
+    one.function.compile(signature)
+    return one.function.overloads[signature].entry_point
 
 
 def record(fields: type, *field_types: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dispatch.kernels.jit import I32, boolean, kernel, record
+from dispatch.kernels.jit import I32, boolean, i64, kernel, record
 from dispatch.units import UNREACHABLE_MS
 
 
@@ -22,7 +22,7 @@ class Climb(NamedTuple):
     base: np.ndarray
     """(nodes,) int32"""
     ms: np.ndarray
-    """(2 × cells,) int32, up, then down"""
+    """(cells,) int32, up, then down"""
 
 
 class Ends(NamedTuple):
@@ -41,27 +41,34 @@ ENDS = record(Ends, I32, I32, I32)
 
 
 @kernel()
+def _climb_up(climb, is_source, v, label):
+    """Go up from a node to the root; ``label`` holds the times at which nodes on the way may be begun."""
+    parent, depth, _, first_depth, base, ms = climb
+    half = 0 if is_source else len(ms) // 2
+    v, d = np.int64(v), np.int64(depth[v])
+    while v >= 0:
+        at_ms, first = label[d], np.int64(first_depth[v])
+        to, cell = np.uint64(first), np.uint64(half + base[v] + first)
+        for k in range(np.uint64(d - first)):  # unsigned: numba vectorizes no loop with positions of a sign
+            label[to + k] = min(label[to + k], np.int32(at_ms + ms[cell + k]))
+        v = np.int64(parent[v])
+        d -= 1
+
+
+@kernel()
 def find_label(climb, is_source, ends, i, out_label):
     """Find the travel times from place `i` to its ancestors, or from these to it, by depth.
 
     Times are those of ways through nodes below the ancestor; the last entry is the deepest node's own.
     """
-    parent, depth, _, first_depth, base, ms = climb
-    half = 0 if is_source else len(ms) // 2
-    v = np.int64(ends.rank[ends.first[i]])
-    d = np.int64(depth[v])
-    for k in range(np.uint64(d + 1)):
-        out_label[k] = UNREACHABLE_MS
+    depth = climb.depth
+    v = ends.rank[ends.first[i]]
+    for d in range(depth[v] + 1):
+        out_label[d] = UNREACHABLE_MS
     for k in range(ends.first[i], ends.first[i + 1]):
-        at = depth[ends.rank[k]]
-        out_label[at] = min(out_label[at], ends.ms[k])
-    while v >= 0:
-        at_ms, first = out_label[d], np.int64(first_depth[v])
-        to, cell = np.uint64(first), np.uint64(half + base[v] + first)
-        for k in range(np.uint64(d - first)):  # unsigned: numba vectorizes no loop with positions of a sign
-            out_label[to + k] = min(out_label[to + k], np.int32(at_ms + ms[cell + k]))
-        v = np.int64(parent[v])
-        d -= 1
+        d = depth[ends.rank[k]]
+        out_label[d] = min(out_label[d], ends.ms[k])
+    _climb_up(climb, is_source, v, out_label)
 
 
 @kernel()
@@ -155,3 +162,22 @@ def pair_times(climb, are_sources, groups, others, order, first_pair, other_of_p
             for d in range(np.uint64(num)):
                 best_ms = min(best_ms, np.int32(own[d] + label[begin + d]))
             out_ms[k] = best_ms
+
+
+@kernel((CLIMB, i64, i64))
+def pair_time(climb, source, target):
+    """Give the travel time between two nodes, by rank: what :func:`pair_times` does for many."""
+    up, down = np.empty(climb.depth[source] + 1, np.int32), np.empty(climb.depth[target] + 1, np.int32)
+    for is_source, v, label in ((True, source, up), (False, target, down)):
+        for d in range(len(label)):
+            label[d] = UNREACHABLE_MS
+        label[len(label) - 1] = 0
+        _climb_up(climb, is_source, v, label)
+    v, w = min(source, target), max(source, target)
+    while 0 <= v < w:  # the first ancestor that is not below `w` is the lowest one of both
+        v = np.int64(climb.parent[v])
+    best_ms = np.int32(UNREACHABLE_MS)
+    if v >= 0:
+        for d in range(np.uint64(climb.depth[v] + 1)):
+            best_ms = min(best_ms, np.int32(up[d] + down[d]))
+    return best_ms

@@ -59,7 +59,7 @@ def peel(links, out_to, out_degree, out_order):
     Parameters
     ----------
     links : Links
-    out_to : (2 × links,) int32
+    out_to : (ends,) int32
         The links that are left: those of node ``v`` are ``out_to[links.first[v] :][: out_degree[v]]``.
     out_degree : (nodes,) int32
         ``PEELED`` for nodes that were contracted.

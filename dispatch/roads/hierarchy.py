@@ -119,13 +119,11 @@ class Hierarchy:
         return target
 
     def _arrays(self) -> dict[str, NDArray[np.int32]]:
-        parts = {"tree": self.tree, "lower": self.lower, "inputs": self.inputs}
-        named = {
-            f"{part}_{name}": array
-            for part, fields in parts.items()
-            for name, array in fields._asdict().items()
+        parts = (("tree", self.tree), ("lower", self.lower), ("inputs", self.inputs))
+        arrays = {
+            f"{part}_{name}": array for part, fields in parts for name, array in fields._asdict().items()
         }
-        return {"rank": self.rank, **named}
+        return arrays | {"rank": self.rank}
 
     @classmethod
     def load(cls, folder: Path, turns: TurnGraph) -> Hierarchy | None:
@@ -144,10 +142,9 @@ class Hierarchy:
             about = json.loads((source / "about.json").read_text())
             if about != {"format": FORMAT, "key": key}:
                 return None
-            tree, lower, inputs = (
-                kind(*(_mapped(source / f"{part}_{name}.npy") for name in kind._fields))
-                for part, kind in (("tree", Tree), ("lower", Lower), ("inputs", Inputs))
-            )
+            tree = Tree(*_mapped_fields(source, "tree", Tree._fields))
+            lower = Lower(*_mapped_fields(source, "lower", Lower._fields))
+            inputs = Inputs(*_mapped_fields(source, "inputs", Inputs._fields))
             rank = _mapped(source / "rank.npy")
             _check_sizes(turns, rank, tree, lower, inputs)
         except (OSError, ValueError) as error:
@@ -170,6 +167,10 @@ def _mapped(path: Path) -> NDArray[np.int32]:
     if array.dtype != INDEX_DTYPE or array.ndim != 1:
         raise ValueError(f"{path.name} holds {array.dtype} of shape {array.shape}")
     return array
+
+
+def _mapped_fields(folder: Path, part: str, names: tuple[str, ...]) -> list[NDArray[np.int32]]:
+    return [_mapped(folder / f"{part}_{name}.npy") for name in names]
 
 
 def _check_sizes(turns: TurnGraph, rank: NDArray[np.int32], tree: Tree, lower: Lower, inputs: Inputs) -> None:

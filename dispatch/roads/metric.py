@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dispatch.errors import InputError
 from dispatch.kernels.labels import Climb, Ends, pair_times
+from dispatch.kernels.nearest_by_time import nearest_items
 from dispatch.kernels.travel_table import fill_table, one_to_all
-from dispatch.kernels.unpacking import find_paths
+from dispatch.kernels.unpacking import Shortcuts, find_paths
 from dispatch.roads.places import Places
+from dispatch.roads.reachable import reachable_area
 from dispatch.roads.seeds import Seeds, direct_ms, source_seeds, target_seeds
 from dispatch.roads.travel_times import Paths
-from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, NO_INDEX, UNREACHABLE_MS
+from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MAX_TRAVEL_MS, NO_INDEX, UNREACHABLE_MS
 
 if TYPE_CHECKING:
     from dispatch.roads.road_network import RoadNetwork
 
 Where = Places | ArrayLike
 """Places on streets, or nodes (n,) int32; NO_INDEX is nowhere."""
+
+
+class NearestByTime(NamedTuple):
+    """Drivers of each order, those who are there first first."""
+
+    first: NDArray[np.int32]
+    """(orders + 1,) order ``i`` has the entries ``first[i] … first[i + 1] - 1``"""
+    item: NDArray[np.int32]
+    """(entries,) rows of the drivers"""
+    ms: NDArray[np.int32]
+    """(entries,) travel time to the order"""
 
 
 class Metric:
@@ -33,8 +46,17 @@ class Metric:
     Made by :meth:`RoadNetwork.customize`.
     """
 
-    def __init__(self, network: RoadNetwork, travel_ms: NDArray[np.int32], ms: NDArray[np.int32]) -> None:
+    def __init__(
+        self,
+        network: RoadNetwork,
+        travel_ms: NDArray[np.int32],
+        ms: NDArray[np.int32],
+        version: int,
+        history: tuple[tuple[int, NDArray[np.int32]], ...],
+    ) -> None:
         self.network = network
+        self.version, self.history = version, history
+        """A number of its own; the versions that it came from by updates, each with the cells then changed"""
         self.travel_ms = travel_ms
         """(arcs,) int32, not to be written"""
         tree = network.hierarchy.tree
@@ -49,6 +71,32 @@ class Metric:
     def num_bytes(self) -> int:
         """Memory of its own arrays, without those of the network."""
         return self.travel_ms.nbytes + self._climb.ms.nbytes
+
+    @property
+    def cells_ms(self) -> NDArray[np.int32]:
+        """(cells,) int32, travel times of the hierarchy's arcs, not to be written."""
+        return self._climb.ms
+
+    def update(self, edge: ArrayLike, travel_ms: ArrayLike) -> Metric:
+        """Give the metric after some arcs changed, much sooner than by customizing anew; this one stays.
+
+        Parameters
+        ----------
+        edge : (n,) int32
+            Rows of the graph's arcs, each once.
+        travel_ms : (n,) int
+            Their travel times from now on; ``UNREACHABLE_MS`` or more is closed.
+
+        Raises
+        ------
+        InputError
+            A row is no arc or given twice, or a travel time is negative.
+        """
+        return self.network.changed(self, edge, travel_ms)
+
+    def reachable(self, source: Where, max_ms: int) -> Any:
+        """Give the area that can be reached from one node or place in a time; see :func:`reachable_area`."""
+        return reachable_area(self.network.graph, self.from_ms(source), self.travel_ms, max_ms)
 
     # --- travel times ----------------------------------------------------------------------------
 
@@ -92,6 +140,20 @@ class Metric:
         distinct, row = np.unique(listed, return_inverse=True)
         groups, others = self._ends(grouped[begin], by_source), self._ends(distinct, not by_source)
         return self._pairs(by_source, groups, others, first, row.astype(INDEX_DTYPE))
+
+    def time_ms(self, from_node: int, to_node: int) -> int:
+        """Give the travel time between two nodes; for many pairs, :meth:`pairs_ms` is cheaper."""
+        turns = self.network.turns
+        if (
+            isinstance(from_node, int | np.integer)
+            and isinstance(to_node, int | np.integer)
+            and 0 <= from_node < self.num_nodes
+            and 0 <= to_node < self.num_nodes
+            and turns.first_state[to_node + 1] - turns.first_state[to_node] == 1
+        ):
+            rank = self.network.hierarchy.rank
+            return int(self.network.pair_time(self._climb, int(rank[from_node]), int(rank[to_node])))
+        return int(self.pairs_ms([from_node], [to_node])[0])
 
     def candidates_ms(
         self, drivers: Where, orders: Where, first_candidate: NDArray[np.int32], candidate: NDArray[np.int32]
@@ -142,6 +204,41 @@ class Metric:
         """Give the travel times from all nodes to one node or place, (nodes,) int32."""
         return self._all(target, False)
 
+    def nearest(
+        self, drivers: ArrayLike, orders: ArrayLike, k: int, max_ms: int = MAX_TRAVEL_MS
+    ) -> NearestByTime:
+        """Find for each order the drivers that are there first, by road.
+
+        Parameters
+        ----------
+        drivers, orders : (drivers,), (orders,) int32
+            Nodes; drivers at NO_INDEX are nowhere.
+        k : int
+            How many at most, 1 or more.
+        max_ms : int
+            Drivers farther away are left out.
+
+        Returns
+        -------
+        NearestByTime
+            In compressed sparse rows; of equal times the lower row comes first.
+        """
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+            raise InputError(f"k is {k!r}: it must be a whole number, at least 1")
+        if not 0 <= max_ms <= MAX_TRAVEL_MS:
+            raise InputError(f"max_ms is {max_ms}: it must be from 0 to {MAX_TRAVEL_MS}")
+        items, others = self._ends(drivers, True), self._ends(orders, False)
+        (items, row), num = _by_rank(items), len(others.first) - 1
+        order = np.argsort(others.rank[others.first[:-1]], kind="stable").astype(INDEX_DTYPE)
+        width = min(int(k), len(row))
+        item, ms = np.empty(num * width, INDEX_DTYPE), np.empty(num * width, DURATION_DTYPE)
+        if width:
+            nearest_items(self._climb, items, row.astype(INDEX_DTYPE), others, order, int(max_ms), item, ms)
+        found = item != NO_INDEX
+        first = np.zeros(num + 1, INDEX_DTYPE)
+        np.cumsum(found.reshape(num, width).sum(axis=1), out=first[1:])
+        return NearestByTime(first, item[found], ms[found])
+
     # --- ways ------------------------------------------------------------------------------------
 
     def paths(self, from_node: ArrayLike, to_node: ArrayLike) -> Paths:
@@ -163,10 +260,7 @@ class Metric:
         total_ms, first_edge = np.empty(num, DURATION_DTYPE), np.empty(num + 1, INDEX_DTYPE)
         hierarchy = self.network.hierarchy
         edge = find_paths(
-            self._climb,
-            hierarchy.inputs,
-            hierarchy.lower,
-            self.travel_ms,
+            Shortcuts(self._climb, hierarchy.inputs, hierarchy.lower, self.travel_ms),
             sources,
             targets,
             max(hierarchy.height, 1),
