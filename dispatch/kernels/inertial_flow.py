@@ -192,7 +192,7 @@ def cut(part, n, most):
 
 @kernel()
 def separate(part, n):
-    """Turn the cut in ``part.side`` into a separator: the ends of its links on the side with fewer of them."""
+    """Turn the cut in ``part.side`` into a separator: the ends of its links on the side with fewer."""
     num_near, num_far = 0, 0
     for v in range(n):
         part.kind[v] = part.side[v]

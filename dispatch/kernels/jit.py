@@ -39,7 +39,7 @@ def kernel(*signatures: tuple[Any, ...], inline: bool = False) -> Callable[[Call
     """Compile a pure function on arrays: cached on disk, releasing the GIL.
 
     Without a signature it is a helper that only other kernels call. With `inline` it becomes a part of its
-    callers: numba counts references to arrays at every call of a helper, which tells where a call does little.
+    callers: numba counts references to arrays at every call, which tells where a helper does little.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:

@@ -1,4 +1,4 @@
-"""How far it is from a place to its ancestors in the tree, or back: all that a question of travel times needs."""
+"""How far it is from a place to its ancestors in the tree, or back: the key to all travel times."""
 
 from typing import NamedTuple
 

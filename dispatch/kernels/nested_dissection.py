@@ -33,7 +33,7 @@ def _load(links, nodes, mark, owner, local, link_of, part):
 
 @kernel()
 def _split_components(part, n):
-    """Put all nodes joined with node 0 on the near side, others on the far one; tell whether there are any."""
+    """Put what is joined with node 0 on the near side, the rest on the far one; tell whether there is any."""
     for v in range(n):
         part.side[v] = FAR
     part.side[0] = NEAR
@@ -53,7 +53,7 @@ def _split_components(part, n):
 
 @kernel()
 def _best_cut(part, nodes, x, y):
-    """Put the best of the cuts in several directions into ``part.side``; give its direction's sine, cosine."""
+    """Put the best of the cuts in several directions into ``part.side``; give its sine and cosine."""
     n = len(nodes)
     best, best_sin, best_cos = np.inf, 0.0, 1.0
     for direction in range(NUM_DIRECTIONS):

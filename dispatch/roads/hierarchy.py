@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -113,7 +112,7 @@ class Hierarchy:
             (partial / "about.json").write_text(json.dumps({"format": FORMAT, "key": self.key}))
             if target.exists():
                 shutil.rmtree(target)
-            os.replace(partial, target)
+            partial.replace(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return target

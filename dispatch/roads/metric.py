@@ -41,7 +41,7 @@ class Metric:
 
     It never changes: any number of threads may ask it while another makes the next one. All times are int32
     milliseconds, ``UNREACHABLE_MS`` where there is no way (or none that takes less). Trips begin and end at
-    nodes or at :class:`Places` on streets, whose part of the street counts. From a node one may leave any way.
+    nodes or at :class:`Places` on streets, whose part of the street counts. A node may be left any way.
 
     Made by :meth:`RoadNetwork.customize`.
     """

@@ -173,8 +173,8 @@ class RoadNetwork:
     def _copy_of(self, metric: Metric) -> NDArray[np.int32]:
         """Give a copy of a metric's cells.
 
-        A copy costs a tenth of a customization; cells of a metric that this one came from by updates only lack
-        what these changed.
+        A copy costs a tenth of a customization; the cells of a metric that this one came from by updates lack
+        only what these changed.
         """
         for _ in range(len(self._spare)):
             try:
