@@ -46,6 +46,10 @@ class Work(NamedTuple):
     """what making a peer's own form of the input took, which its time leaves out; told beside it"""
     facts: Mapping[str, float] = MappingProxyType({})
     """further figures about our own solve, of which the row gets the medians"""
+    beside: Mapping[str, Call] = MappingProxyType({})
+    """timed in the same rounds, and no peer: a yardstick"""
+    units: Mapping[str, float] = MappingProxyType({})
+    """how many of what the row counts a call by this name does, 1 if not here; times are told per unit"""
 
 
 class Case(NamedTuple):
@@ -56,6 +60,8 @@ class Case(NamedTuple):
     """each makes a `Work`, one after the other, so that only one is in memory"""
     floor: float | None = None
     """least ratio of the best peer's time to ours, None if nothing is asked"""
+    limits: Mapping[str, float] = MappingProxyType({})
+    """at most so many times what is named in :attr:`Work.beside`, or this figure of :attr:`Work.facts`"""
 
 
 class Pace(NamedTuple):
@@ -80,16 +86,18 @@ class Timing(NamedTuple):
     """What one instance showed."""
 
     ms: dict[str, float]
-    """median per call, by name"""
+    """median per unit, by name"""
     wrong: dict[str, str]
     """by name: what was wrong with the answer"""
     form_ms: Mapping[str, float] = MappingProxyType({})
     facts: Mapping[str, float] = MappingProxyType({})
+    beside: tuple[str, ...] = ()
 
 
 def time_work(work: Work, pace: Pace, progress: Callable[[str], None] = lambda _: None) -> Timing:
     """Check each answer once, then time all calls in rounds; who begins rotates from round to round."""
-    calls = {OURS: work.ours} | {name: call for name, call in work.peers.items() if call is not None}
+    peers = {name: call for name, call in work.peers.items() if call is not None}
+    calls = {OURS: work.ours} | peers | dict(work.beside)
     first_ms: dict[str, float] = {}
     wrong: dict[str, str] = {}
     for name, call in calls.items():
@@ -98,19 +106,25 @@ def time_work(work: Work, pace: Pace, progress: Callable[[str], None] = lambda _
         answer = call()
         first_ms[name] = (time.perf_counter() - started) * 1e3
         try:
-            work.check(name, answer)
+            if name not in work.beside:
+                work.check(name, answer)
         except WrongAnswerError as error:
             wrong[name] = str(error)
         del answer
-    right_ms = [ms for name, ms in first_ms.items() if name != OURS and name not in wrong]
-    best_peer_ms = min(right_ms, default=0.0)
-    limit_ms = max(HOPELESS_MS, HOPELESS_FACTOR * best_peer_ms)
-    contenders = [name for name in calls if name == OURS or first_ms[name] <= limit_ms]
+    unit_ms = {name: ms / work.units.get(name, 1) for name, ms in first_ms.items()}
+    best_peer_ms = min((unit_ms[name] for name in peers if name not in wrong), default=0.0)
+    contenders = [
+        name
+        for name in calls
+        if name not in peers
+        or first_ms[name] <= HOPELESS_MS
+        or unit_ms[name] <= HOPELESS_FACTOR * best_peer_ms
+    ]
     repeats = {name: _repeats(calls[name], first_ms[name], pace.least_ms) for name in contenders}
     spent_ms = _rounds({name: calls[name] for name in contenders}, repeats, pace, progress)
-    return Timing(
-        first_ms | {name: median(ms) for name, ms in spent_ms.items()}, wrong, work.form_ms, work.facts
-    )
+    ms = first_ms | {name: median(ms) for name, ms in spent_ms.items()}
+    ms = {name: ms[name] / work.units.get(name, 1) for name in calls}
+    return Timing(ms, wrong, work.form_ms, work.facts, tuple(work.beside))
 
 
 def _repeats(call: Call, first_ms: float, least_ms: float) -> int:
@@ -163,6 +177,15 @@ def row_of(case: Case, timings: Sequence[Timing], absent: Iterable[str]) -> Row:
         wrong |= timing.wrong
     ms = {name: float(median(timing.ms[name] for timing in timings)) for name in timings[0].ms}
     ours_ms = ms.pop(OURS)
+    beside_ms = {name: ms.pop(name) for name in timings[0].beside}
+    facts = {name: median(timing.facts[name] for timing in timings) for name in timings[0].facts}
+    limits = {
+        name: {
+            "value": _rounded(ours_ms / beside_ms[name] if name in beside_ms else facts[name]),
+            "at_most": most,
+        }
+        for name, most in case.limits.items()
+    }
     right = {name: value for name, value in ms.items() if name not in wrong}
     best = min(right, key=lambda name: right[name], default=None)
     ratio = None if best is None else right[best] / ours_ms
@@ -177,7 +200,8 @@ def row_of(case: Case, timings: Sequence[Timing], absent: Iterable[str]) -> Row:
         "best_peer_ms": None if best is None else _rounded(right[best]),
         "ratio": None if ratio is None else _rounded(ratio),
         "floor": case.floor,
-        "miss": ratio is not None and case.floor is not None and ratio < case.floor,
+        "miss": (ratio is not None and case.floor is not None and ratio < case.floor)
+        or any(limit["value"] > limit["at_most"] for limit in limits.values()),
         "peer_wins": ratio is not None and ratio < 1,
         "peers_ms": {name: _rounded(value) for name, value in sorted(ms.items(), key=lambda item: item[1])},
         "peers_form_ms": {name: _rounded(value) for name, value in form_ms.items()},
@@ -185,7 +209,9 @@ def row_of(case: Case, timings: Sequence[Timing], absent: Iterable[str]) -> Row:
         "absent": sorted(absent),
         "wrong": wrong,
         "instances": len(timings),
-        **{name: _rounded(median(timing.facts[name] for timing in timings)) for name in timings[0].facts},
+        "beside_ms": {name: _rounded(value) for name, value in beside_ms.items()},
+        "limits": limits,
+        **{name: _rounded(value) for name, value in facts.items()},
     }
 
 
@@ -195,8 +221,11 @@ def _rounded(value: float) -> float:
 
 
 def fails(row: Row) -> bool:
-    """Whether a row is a reason for exit status 1: far below its floor, or somebody's answer is wrong."""
-    if row.get("wrong"):
+    """Whether a row is a reason for exit status 1: far off its floor or a limit, or an answer is wrong."""
+    limits = row.get("limits", {}).values()
+    if row.get("wrong") or any(
+        limit["at_most"] < TOLERATED_SHARE_OF_FLOOR * limit["value"] for limit in limits
+    ):
         return True
     floor, ratio = row.get("floor"), row.get("ratio")
     return floor is not None and ratio is not None and ratio < TOLERATED_SHARE_OF_FLOOR * floor
@@ -207,6 +236,9 @@ def remark(row: Row) -> str:
     remarks = [f"WRONG: {name}: {what}" for name, what in row.get("wrong", {}).items()]
     if row.get("peer_wins"):
         remarks.append(f"{row['best_peer']} wins")
+    for name, limit in row.get("limits", {}).items():
+        if limit["value"] > limit["at_most"]:
+            remarks.append(f"{name}: {number(limit['value'])}, at most {number(limit['at_most'])}")
     if row.get("miss"):
         remarks.append("miss")
     return ", ".join(remarks)
@@ -278,12 +310,12 @@ class Report:
         self.tell("")
         if len(self.rows) == 1:
             self._print(
-                f"{'case':28}{'ours ms':>10}{'best peer ms':>14}{'ratio':>8}{'floor':>7}  best peer, remark"
+                f"{'case':38}{'ours ms':>10}{'best peer ms':>14}{'ratio':>8}{'floor':>7}  best peer, remark"
             )
         best = row.get("best_peer") or "no peer"
         notes = "; ".join(part for part in (best, remark(row)) if part)
         self._print(
-            f"{row['case']:28}{number(row['ours_ms']):>10}{number(row.get('best_peer_ms')):>14}"
+            f"{row['case']:38}{number(row['ours_ms']):>10}{number(row.get('best_peer_ms')):>14}"
             f"{number(row.get('ratio')):>8}{number(row.get('floor')):>7}  {notes}"
         )
 

@@ -96,6 +96,37 @@ def test_the_ratio_with_the_peers_own_form_counts_the_making_of_it():
     assert (found["ratio"], found["ratio_with_form"]) == (2.0, 3.5)
 
 
+LIMITED = Case("x", (), None, {"D": 2.0, "size": 10.0})
+
+
+def limited(d_ms, size):
+    return row_of(LIMITED, [Timing({OURS: 1.0, "D": d_ms}, {}, facts={"size": size}, beside=("D",))], ())
+
+
+@pytest.mark.parametrize(
+    ("d_ms", "size", "told", "failed"),
+    [
+        (0.5, 10.0, "", False),
+        (0.45, 10.0, "D: 2.22, at most 2.00, miss", False),
+        (0.5, 12.5, "size: 12.5, at most 10.0, miss", False),
+        (0.39, 12.6, "D: 2.56, at most 2.00, size: 12.6, at most 10.0, miss", True),
+    ],
+)
+def test_a_row_above_a_limit_is_a_miss_and_fails_where_the_limit_is_below_four_fifths(
+    d_ms, size, told, failed
+):
+    found = limited(d_ms, size)
+    assert harness.remark(found) == told
+    assert found["miss"] == bool(told)
+    assert fails(found) == failed
+
+
+def test_what_is_timed_beside_is_no_peer():
+    found = limited(0.5, 1.0)
+    assert (found["best_peer"], found["peers_ms"], found["beside_ms"]) == (None, {}, {"D": 0.5})
+    assert found["limits"] == {"D": {"value": 2.0, "at_most": 2.0}, "size": {"value": 1.0, "at_most": 10.0}}
+
+
 # --- how it is timed -----------------------------------------------------------------------------
 
 
@@ -133,6 +164,30 @@ def test_a_hopeless_peer_is_called_once_and_a_slow_one_in_fewer_rounds(monkeypat
     timing = harness.time_work(Work(calls.pop("ours"), calls), ONE_CALL)
     assert timing.ms == pytest.approx(took_ms)
     assert {name: seen.count(name) for name in took_ms} == {"ours": 6, "fast": 6, "slow": 3, "hopeless": 1}
+
+
+def test_times_are_told_per_unit_and_so_is_who_is_hopeless(monkeypatch):
+    """The thorough peer takes long since it does much; the lazy one does a tenth and is hopeless."""
+    took_ms = {"ours": 8.0, "thorough": 500.0, "lazy": 400.0, "yardstick": 900.0}
+    clock, seen = [0.0], []
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: clock[0])
+
+    def call(name):
+        seen.append(name)
+        clock[0] += took_ms[name] / 1e3
+        return name
+
+    def check(name, answer):
+        assert name == answer != "yardstick"
+
+    calls = {name: lambda name=name: call(name) for name in took_ms}
+    beside = {"yardstick": calls.pop("yardstick")}
+    units = {"ours": 4, "thorough": 50, "lazy": 5}
+    timing = harness.time_work(Work(calls.pop("ours"), calls, check, beside=beside, units=units), ONE_CALL)
+    assert timing.ms == pytest.approx({"ours": 2.0, "thorough": 10.0, "lazy": 80.0, "yardstick": 900.0})
+    assert (seen.count("thorough"), seen.count("lazy"), seen.count("yardstick")) == (6, 1, 6)
+    found = row_of(Case("x", (), None, {"yardstick": 1.0}), [timing], ())
+    assert (found["best_peer"], found["ratio"], found["beside_ms"]) == ("thorough", 5.0, {"yardstick": 900.0})
 
 
 def test_every_answer_is_checked():
@@ -376,6 +431,136 @@ def test_the_families_are_what_they_say():
     cost = dense_costs(9, 1)
     assert cost.shape == (9, 9)
     assert (cost == np.round(cost)).all()
+
+
+# --- the roads -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def one_way_streets():
+    """Six nodes on a ring of one-way streets, two parallel ones among them, and a two-way short cut."""
+    from benchmarks.road_cities import Streets
+    from dispatch.roads.graph import RoadGraph
+
+    tail, head = np.array([0, 0, 1, 2, 3, 4, 5, 1, 4]), np.array([1, 1, 2, 3, 4, 5, 0, 4, 1])
+    kind = np.zeros(len(tail), np.int8)
+    lonlat = np.arange(6) / 100, np.zeros(6)
+    graph = RoadGraph.from_edges(lonlat, tail, head, np.full(len(tail), 9.0), np.full(len(tail), 9.0), kind)
+    weight = {(1, 2): 10, (2, 3): 10, (3, 4): 10, (4, 5): 10, (5, 0): 10, (1, 4): 25, (4, 1): 25}
+    ends = zip(graph.tail.tolist(), graph.head.tolist(), strict=True)
+    ms = np.array([weight.get(end, 0) for end in ends], np.int32)
+    ms[:2] = 90, 40  # parallel
+    return Streets("ring", graph, ms)
+
+
+@pytest.mark.parametrize("kind", ["Scipy", "Igraph", "Networkit", "Pandana"])
+def test_each_peer_of_the_roads_reads_the_network_right(kind, one_way_streets):
+    from benchmarks import road_peers
+    from benchmarks.road_cities import Candidates
+
+    try:
+        peer = getattr(road_peers, kind)(one_way_streets)
+    except ImportError:
+        pytest.skip(f"{kind} is not installed")
+    source, target = np.array([0, 2, 1], np.int32), np.array([4, 1, 0], np.int32)
+
+    def told(kind, *question):
+        asked = getattr(peer, kind)(*question)
+        answer = asked.read(asked.call())
+        assert len(answer) == asked.num
+        return answer
+
+    for way in ("pairs", "single"):
+        assert told(way, source, target).tolist() == [65, 45, 45]
+    ways = [list(map(int, way)) for way in told("paths", source, target)]
+    assert ways == [[0, 1, 4], [2, 3, 4, 1], [1, 4, 5, 0]]
+    assert one_way_streets.times_of_ways(ways, source, target).tolist() == [65, 45, 45]
+    assert told("table", source, target).tolist() == [[65, 40, 0], [20, 45, 40], [25, 0, 45]]
+    # Two drivers at one node, candidates of two orders.
+    drivers, orders = np.array([2, 5, 2, 0], np.int32), np.array([4, 1], np.int32)
+    candidates = Candidates(drivers, orders, np.array([[0, 1], [2, 0]], np.int32))
+    assert told("near", candidates).tolist() == [[20, 75], [45, 45]]
+    if hasattr(peer, "nearest"):
+        assert told("nearest", drivers, orders, 3).tolist() == [[20, 20, 65], [40, 45, 45]]
+        assert told("one_to_all", 3).tolist() == [30, 35, 45, 0, 10, 20]
+
+
+@pytest.mark.parametrize("way", [[0, 1], [1, 4], [0, 4], [0, 1, 0, 1, 4]])
+def test_a_wrong_way_is_noticed(way, one_way_streets):
+    with pytest.raises(WrongAnswerError):
+        one_way_streets.times_of_ways([way], np.array([0]), np.array([4]))
+
+
+def test_without_its_peers_the_roads_suite_names_them(monkeypatch, one_way_streets):
+    from benchmarks import road_peers
+
+    monkeypatch.setattr(road_peers, "installed", lambda *_: None)
+    found = road_peers.peers_of(one_way_streets, lambda _: None)
+    asked = road_peers.ask(found, "one_to_all", 0)
+    assert [name for name, one in asked.items() if one is None] == ["igraph", "networkit", "pandana"]
+    assert asked["scipy"].call().tolist() == [0, 40, 50, 60, 65, 75]
+
+
+def test_the_roads_suite_notices_wrong_times_of_ours_and_of_a_peer(monkeypatch, one_way_streets):
+    from benchmarks import road_builds, road_cities, road_peers, roads
+
+    report = Report(tiny=True, out=io.StringIO(), progress=io.StringIO())
+    questions = road_cities.Questions(one_way_streets, road_cities.TINY)
+    judge, peers = road_peers.Scipy(one_way_streets, 2), {"p": road_peers.Scipy(one_way_streets)}
+    with road_builds.ready(report, one_way_streets) as ready:
+        asked = roads.queries(ready, questions)[0]
+        work = roads.query_work(ready, asked, judge, peers)
+        right = work.ours()
+        for name in (OURS, "p"):
+            answer = right if name == OURS else work.peers["p"]()
+            work.check(name, answer)
+            with pytest.raises(WrongAnswerError):
+                work.check(name, np.array(answer) + 1)
+        right = road_builds.right_metric(ready, one_way_streets.travel_ms)
+        right(OURS, ready.metric)
+        with pytest.raises(WrongAnswerError):
+            right(OURS, ready.network.customize(one_way_streets.travel_ms + 1))
+
+
+def test_multiples_of_the_yardstick_are_told_with_what_is_asked():
+    from benchmarks import road_cities, roads
+
+    assert [roads.in_d(value) for value in (7.04, 0.526, 1 / 5000)] == ["7.04 D", "0.526 D", "D/5,000"]
+    report = Report(out=io.StringIO(), progress=io.StringIO())
+    timing = Timing({OURS: 3.0, "D": 2.0, "whole": 10.0}, {}, facts={"array_mb": 90.0}, beside=("D", "whole"))
+    report.add(row_of(Case("a", (), None, {"D": 1.3, "whole": 0.5, "array_mb": 80.0}), [timing], ()))
+    report.add(row_of(Case("b", ()), [timed(ours=1.0)], ()))
+    assert roads.yardstick_table(report).lines == [
+        ("a", "3.00", "2.00", "1.50 D", "1.30 D", "0.650 D", "miss")
+    ]
+    assert roads.shares_table(report).lines == [
+        ("a", "of whole", "0.300", "0.500", ""),
+        ("a", "array mb", "90.0", "80.0", "miss"),
+    ]
+    assert road_cities.YARDSTICK in road_cities.QUICK_FOLDERS
+
+
+def test_seconds_of_compiling_are_told_by_module(monkeypatch, capsys):
+    from benchmarks import road_compile
+    from dispatch.kernels import jit
+
+    compiled = []
+    function = types.SimpleNamespace(compile=compiled.append)
+    kernels = {name: jit.Kernel(name, function, ((name,),)) for name in ("heap.push", "heap.pop", "csr.a")}
+    monkeypatch.setattr(jit, "KERNELS", kernels)
+    road_compile.main()
+    spent_s = json.loads(capsys.readouterr().out)
+    assert (list(spent_s), compiled) == (
+        ["import", "heap", "csr"],
+        [("heap.push",), ("heap.pop",), ("csr.a",)],
+    )
+    told = iter([{"import": 1.0, "heap": 2.5}, {"import": 0.5, "heap": 0.25}])
+    monkeypatch.setattr(road_compile, "_in_child", lambda _: next(told))
+    assert road_compile.compile_table(lambda _: None).lines == [
+        ("import", "1.00", "0.50"),
+        ("heap", "2.50", "0.25"),
+        ("all", "3.50", "0.75"),
+    ]
 
 
 def test_the_kernels_suite_runs():
