@@ -37,14 +37,26 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
         min_weight_full_bipartite_matching as min_weight_full_bipartite_matching,
     )
     from dispatch.roads.city import City as City
-    from dispatch.roads.pings import RecordedPings as RecordedPings
-    from dispatch.roads.travel_times import (
-        MatrixTravelTimes as MatrixTravelTimes,
-        RoadTravelTimes as RoadTravelTimes,
+    from dispatch.roads.land_use_of_roads import (
+        RoadDemandParams as RoadDemandParams,
+        land_use_of_roads as land_use_of_roads,
     )
+    from dispatch.roads.metric import Metric as Metric
+    from dispatch.roads.pings import RecordedPings as RecordedPings
+    from dispatch.roads.places import EdgeSnapper as EdgeSnapper, Places as Places
+    from dispatch.roads.road_network import RoadNetwork as RoadNetwork
+    from dispatch.roads.time_of_day import (
+        MetricsByTime as MetricsByTime,
+        TimeOfDay as TimeOfDay,
+        load_time_of_day as load_time_of_day,
+    )
+    from dispatch.roads.travel_times import MatrixTravelTimes as MatrixTravelTimes
     from dispatch.sim.recorded_day import recorded_day as recorded_day
     from dispatch.sim.runner import run as run
-    from dispatch.sim.scenario import synthetic_scenario as synthetic_scenario
+    from dispatch.sim.scenario import (
+        made_up_day as made_up_day,
+        synthetic_scenario as synthetic_scenario,
+    )
     from dispatch.spatial.geo_index import GeoIndex as GeoIndex
     from dispatch.spatial.grid_index import GridIndex as GridIndex, Neighbours as Neighbours
     from dispatch.spatial.projection import LocalProjection as LocalProjection
@@ -59,25 +71,34 @@ _HOME: Final = {
     "DispatchParams": "dispatch.engine.params",
     "Dispatcher": "dispatch.engine.dispatcher",
     "DriverStatus": "dispatch.engine.lifecycle",
+    "EdgeSnapper": "dispatch.roads.places",
     "EventKind": "dispatch.engine.events",
     "FareRule": "dispatch.engine.params",
     "GeoIndex": "dispatch.spatial.geo_index",
     "GridIndex": "dispatch.spatial.grid_index",
     "LocalProjection": "dispatch.spatial.projection",
     "MatrixTravelTimes": "dispatch.roads.travel_times",
+    "Metric": "dispatch.roads.metric",
+    "MetricsByTime": "dispatch.roads.time_of_day",
     "Neighbours": "dispatch.spatial.grid_index",
     "NewOrders": "dispatch.engine.inputs",
     "OrderStatus": "dispatch.engine.lifecycle",
+    "Places": "dispatch.roads.places",
     "Positions": "dispatch.engine.inputs",
     "RecordedPings": "dispatch.roads.pings",
-    "RoadTravelTimes": "dispatch.roads.travel_times",
+    "RoadDemandParams": "dispatch.roads.land_use_of_roads",
+    "RoadNetwork": "dispatch.roads.road_network",
     "Status": "dispatch.matching.assignment",
+    "TimeOfDay": "dispatch.roads.time_of_day",
     "certificate": "dispatch.matching.certificate",
     "check_invariants": "dispatch.analysis.invariants",
     "empty_km_share_recorded": "dispatch.analysis.recorded",
     "kpis": "dispatch.analysis.kpis",
+    "land_use_of_roads": "dispatch.roads.land_use_of_roads",
     "linear_sum_assignment": "dispatch.matching.dense",
+    "load_time_of_day": "dispatch.roads.time_of_day",
     "log_sha256": "dispatch.engine.events",
+    "made_up_day": "dispatch.sim.scenario",
     "min_weight_full_bipartite_matching": "dispatch.matching.sparse",
     "read_log": "dispatch.engine.events",
     "recorded_day": "dispatch.sim.recorded_day",

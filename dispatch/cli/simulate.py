@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dispatch.cli.command import app
-from dispatch.cli.console import INTERRUPTED, bar, compile_kernels, day_bar, err, interruptible, out
+from dispatch.cli.console import INTERRUPTED, compile_kernels, day_bar, err, interruptible, out
 from dispatch.cli.day import Day
 from dispatch.errors import InputError
 
@@ -140,8 +140,6 @@ def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenar
     for drop in scenario.drops:
         left_out = f"[yellow]left out[/] {drop.count:,} {drop.where}: {escape(drop.what)}"
         err.print(left_out, highlight=False, soft_wrap=True)
-    with bar("travel times") as advance:
-        scenario.prepare(on_progress=advance)
     prepare_s = time.perf_counter() - started
     records = []
     with interruptible() as should_stop:

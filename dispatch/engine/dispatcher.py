@@ -28,7 +28,7 @@ from dispatch.engine.world import World
 from dispatch.errors import InputError, StateError
 from dispatch.roads.city import City
 from dispatch.roads.time_of_day import ByTime
-from dispatch.roads.travel_times import RoadTravelTimes, TravelTimes
+from dispatch.roads.travel_times import TravelTimes
 from dispatch.units import MS_PER_S, NO_INDEX
 
 _MAX_AHEAD_MS: Final = 3600 * MS_PER_S
@@ -67,7 +67,7 @@ class Dispatcher:
         fare: FareRule | None = None,
     ) -> None:
         if travel_times is None:
-            travel_times = RoadTravelTimes(city.graph, city.graph.free_flow_ms())
+            travel_times = city.free_flow()
         self.fare = fare or FareRule()
         self._world = World.of(city, travel_times, params or DispatchParams())
         self._state = EngineState()

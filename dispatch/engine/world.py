@@ -12,8 +12,9 @@ from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
 from dispatch.kernels.checks import first_outside
 from dispatch.roads.city import City
+from dispatch.roads.metric import Metric
 from dispatch.roads.time_of_day import ByTime
-from dispatch.roads.travel_times import MatrixTravelTimes, RoadTravelTimes, TravelTimes
+from dispatch.roads.travel_times import MatrixTravelTimes, TravelTimes
 from dispatch.spatial.grid_index import GridIndex, Neighbours
 from dispatch.units import MS_PER_S, NO_INDEX, UNREACHABLE_MS
 
@@ -58,7 +59,7 @@ class World:
     def pairs_ms(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> NDArray[np.int32]:
         """Give the travel time of each pair (n,); what the caller's own travel times say is checked."""
         told = self.travel_times.pairs_ms(from_node, to_node)
-        if isinstance(self.travel_times, RoadTravelTimes | MatrixTravelTimes):
+        if isinstance(self.travel_times, Metric | MatrixTravelTimes):
             return told
         told = np.asarray(told)
         if told.shape != from_node.shape or told.dtype.kind not in "iu":

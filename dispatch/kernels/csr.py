@@ -1,27 +1,10 @@
-"""Compressed sparse rows: the shape of road graphs and of candidate sets."""
+"""Undirected graphs in compressed sparse rows."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from dispatch.kernels.jit import I32, record
-
-
-class Arcs(NamedTuple):
-    """Arcs of a directed graph, grouped by the node they leave.
-
-    Arcs of node ``v`` are rows ``first_arc[v] … first_arc[v + 1] - 1``.
-    """
-
-    first_arc: np.ndarray
-    """(nodes + 1,) int32"""
-    head: np.ndarray
-    """(arcs,) int32, the node that the arc enters"""
-    travel_ms: np.ndarray
-    """(arcs,) int32, non-negative"""
-
-
-ARCS = record(Arcs, I32, I32, I32)
 
 
 class Links(NamedTuple):

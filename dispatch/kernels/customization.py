@@ -15,7 +15,7 @@ class Inputs(NamedTuple):
     first: np.ndarray
     """(nodes + 1,) int32"""
     cell: np.ndarray
-    """(inputs,) int32, less the ``base``: depth of the upper end, plus half of all cells where it leads down"""
+    """(inputs,) int32, less ``base``: depth of the upper end, plus half of all cells where it leads down"""
     edge: np.ndarray
     """(inputs,) int32, row of the edge"""
 

@@ -91,7 +91,7 @@ def _open(shortcuts, low, high, is_up, stack, out_edge, num):
 
 @kernel()
 def _chain(climb, is_up, rank, label, at, ends, i, out_depth):
-    """List the depths of arcs' ends from the ancestor of depth `at` to a node of place `i`; give their number."""
+    """List the depths of arcs' ends from the ancestor of depth `at` to a node of place `i`; count them."""
     depth, first_depth, base, ms = climb.depth, climb.first_depth, climb.base, climb.ms
     half, num = 0 if is_up else len(ms) // 2, depth[ends.rank[ends.first[i]]] + 1
     length = 0

@@ -17,6 +17,7 @@ from dispatch.roads.city_files import save_network
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.network_file import load_network
 from dispatch.roads.osm.reading import SUFFIXES as OSM_SUFFIXES
+from dispatch.roads.road_network import RoadNetwork
 from dispatch.roads.snapping import MAX_SNAP_M, Snapper
 from dispatch.roads.tables import Dropped, find_table
 from dispatch.roads.trips import RecordedTrips, zone_info
@@ -27,6 +28,7 @@ __all__ = ["City", "Dropped"]
 
 if TYPE_CHECKING:
     from dispatch.roads.land_use import LandUse
+    from dispatch.roads.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ class City:
     def snapper(self) -> Snapper:
         """Finds nearest nodes."""
         return Snapper(self.graph, self.projection)
+
+    @cached_property
+    def network(self) -> RoadNetwork:
+        """Its streets, ready for any travel times; a hierarchy saved in the city's folder is used."""
+        return RoadNetwork(self.graph, self.folder)
+
+    def free_flow(self, slowdown: float = 1.0) -> Metric:
+        """Give the travel times at free-flow speeds, times `slowdown`."""
+        return self.network.customize(self.graph.free_flow_ms(slowdown))
 
     def snap(
         self, lon: ArrayLike, lat: ArrayLike, max_distance_m: float = MAX_SNAP_M

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.errors import InputError
-from dispatch.kernels.csr import Arcs
 from dispatch.roads.edge_shapes import EdgeShapes
 from dispatch.roads.forbidden_turns import ForbiddenTurns
 from dispatch.units import INDEX_DTYPE, MAX_TRAVEL_MS, MS_PER_S, NO_INDEX
@@ -104,10 +103,6 @@ class RoadGraph:
             raise InputError(f"slowdown is {slowdown}: it must be a positive number")
         travel_ms = np.rint(self.length_m / (self.speed_kph / 3.6) * MS_PER_S * slowdown)
         return np.clip(travel_ms, 1, MAX_TRAVEL_MS).astype(np.int32)
-
-    def arcs(self, travel_ms: NDArray[np.int32]) -> Arcs:
-        """Give the arcs as kernels read them, with the weights `travel_ms` (arcs,)."""
-        return Arcs(self.first_arc, self.head, travel_ms)
 
     @classmethod
     def from_edges(

@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dispatch.errors import InputError
+from dispatch.kernels.checks import first_outside
 from dispatch.kernels.labels import Climb, Ends, pair_times
 from dispatch.kernels.nearest_by_time import nearest_items
+from dispatch.kernels.paths import Edges, PathNodes, lay_out_paths
 from dispatch.kernels.travel_table import fill_table, one_to_all
 from dispatch.kernels.unpacking import Shortcuts, find_paths
 from dispatch.roads.places import Places
 from dispatch.roads.reachable import reachable_area
 from dispatch.roads.seeds import Seeds, direct_ms, source_seeds, target_seeds
-from dispatch.roads.travel_times import Paths
+from dispatch.roads.travel_times import Paths, as_nodes
 from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MAX_TRAVEL_MS, NO_INDEX, UNREACHABLE_MS
 
 if TYPE_CHECKING:
@@ -60,6 +62,12 @@ class Metric:
         self.travel_ms = travel_ms
         """(arcs,) int32, not to be written"""
         tree = network.hierarchy.tree
+        graph = network.graph
+        self._edges = Edges(
+            np.require(graph.head, INDEX_DTYPE, ["C", "W"]),
+            travel_ms,
+            np.require(graph.length_m, np.float64, ["C", "W"]),
+        )
         self._climb = Climb(tree.parent, tree.depth, tree.lowest, tree.first_depth, tree.base, ms)
 
     @property
@@ -254,7 +262,7 @@ class Metric:
         -------
         Paths
         """
-        from_node = np.atleast_1d(np.asarray(from_node))
+        from_node = as_nodes("from_node", np.atleast_1d(np.asarray(from_node)))
         sources, targets = self._ends(from_node, True), self._ends(to_node, False)
         num = _paired(sources, targets)
         total_ms, first_edge = np.empty(num, DURATION_DTYPE), np.empty(num + 1, INDEX_DTYPE)
@@ -277,31 +285,24 @@ class Metric:
         edge: NDArray[np.int32],
     ) -> Paths:
         """Add nodes, times and metres; a way has one node more than edges."""
-        graph = self.network.graph
-        num = np.diff(first_edge) + has_way
-        first = np.zeros(len(num) + 1, INDEX_DTYPE)
-        np.cumsum(num, out=first[1:])
-        starts = first[:-1][has_way]
-        is_start = np.zeros(first[-1], np.bool_)
-        is_start[starts] = True
-        node = np.empty(first[-1], INDEX_DTYPE)
-        node[is_start], node[~is_start] = from_node[has_way], graph.head[edge]
-        driven = np.full(first[-1], NO_INDEX, INDEX_DTYPE)
-        driven[~is_start] = edge
-        at_ms, at_m = np.zeros(first[-1], np.int64), np.zeros(first[-1])
-        at_ms[~is_start], at_m[~is_start] = self.travel_ms[edge], graph.length_m[edge]
-        at_ms = np.cumsum(at_ms)
-        at_ms -= np.repeat(at_ms[starts], num[has_way])
-        way = np.cumsum(is_start) - 1
-        at_m = np.cumsum(at_m)
-        at_m -= at_m[starts][way]
-        return Paths(first, node, at_ms.astype(DURATION_DTYPE), at_m, driven)
+        first = np.zeros(len(has_way) + 1, INDEX_DTYPE)
+        np.cumsum(np.diff(first_edge) + has_way, out=first[1:])
+        size = int(first[-1])
+        node, driven = np.empty(size, INDEX_DTYPE), np.empty(size, INDEX_DTYPE)
+        found = PathNodes(first, node, np.empty(size, DURATION_DTYPE), np.empty(size), driven)
+        lay_out_paths(self._edges, from_node, first_edge, edge, found)
+        return Paths(*found)
 
     # --- where searches begin --------------------------------------------------------------------
 
     def _ends(self, where: Where, are_sources: bool) -> Ends:
         """Give the ranks at which searches from or to places begin, the deepest first."""
         network = self.network
+        if not isinstance(where, Places) and (are_sources or network.turns.num_states == self.num_nodes):
+            nodes = as_nodes("nodes", where)
+            if not len(nodes) or first_outside(nodes, 0, self.num_nodes - 1) == NO_INDEX:
+                first = np.arange(len(nodes) + 1, dtype=INDEX_DTYPE)
+                return Ends(first, network.hierarchy.rank[nodes], np.zeros(len(nodes), DURATION_DTYPE))
         seeds_of = source_seeds if are_sources else target_seeds
         seeds = seeds_of(network.graph, network.turns, where, self.travel_ms)
         return _as_ends(seeds, network.hierarchy.rank)

@@ -36,7 +36,7 @@ class RoadNetwork:
     ----------
     graph : RoadGraph
     folder : path, optional
-        Where the hierarchy of this graph is kept: loaded if it is there, else made and saved.
+        Where the hierarchy of this graph may have been saved: it is then loaded instead of made.
 
     Raises
     ------
@@ -56,8 +56,6 @@ class RoadNetwork:
             east = np.cos(np.radians(graph.node_lat.mean())) if graph.num_nodes else 1.0
             node = self.turns.node_of_state
             found = Hierarchy.build(self.turns, graph.node_lon[node] * east, graph.node_lat[node])
-            if folder is not None:
-                found.save(Path(folder))
         self.hierarchy = found
         self.state_of_rank = np.empty(self.turns.num_states, INDEX_DTYPE)
         self.state_of_rank[found.rank] = np.arange(self.turns.num_states, dtype=INDEX_DTYPE)
@@ -65,6 +63,10 @@ class RoadNetwork:
         self._spare: deque[tuple[int, NDArray[np.int32]]] = deque(maxlen=_MOST_SPARE)
         self._versions = count()
         self._marks: deque[Marks] = deque(maxlen=1)
+
+    def save(self, folder: str | Path) -> Path:
+        """Save the hierarchy into a folder, usually that of the city; give the folder of its own there."""
+        return self.hierarchy.save(Path(folder))
 
     def customize(self, travel_ms: ArrayLike, num_threads: int = 1) -> Metric:
         """Make a metric of travel times.

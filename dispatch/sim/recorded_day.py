@@ -12,7 +12,6 @@ from dispatch.engine.params import DispatchParams, check_seed
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings
-from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.roads.trips import RecordedTrips, local_midnight_ms, zone_info
 from dispatch.sim.scenario import PARKING_NOTE, Scenario, SimParams, drain_ms, spread_in_time
 from dispatch.sim.shifts import made_up_shifts, recorded_shifts, why_no_shifts
@@ -85,7 +84,7 @@ def recorded_day(
         city,
         orders,
         shifts,
-        RoadTravelTimes(city.graph, city.graph.free_flow_ms(slowdown)),
+        city.free_flow(slowdown),
         day_ms[0],
         city.timezone if date else "UTC",
         date.isoformat() if date else None,
@@ -138,9 +137,7 @@ def fit_slowdown(city: City, trips: RecordedTrips, before_ms: int) -> tuple[floa
     ends = np.unique(trips.dropoff_node[rows])
     chosen = random.choice(ends, min(_FIT_NODES, len(ends)), replace=False)
     sample = trips.select(rows[np.isin(trips.dropoff_node[rows], chosen)])
-    travel_times = RoadTravelTimes(city.graph, city.graph.free_flow_ms())
-    travel_times.prepare(sample.dropoff_node)
-    free_ms = travel_times.pairs_ms(sample.pickup_node, sample.dropoff_node)
+    free_ms = city.free_flow().pairs_ms(sample.pickup_node, sample.dropoff_node)
     ratio = sample.duration_s * float(MS_PER_S) / free_ms
     order = np.argsort(ratio, kind="stable")
     weight = np.cumsum(free_ms[order].astype(np.float64))

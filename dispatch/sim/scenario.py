@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -12,9 +11,10 @@ from dispatch.analysis.recorded import EmptyDriving
 from dispatch.engine.params import DispatchParams, FareRule, check_range, check_whole
 from dispatch.errors import InputError
 from dispatch.roads.city import City
+from dispatch.roads.metric import Metric
 from dispatch.roads.tables import Dropped
 from dispatch.roads.time_of_day import ByTime
-from dispatch.roads.travel_times import PathFinder, RoadTravelTimes
+from dispatch.roads.travel_times import PathFinder
 from dispatch.roads.trips import RecordedTrips
 from dispatch.sim.demand import ORDINARY_DAY, DemandProfile, ordinary_day, synthetic_orders
 from dispatch.sim.shifts import Shifts, made_up_shifts
@@ -108,24 +108,17 @@ class Scenario:
         if any((node == NO_INDEX).any() for node in ends):
             raise InputError("an order has an end off the network: leave such orders out and count them")
 
-    def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> None:
-        """Find the travel times to every pickup and drop-off ahead of the run, on two cores.
-
-        Where they change with time, they are found as the run goes on.
-
-        `on_progress` is called with ``(done, total)``.
-        """
-        if isinstance(self.travel_times, RoadTravelTimes):
-            ends = np.concatenate([self.orders.pickup_node, self.orders.dropoff_node])
-            self.travel_times.prepare(ends, on_progress=on_progress)
-
     def travel_times_at(self, at_ms: int) -> PathFinder:
         """Give the travel times in force at an instant."""
-        return self.travel_times.at(at_ms) if isinstance(self.travel_times, ByTime) else self.travel_times
+        return self.travel_times if isinstance(self.travel_times, Metric) else _at(self.travel_times, at_ms)
 
     def with_policy(self, policy: str) -> Scenario:
         """Give the same day under another policy."""
         return replace(self, params=replace(self.params, policy=policy))
+
+
+def _at(travel_times: PathFinder | ByTime[PathFinder], at_ms: int) -> PathFinder:
+    return travel_times.at(at_ms) if isinstance(travel_times, ByTime) else travel_times
 
 
 def made_up_day(
@@ -186,7 +179,7 @@ def made_up_day(
         city,
         orders,
         shifts,
-        RoadTravelTimes(city.graph, city.graph.free_flow_ms()),
+        city.free_flow(),
         0,
         "UTC",
         seed=seed,
