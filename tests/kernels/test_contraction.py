@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -9,7 +11,7 @@ from roads.road_graphs import SHAPES, ints, link_lists, links_of
 
 
 def rows_of(first, entries):
-    return [entries[a:b].tolist() for a, b in zip(first[:-1], first[1:], strict=True)]
+    return [entries[a:b].tolist() for a, b in pairwise(first)]
 
 
 def check(num_nodes, pairs, order):

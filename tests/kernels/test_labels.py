@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -41,7 +43,7 @@ def test_labels_are_times_through_lower_nodes(graph, data):
         expected = [expected_label(graph, place, is_source) for place in places]
         first, label = find_labels(climb, is_source, ends)
         assert (first.dtype, label.dtype) == (np.int64, np.int32)
-        assert [label[a:b].tolist() for a, b in zip(first[:-1], first[1:], strict=True)] == expected
+        assert [label[a:b].tolist() for a, b in pairwise(first)] == expected
         for i, one in enumerate(expected):
             longer = np.full(len(one) + 2, -7, np.int32)
             find_label(climb, is_source, ends, i, longer)
@@ -72,7 +74,7 @@ def pairs_of(graph, groups, others, rows, are_sources, order):
     pair_times(
         graph.climb(), are_sources, ends_of(groups), ends_of(others), ints(order), first, other, out_ms
     )
-    return [out_ms[a:b].tolist() for a, b in zip(first[:-1], first[1:], strict=True)]
+    return [out_ms[a:b].tolist() for a, b in pairwise(first)]
 
 
 @given(contracted(), st.data())

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -22,18 +24,15 @@ def paths_of(graph, sources, targets, climb=None, spare=0):
         first,
     )
     assert (first[0], first[-1]) == (0, len(edge))
-    return out_ms.tolist(), [edge[a:b].tolist() for a, b in zip(first[:-1], first[1:], strict=True)]
+    return out_ms.tolist(), [edge[a:b].tolist() for a, b in pairwise(first)]
 
 
 def assert_way(graph, edges, ms, source, target):
     """The edges follow each other, from a node of one place to one of the other, and take that long."""
     driven = [graph.arcs[edge] for edge in edges]
-    assert all(one[1] == other[0] for one, other in zip(driven, driven[1:], strict=False))
+    assert all(one[1] == other[0] for one, other in pairwise(driven))
     ride_ms = sum(weight for _, _, weight in driven)
-    if driven:
-        ends = [(driven[0][0], driven[-1][1])]
-    else:
-        ends = [(v, v) for v, _ in source]
+    ends = [(driven[0][0], driven[-1][1])] if driven else [(v, v) for v, _ in source]
     assert ms in {a + ride_ms + b for v, a in source for w, b in target if (v, w) in ends}
 
 

@@ -74,7 +74,7 @@ def times_below(num_nodes, arcs):
 
 
 def smallest_cuts(num_nodes, links, sources, sinks):
-    """The size of a smallest cut, and all sets of nodes on the sources' side of one, by looking at all sets."""
+    """The size of a smallest cut, and the nodes on the sources' side of each, by looking at all sets."""
     best, found = None, []
     for bits in range(2**num_nodes):
         near = {v for v in range(num_nodes) if bits >> v & 1}

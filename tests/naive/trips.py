@@ -1,4 +1,4 @@
-"""Trips between nodes and places on streets, in plain Python: a place is an end of partial edges of its own."""
+"""Trips between nodes and places on streets, in plain Python: places end partial edges of their own."""
 
 import math
 

@@ -1,7 +1,7 @@
 """Random road networks by the thousand: every answer of their metrics is compared with plain searches.
 
-A case is a network with its rules, and metrics of several kinds of weights. Each case has a generator of its own,
-seeded with the seed of the run and the number of the case, which a failure tells.
+A case is a network with its rules, and metrics of several kinds of weights. Each case has a generator of its
+own, seeded with the seed of the run and the number of the case, which a failure tells.
 """
 
 import time

@@ -5,7 +5,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from dispatch.roads.places import Places
-from dispatch.units import NO_INDEX, UNREACHABLE_MS
+from dispatch.units import MAX_TRAVEL_MS, NO_INDEX, UNREACHABLE_MS
 from naive.trips import trip_time, trip_times
 from naive.turns import breaks_a_rule
 from roads.road_graphs import arcs_of, ints
@@ -61,25 +61,40 @@ def random_stops(rng, graph, num):
 def check_metric(metric, truth, rng):
     """All questions, between nodes, between places, and between both."""
     graph = truth.graph
-    if graph.num_nodes:
-        check_from_and_to(metric, truth)
-        assert metric.table_ms(truth.nodes, truth.nodes).tolist() == truth.table
-        check_paths(metric, truth, *np.indices((graph.num_nodes, graph.num_nodes)).reshape(2, -1))
+    check_from_and_to(metric, truth)
+    assert metric.table_ms(truth.nodes, truth.nodes).tolist() == truth.table
+    check_paths(metric, truth, *np.indices((graph.num_nodes, graph.num_nodes)).reshape(2, -1))
+    if not graph.num_nodes:
+        return
     for starts, as_starts in zip(random_stops(rng, graph, 4), (nodes_of, places_of), strict=True):
         for stops, as_stops in zip(random_stops(rng, graph, 5), (nodes_of, places_of), strict=True):
             expected = np.array(truth.trips(starts, stops))
             check_between(metric, rng, as_starts(starts), as_stops(stops), expected)
+            if as_starts is nodes_of and as_stops is nodes_of:
+                limit_ms = min(int(rng.choice(expected.ravel())), MAX_TRAVEL_MS)
+                for k, max_ms in ((1, MAX_TRAVEL_MS), (3, limit_ms), (9, MAX_TRAVEL_MS)):
+                    check_nearest(metric, as_starts(starts), as_stops(stops), expected, k, max_ms)
     for stop in random_stops(rng, graph, 1)[1]:
-        if graph.num_nodes and stop is not None:
+        if stop is not None:
             place = places_of([stop])
             assert metric.from_ms(place).tolist() == truth.from_all(stop)
             assert metric.to_ms(place).tolist() == [truth.trip(node, stop) for node in range(graph.num_nodes)]
 
 
+def check_nearest(metric, starts, stops, expected, k, max_ms):
+    """The `k` first of the times (from, to), of equal ones the lower row."""
+    found = metric.nearest(starts, stops, k, max_ms)
+    assert [values.dtype for values in found] == [np.int32] * 3
+    for i, times in enumerate(expected.T.tolist()):
+        at = slice(int(found.first[i]), int(found.first[i + 1]))
+        nearest = sorted((ms, row) for row, ms in enumerate(times) if ms <= max_ms)[:k]
+        assert list(zip(found.ms[at].tolist(), found.item[at].tolist(), strict=True)) == nearest
+
+
 def check_from_and_to(metric, truth):
     nodes = range(truth.graph.num_nodes)
-    assert [metric.from_ms(node).tolist() for node in nodes] == truth.table
-    assert [metric.to_ms(node).tolist() for node in nodes] == np.transpose(truth.table).tolist()
+    assert [metric.from_ms([node]).tolist() for node in nodes] == truth.table
+    assert [metric.to_ms([node]).tolist() for node in nodes] == np.transpose(truth.table).tolist()
     assert [[metric.time_ms(start, stop) for stop in nodes] for start in nodes] == truth.table
 
 
@@ -90,7 +105,7 @@ def check_between(metric, rng, starts, stops, expected):
     assert table.tolist() == expected.tolist()
     row, column = np.indices(expected.shape).reshape(2, -1)
     for order in (np.arange(len(row)), np.argsort(column, kind="stable"), rng.permutation(len(row))):
-        found = metric.pairs_ms(some(starts, row[order]), some(stops, column[order]))
+        found = metric.pairs_ms(starts.take(row[order]), stops.take(column[order]))
         assert found.dtype == np.int32
         assert found.tolist() == expected[row[order], column[order]].tolist()
     num = rng.integers(0, len(starts) + 1, len(stops))
@@ -98,11 +113,6 @@ def check_between(metric, rng, starts, stops, expected):
     first = ints(np.concatenate([[0], np.cumsum(num)]))
     found = metric.candidates_ms(starts, stops, first, candidate)
     assert found.tolist() == expected[candidate, np.repeat(np.arange(len(stops)), num)].tolist()
-
-
-def some(stops, rows):
-    """Some of the nodes or places, in the order of `rows`."""
-    return stops.take(rows)
 
 
 def check_paths(metric, truth, from_node, to_node):

@@ -1,4 +1,4 @@
-"""Road graphs for tests of the hierarchy: random ones, shapes that are hard, and contracted ones by the book."""
+"""Road graphs for tests of the hierarchy: random ones, hard shapes, and contracted ones by the book."""
 
 from itertools import combinations
 
@@ -215,7 +215,8 @@ class Contracted:
         for v, row in enumerate(self.upper):
             for w in row:
                 below[w].append(v)
-        self.lower = Lower(ints(np.cumsum([0] + [len(row) for row in below])), ints(sum(below, [])))
+        first_lower = ints(np.cumsum([0] + [len(row) for row in below]))
+        self.lower = Lower(first_lower, ints([u for row in below for u in row]))
         self.travel_ms = ints([min(weight, UNREACHABLE_MS) for _, _, weight in arcs])
 
     def inputs(self, num_cells=None):
