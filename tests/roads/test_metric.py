@@ -3,7 +3,6 @@ import time
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import shapely
 from hypothesis import example, given, settings, strategies as st
 
 from dispatch.errors import InputError
@@ -230,43 +229,6 @@ def test_the_nearest_of_places_are_right_or_refused():
     except InputError:
         return
     assert found.ms.tolist() == [20]
-
-
-# --- the area in reach ---------------------------------------------------------------------------
-
-KM = 1 / 111.195  # degrees of a great circle
-
-
-def test_the_area_in_reach_ends_where_the_time_does():
-    # A street along the equator, a kilometre an arc, a minute each; the other way it is closed.
-    num = 6
-    arcs = [(v, v + 1) for v in range(num - 1)] + [(v + 1, v) for v in range(num - 1)]
-    lonlat = (np.arange(num) * KM, np.zeros(num))
-    graph = road_graph(num, arcs, lonlat, np.full(len(arcs), 1000.0))
-    travel_ms = np.where(graph.head > graph.tail, 60_000, UNREACHABLE_MS)
-    metric = RoadNetwork(graph).customize(travel_ms)
-    area = metric.reachable([1], 150_000)
-    assert area.is_valid
-    for km, inside in (
-        (0.9, False),
-        (0.97, True),
-        (1, True),
-        (2.2, True),
-        (3.45, True),
-        (3.6, False),
-        (4, False),
-    ):
-        assert area.contains(shapely.Point(km * KM, 0)) == inside, km
-    assert area.contains(shapely.Point(2.2 * KM, 0.04 * KM))
-    assert not area.contains(shapely.Point(2.2 * KM, 0.09 * KM))
-    spot = metric.reachable([5], 10**6)
-    assert spot.bounds == pytest.approx(
-        ((5 - 0.06) * KM, -0.06 * KM, (5 + 0.06) * KM, 0.06 * KM), abs=0.006 * KM
-    )
-    assert metric.reachable([1], 0).contains(shapely.Point(KM, 0))
-    assert metric.reachable([NO_INDEX], 150_000).is_empty
-    with pytest.raises(InputError, match="max_ms is -1"):
-        metric.reachable([1], -1)
 
 
 # --- bad input -----------------------------------------------------------------------------------
