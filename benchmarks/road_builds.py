@@ -104,8 +104,6 @@ def measure(report: Report, ready: Ready, questions: Questions, pandana: Peer | 
     metric = report.compare(case("customize", partial(customize_work, ready)))
     report.add(_from_graph_to_metric(ready, topology["ours_ms"] + metric["ours_ms"], pandana))
     report.compare(case("customize, two threads", partial(two_threads_work, ready)))
-    if not hasattr(Metric, "update"):
-        return
     for how, arcs in (("scattered", questions.scattered()), ("clustered", questions.clustered())):
         work = partial(update_work, ready, questions, arcs)
         report.compare(case(f"arcs, {how}", work, title=f"{len(arcs):,} arcs, {how}"))

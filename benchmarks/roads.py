@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import road_builds
-from benchmarks.harness import OURS, Call, Case, Report, Table, Work, WrongAnswerError, number, time_work
+from benchmarks.harness import OURS, Call, Case, Report, Table, Work, WrongAnswerError, number
 from benchmarks.road_builds import D, Ready
-from benchmarks.road_cities import SIZES, TINY, YARDSTICK, Questions, cities
+from benchmarks.road_cities import SIZES, TINY, YARDSTICK, Candidates, Questions, cities
 from benchmarks.road_compile import compile_table
 from benchmarks.road_peers import FEW, FEW_ORDERS, Pandana, Peer, Scipy, ask, peers_of
-from dispatch.roads.travel_times import RoadTravelTimes
 
 SUMMARY = "travel times and ways on road networks against scipy, igraph, networkit and pandana"
 PACKAGES = ("scipy", "igraph", "networkit", "pandana")
@@ -36,7 +35,8 @@ LIMITS_IN_D = {
     "candidates": 3.0,
     "one to all": 1 / 6,
 }
-PLAIN_ORDERS, PLAIN_K = 100, 24
+BATCH_ORDERS, BATCH_K = 100, 24
+"""What an engine asks in a window."""
 AIM = 0.5
 """Of a limit: what we are after."""
 LEAST_MULTIPLE = 0.2
@@ -52,7 +52,6 @@ def measure(report: Report) -> None:
         with road_builds.ready(report, streets) as ready:
             road_builds.measure(report, ready, questions, peers["pandana"])
             measure_queries(report, ready, questions, peers)
-            report.table(plain_table(report, ready, questions))
     if not report.tiny:
         report.note(
             f"pairs, paths: ms for each of {SIZES.pairs:,} and {SIZES.paths:,} at once; from Python: a call "
@@ -127,6 +126,8 @@ class Query(NamedTuple):
     """from our answer to milliseconds; not timed"""
     whole: int = 1
     """a row tells the time of so many pairs, rows of a table, orders or nodes"""
+    left_out: tuple[str, ...] = ()
+    """peers who are not asked"""
 
 
 def measure_queries(
@@ -137,9 +138,10 @@ def measure_queries(
     is_yardstick = ready.streets.name == YARDSTICK
     for query in queries(ready, questions):
         limit = LIMITS_IN_D.get(query.kind) if is_yardstick else None
+        able = {name: peer for name, peer in peers.items() if name not in query.left_out}
         case = Case(
             f"{ready.streets.name} {query.name}",
-            [partial(query_work, ready, query, judge, peers)],
+            [partial(query_work, ready, query, judge, able)],
             FLOORS.get(query.kind) if is_yardstick else None,
             {} if limit is None else {D: limit},
         )
@@ -176,7 +178,7 @@ def queries(ready: Ready, questions: Questions) -> list[Query]:
 
 
 def candidate_queries(ready: Ready, questions: Questions) -> list[Query]:
-    """Drivers who are near by air, and those who are by road."""
+    """Drivers who are near by air, in a batch of the engine's and in a large one; and those near by road."""
     metric, candidates, k = ready.metric, questions.candidates(), questions.sizes.nearest
     num_orders, num_near = candidates.driver.shape
     drivers, orders = candidates.driver_node, candidates.order_node
@@ -188,7 +190,20 @@ def candidate_queries(ready: Ready, questions: Questions) -> list[Query]:
             raise WrongAnswerError("a driver is told to be there at another time")
         return found.ms.reshape(num_orders, -1)
 
+    batch = Candidates(drivers, orders[:BATCH_ORDERS], candidates.driver[:BATCH_ORDERS, :BATCH_K])
+    pairs = batch.node.ravel(), np.repeat(batch.order_node, batch.driver.shape[1])
+    num_batch, k_batch = batch.driver.shape
+
+    def new_travel_times() -> np.ndarray:
+        return ready.network.customize(ready.streets.travel_ms).pairs_ms(*pairs)
+
     return [
+        Query(
+            *(f"{num_batch} × {k_batch}, new travel times", "batch", "near", (batch,), new_travel_times),
+            lambda ms: ms.reshape(num_batch, k_batch),
+            num_batch,
+            (Pandana.NAME,),  # it contracts anew: see the row from graph to metric
+        ),
         Query(
             *(f"{num_orders:,} × {num_near} candidates", "candidates", "near", (candidates,)),
             partial(metric.candidates_ms, *asked),
@@ -232,48 +247,3 @@ def query_work(ready: Ready, query: Query, judge: Scipy, peers: Mapping[str, Pee
         units=units | {OURS: len(expected) / query.whole},
         beside=ready.yardstick,
     )
-
-
-# --- what it is good for --------------------------------------------------------------------------
-
-
-def plain_table(report: Report, ready: Ready, questions: Questions) -> Table:
-    """A batch of the engine by the hierarchy and by our plain Dijkstra, which keeps what it found."""
-    streets, metric = ready.streets, ready.metric
-    num_orders, k = (5, 3) if report.tiny else (PLAIN_ORDERS, PLAIN_K)
-    candidates = questions.candidates()
-    node = candidates.node[:num_orders, :k]
-    pairs = node.ravel(), np.repeat(candidates.order_node[:num_orders], k)
-    known = RoadTravelTimes(streets.graph, streets.travel_ms)
-    expected = known.pairs_ms(*pairs)
-
-    def check(_name: str, answer: np.ndarray) -> None:
-        if not np.array_equal(answer, expected):
-            raise WrongAnswerError("plain Dijkstra and the hierarchy differ")
-
-    def ours() -> np.ndarray:
-        return metric.pairs_ms(*pairs)
-
-    def ours_new() -> np.ndarray:
-        return ready.network.customize(streets.travel_ms).pairs_ms(*pairs)
-
-    def plain_new() -> np.ndarray:
-        return RoadTravelTimes(streets.graph, streets.travel_ms).pairs_ms(*pairs)
-
-    calls: dict[str, tuple[Call, Call]] = {
-        "new travel times": (ours_new, plain_new),
-        "known travel times, new pickups": (ours, plain_new),
-        "known travel times, known pickups": (ours, lambda: known.pairs_ms(*pairs)),
-    }
-    lines = []
-    for name, (by_hierarchy, by_dijkstra) in calls.items():
-        report.tell(f"{streets.name}, hierarchy and plain Dijkstra: {name}")
-        timing = time_work(Work(by_hierarchy, {"plain": by_dijkstra}, check), report.pace)
-        if timing.wrong:
-            raise WrongAnswerError(str(timing.wrong))
-        ms, plain_ms = timing.ms[OURS], timing.ms["plain"]
-        lines.append((name, number(ms), number(plain_ms), number(plain_ms / ms)))
-    title = (
-        f"{streets.name}: {num_orders} orders, {k} candidates each, by our hierarchy and our plain Dijkstra"
-    )
-    return Table(title, ("", "hierarchy, ms", "Dijkstra, ms", "ratio"), lines)
