@@ -1,13 +1,16 @@
 import datetime
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import shapely
 
+from cities import grid_city, line_city
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.graph import ROAD_CLASSES, RoadGraph
+from dispatch.roads.hierarchy import Hierarchy
 from dispatch.units import NO_INDEX
 from roads.small_city import BOTH, LAT0, LON0, STEP, arcs, city_of, square, write
 
@@ -72,7 +75,78 @@ def test_pings_beside_the_city(tmp_path):
     assert City.load(tmp_path / "city").pings_path == tmp_path / "city" / "pings.parquet"
 
 
-# Real data
+# --- its streets, ready for travel times ---------------------------------------------------------
+
+
+def test_a_city_has_one_network_and_free_flow_on_it():
+    city = line_city(5)
+    assert city.network is city.network
+    assert city.network.graph is city.graph
+    metric, slow = city.free_flow(), city.free_flow(1.5)
+    assert metric.network is slow.network is city.network
+    assert metric.travel_ms.tolist() == city.graph.free_flow_ms().tolist()
+    assert metric.from_ms([0]).tolist() == [0, 10_000, 20_000, 30_000, 40_000]
+    assert slow.from_ms([0]).tolist() == [0, 15_000, 30_000, 45_000, 60_000]
+    with pytest.raises(InputError, match="slowdown is 0: it must be a positive number"):
+        city.free_flow(0)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """The folder of a city and of the hierarchy in it."""
+    city = grid_city(seed=2)
+    city.save(tmp_path / "grid")
+    return tmp_path / "grid", city.network.save(tmp_path / "grid")
+
+
+def test_a_hierarchy_in_the_folder_of_the_city_is_used(saved, monkeypatch):
+    folder, _ = saved
+    made_anew = City.from_graph("anew", City.load(folder).graph)
+    expected = made_anew.free_flow().table_ms(np.arange(81), np.arange(81))
+
+    def build(*_):
+        pytest.fail("the hierarchy was made anew")
+
+    monkeypatch.setattr(Hierarchy, "build", build)
+    city = City.load(folder)
+    assert (city.free_flow().table_ms(np.arange(81), np.arange(81)) == expected).all()
+    assert (city.network.hierarchy.rank == made_anew.network.hierarchy.rank).all()
+
+
+def test_a_hierarchy_of_other_streets_is_not_used(saved):
+    folder, of_hierarchy = saved
+    grid_city(7, 7).save(folder)
+    assert not of_hierarchy.exists()
+    grid_city(seed=2).network.save(folder)
+    city = City.load(folder)
+    assert of_hierarchy.exists()
+    assert city.network.hierarchy.key not in of_hierarchy.name
+    assert (city.free_flow().from_ms([0]) == grid_city(7, 7).free_flow().from_ms([0])).all()
+
+
+def test_other_speeds_use_the_same_hierarchy(saved):
+    folder, of_hierarchy = saved
+    slow = replace(City.load(folder).graph, speed_kph=np.full(288, 5.0))
+    City.from_graph("slow", slow).save(folder.parent / "slow")
+    of_hierarchy.rename(folder.parent / "slow" / of_hierarchy.name)
+    city = City.load(folder.parent / "slow")
+    assert city.network.hierarchy.key in of_hierarchy.name
+    assert isinstance(city.network.hierarchy.rank.base, np.memmap)
+    expected = City.from_graph("slow", slow).free_flow().from_ms([0])
+    assert city.free_flow().from_ms([0]).tolist() == expected.tolist()
+
+
+def test_a_damaged_hierarchy_is_told_when_it_is_needed(saved):
+    folder, of_hierarchy = saved
+    path = of_hierarchy / "tree_upper.npy"
+    path.write_bytes(path.read_bytes()[:-8])
+    city = City.load(folder)
+    assert city.snap([10.0], [50.0])[0].tolist() != [NO_INDEX]
+    with pytest.raises(InputError, match=r"hierarchy-\w+ is damaged .*: delete the folder, it is made anew"):
+        city.network  # noqa: B018 - asking for it opens the files
+
+
+# --- real data -----------------------------------------------------------------------------------
 
 
 def both_inside(trips):
