@@ -38,7 +38,10 @@ def import_city(
         Path | None, typer.Option(help="Only streets inside of the polygon in this GeoJSON file.")
     ] = None,
 ) -> None:
-    """Import the streets that cars drive, with shapes, speeds and forbidden turns."""
+    """Import the streets that cars drive, with shapes, speeds and forbidden turns.
+
+    The hierarchy that travel times need is made and saved, too.
+    """
     from dispatch.roads.city import City
     from dispatch.roads.city_files import check_target
 
@@ -55,8 +58,10 @@ def import_city(
                 city = City.from_osm(file, bbox=box, polygon=border, on_progress=on_progress)
             on_progress("writing", 0, 0)
             city.save(folder)
+            on_progress("making the hierarchy (the first time, its kernels are compiled)", 0, 0)
+            city.network.save(folder)
     except KeyboardInterrupt:
-        err.print(f"[yellow]interrupted: {escape(str(folder))} is as it was before[/]")
+        err.print(f"[yellow]interrupted: {escape(str(folder))} is as it was before, or whole[/]")
         raise typer.Exit(INTERRUPTED) from None
     _print(city, folder)
     out.print(f"{time.perf_counter() - started:.1f} s", highlight=False)
@@ -130,6 +135,7 @@ def _print(city: City, folder: Path) -> None:
         ),
         ("forbidden turns", f"{rules:,}"),
         ("shapes", "straight" if graph.shapes is None else f"{len(graph.shapes.lon):,} points"),
+        ("hierarchy, arcs", f"{city.network.hierarchy.num_arcs:,}"),
         ("recorded trips", "none" if city.trips is None else f"{len(city.trips):,}"),
     ]
     for row in rows:

@@ -213,7 +213,7 @@ def _write_outcome(edges, done, matching, out_outcome):
     return num_matched, total_cost
 
 
-@kernel()
+@kernel(inline=True)
 def _match_rows(edges, most_first, earlier, work, out_matching, out_penalty):
     """Match all rows, whichever are more; return whether all of the work was done."""
     num_rows, price = len(out_penalty), out_matching.column_price
@@ -238,7 +238,7 @@ def _match_rows(edges, most_first, earlier, work, out_matching, out_penalty):
     return done
 
 
-@kernel()
+@kernel(inline=True)
 def _match_columns(edges, work, out_matching, out_penalty):
     """Match as many as possible where columns are few: they look for rows, of which there are plenty.
 
@@ -258,7 +258,7 @@ def _match_columns(edges, work, out_matching, out_penalty):
     return done
 
 
-@kernel()
+@kernel(inline=True)
 def _match(edges, most_first, earlier, work, out_matching, out_penalty):
     """Match all rows; return whether all of the work was done."""
     if most_first and 0 < ROWS_PER_COLUMN * len(out_matching.row_of_column) <= len(out_penalty):

@@ -65,7 +65,7 @@ def _smallest(values, n, k):
     return values[k]
 
 
-@kernel()
+@kernel(inline=True)
 def choose_ends(part, n, share):
     """Let flow begin at the nodes lowest along the direction and end at the highest, `share` of all each."""
     num = max(1, int(n * share))
@@ -146,7 +146,7 @@ def _send(part, n, most):
     return sent
 
 
-@kernel()
+@kernel(inline=True)
 def cut(part, n, most):
     """Find a smallest cut between the two ends.
 
@@ -190,7 +190,7 @@ def cut(part, n, most):
     return size, smaller
 
 
-@kernel()
+@kernel(inline=True)
 def separate(part, n):
     """Turn the cut in ``part.side`` into a separator: the ends of its links on the side with fewer."""
     num_near, num_far = 0, 0

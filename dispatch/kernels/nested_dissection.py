@@ -11,7 +11,7 @@ SHARE = 0.25
 NUM_DIRECTIONS = 4
 
 
-@kernel()
+@kernel(inline=True)
 def _load(links, nodes, mark, owner, local, link_of, part):
     """Copy the links among `nodes` into `part`."""
     n, num = len(nodes), 0
@@ -31,7 +31,7 @@ def _load(links, nodes, mark, owner, local, link_of, part):
         part.twin[a] = link_of[part.twin[a]]
 
 
-@kernel()
+@kernel(inline=True)
 def _split_components(part, n):
     """Put what is joined with node 0 on the near side, the rest on the far one; tell whether there is any."""
     for v in range(n):
@@ -51,7 +51,7 @@ def _split_components(part, n):
     return num < n
 
 
-@kernel()
+@kernel(inline=True)
 def _best_cut(part, nodes, x, y):
     """Put the best of the cuts in several directions into ``part.side``; give its sine and cosine."""
     n = len(nodes)
@@ -71,7 +71,7 @@ def _best_cut(part, nodes, x, y):
     return best_sin, best_cos
 
 
-@kernel()
+@kernel(inline=True)
 def _arrange(side, sin, cos, x, y, scratch, nodes):
     """Sort `nodes` into near side, far side and separator; give the numbers of the first two.
 
