@@ -10,7 +10,6 @@ from dispatch.engine.inputs import NewOrders, Positions
 from dispatch.engine.params import DispatchParams
 from dispatch.roads.city import City
 from dispatch.roads.graph import RoadGraph
-from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.roads.trips import RecordedTrips
 from dispatch.sim.scenario import Scenario, SimParams
 from dispatch.sim.shifts import Shifts
@@ -136,7 +135,7 @@ def small_scenario(num_orders=60, num_drivers=8, seed=0, city=None, **parts):
         city,
         random_trips(city, num_orders, seed),
         shifts_of(on_duty),
-        RoadTravelTimes(city.graph, city.graph.free_flow_ms()),
+        city.free_flow(),
         T0,
         "UTC",
         sim=SimParams(window_s=15.0),

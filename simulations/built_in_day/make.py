@@ -21,7 +21,6 @@ WIDTH, HEIGHT = 1280, 1720
 
 def main() -> None:
     scenario = synthetic_scenario(seed=1)
-    scenario.prepare()
     finished = run(scenario)
     record = run_record(finished, prepare_s=0.0, compile_s=0.0)
     options = webdriver.ChromeOptions()

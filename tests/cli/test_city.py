@@ -3,13 +3,14 @@
 import json
 import signal
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from cities import grid_city, write_city
 from cli.said import assert_one_line
 from dispatch.cli.city import read_polygon
-from dispatch.roads import city_files
+from dispatch.roads import city_files, hierarchy
 from dispatch.roads.city import City
 from roads.osm.test_restrictions import CROSS, CROSS_WAYS, restriction
 from roads.osm_files import place, write_osm
@@ -131,8 +132,39 @@ def test_ctrl_c_leaves_nothing_half_written(dispatch, extract, tmp_path, monkeyp
     monkeypatch.setattr(city_files.pq, "write_table", press)
     status, out, err = dispatch("city", "import", extract, tmp_path / "out")
     assert (status, out) == (130, "")
-    assert err.replace("\n", "") == f"interrupted: {tmp_path / 'out'} is as it was before"
+    assert err.replace("\n", "") == f"interrupted: {tmp_path / 'out'} is as it was before, or whole"
     assert [path.name for path in tmp_path.iterdir()] == ["cross.osm.pbf"]
+
+
+def test_ctrl_c_while_the_hierarchy_is_saved_leaves_a_whole_city(dispatch, extract, tmp_path, monkeypatch):
+    save, pressed = np.save, []
+
+    def press(path, array, **options):
+        save(path, array, **options)
+        if not pressed:
+            pressed.append(path)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(hierarchy.np, "save", press)
+    assert dispatch("city", "import", extract, tmp_path / "out")[:2] == (130, "")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "edges.parquet",
+        "nodes.parquet",
+        "turns.parquet",
+    ]
+    assert City.load(tmp_path / "out").graph.num_arcs == 12
+    assert dispatch("city", "import", extract, tmp_path / "out")[0] == 0
+
+
+def test_the_hierarchy_is_made_by_import_and_used_afterwards(dispatch, extract, tmp_path, monkeypatch):
+    status, out, _ = dispatch("city", "import", extract, tmp_path / "cross")
+    assert status == 0
+    num_arcs = City.load(tmp_path / "cross").network.hierarchy.num_arcs
+    assert ["hierarchy, arcs", str(num_arcs)] in [
+        [cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if "│" in line
+    ]
+    monkeypatch.setattr(hierarchy.Hierarchy, "build", lambda *_: pytest.fail("made anew"))
+    assert dispatch("city", "info", tmp_path / "cross")[0] == 0
 
 
 @pytest.mark.parametrize("command", ["import", "info"])
@@ -149,4 +181,4 @@ def test_progress_is_shown_on_a_terminal(dispatch, extract, tmp_path, monkeypatc
     screen.seek(0)
     shown = screen.read()
     screen.close()
-    assert "writing" in shown
+    assert "making the hierarchy" in shown

@@ -7,14 +7,14 @@ from dispatch.engine.events import EventKind
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.world import World
 from dispatch.errors import InputError
-from dispatch.roads.travel_times import MatrixTravelTimes, RoadTravelTimes
+from dispatch.roads.travel_times import MatrixTravelTimes
 from naive.neighbours import neighbours
 
 CITY = line_city()
 
 
 def world_of(city=CITY, **params):
-    travel_times = RoadTravelTimes(city.graph, city.graph.free_flow_ms())
+    travel_times = city.free_flow()
     return World.of(city, travel_times, DispatchParams(**params))
 
 
@@ -29,7 +29,7 @@ def test_travel_times_of_another_network_are_refused():
     with pytest.raises(
         InputError, match="travel_times cover 81 nodes, the city has 20: they must be of the same"
     ):
-        World.of(CITY, RoadTravelTimes(other.graph, other.graph.free_flow_ms()), DispatchParams())
+        World.of(CITY, other.free_flow(), DispatchParams())
 
 
 def test_places_on_the_network_get_their_node():
@@ -120,7 +120,7 @@ def test_every_command_uses_the_travel_times_of_its_instant():
 def test_travel_times_by_time_of_another_network_are_refused():
     class Elsewhere:
         def at(self, at_ms):
-            return RoadTravelTimes(grid_city().graph, grid_city().graph.free_flow_ms())
+            return grid_city().free_flow()
 
     class Nothing:
         def at(self, at_ms):

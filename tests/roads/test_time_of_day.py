@@ -12,7 +12,6 @@ from hypothesis import given, settings, strategies as st
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.time_of_day import DAY_KINDS, ByTime, MetricsByTime, TimeOfDay, load_time_of_day
-from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.units import UNREACHABLE_MS
 from roads.small_city import city_of, square, write
 
@@ -365,7 +364,7 @@ def test_manhattan_is_fast_at_night_and_slow_at_noon(data):
     assert nights[0] > 1.1 * nights[1]
     least_ms = np.rint(city.graph.length_m * 36)
     assert (times.travel_ms >= least_ms - 1).all()
-    metrics = MetricsByTime(times, zone, lambda travel_ms: RoadTravelTimes(city.graph, travel_ms))
+    metrics = MetricsByTime(times, zone, city.network.customize)
     rng = np.random.default_rng(0)
     ends = rng.integers(0, city.graph.num_nodes, (2, 100)).astype(np.int32)
     ends[1] = ends[1, rng.integers(0, 10, 100)]

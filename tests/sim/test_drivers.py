@@ -9,7 +9,6 @@ from cities import T0, line_city, places, random_trips, shifts_of, small_scenari
 from dispatch.analysis.invariants import check_invariants
 from dispatch.engine.events import EventKind as K
 from dispatch.errors import InputError
-from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.sim.runner import run
 from dispatch.sim.scenario import SimParams
 
@@ -58,8 +57,7 @@ class Slower:
 
     def __init__(self, from_ms):
         self.from_ms = from_ms
-        free_ms = LINE.graph.free_flow_ms()
-        self.before, self.after = (RoadTravelTimes(LINE.graph, f * free_ms) for f in (1, 2))
+        self.before, self.after = (LINE.free_flow(factor) for factor in (1.0, 2.0))
 
     def at(self, at_ms):
         return self.before if at_ms < self.from_ms else self.after
@@ -76,7 +74,6 @@ def test_drivers_take_the_times_of_the_instant_at_which_they_set_out():
             sim=SIM,
             travel_times=Slower(T0 + 1000 * slower_s),
         )
-        scenario.prepare()
         events = run(scenario).events
         check_invariants(events)
         times.append([second for second, *_ in told(events, K.DRIVER_ARRIVED, K.PICKED_UP, K.DROPPED_OFF)])

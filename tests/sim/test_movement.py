@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 
 from cities import T0, grid_city, line_city, places
-from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.sim.movement import Movement
 from naive.movement import place
 
 LINE = line_city(200)
-TIMES = RoadTravelTimes(LINE.graph, LINE.graph.free_flow_ms())
+TIMES = LINE.free_flow()
 
 
 def nodes(*values):
@@ -53,7 +52,7 @@ def test_no_vehicle():
 
 def test_many_vehicles_in_a_city_agree_with_plain_python():
     city, random = grid_city(seed=1), np.random.default_rng(1)
-    times = RoadTravelTimes(city.graph, city.graph.free_flow_ms())
+    times = city.free_flow()
     movement = Movement(50, city.graph)
     from_node, to_node = random.integers(0, city.graph.num_nodes, (2, 50)).astype(np.int32)
     paths = times.paths(from_node, to_node)

@@ -19,10 +19,7 @@ NUM_TRIPS = 22_846
 
 @cache
 def san_francisco(folder):
-    """The day, with all travel times found."""
-    scenario = recorded_day(City.load(folder / "san_francisco"), DAY)
-    scenario.prepare()
-    return scenario
+    return recorded_day(City.load(folder / "san_francisco"), DAY)
 
 
 @cache
@@ -103,7 +100,6 @@ def test_a_manhattan_day_with_2000_drivers(data):
     scenario = recorded_day(City.load(data / "manhattan"), num_drivers=2000)
     assert len(scenario.orders) == 79_692 - scenario.orders_outside
     assert scenario.orders_outside <= 74
-    scenario.prepare()
     record = run_record(run(scenario), 0.0, 0.0)
     assert check_invariants(record.events).num_drivers == 2000
     assert record.kpis["completion_share"] > 0.99

@@ -12,7 +12,6 @@ from cities import grid_city, random_trips, write_city, write_csv
 from dispatch.analysis.invariants import check_invariants
 from dispatch.errors import InputError
 from dispatch.roads.city import City
-from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.sim.recorded_day import busiest_day, fit_slowdown, recorded_day
 from dispatch.sim.runner import run
 from dispatch.sim.scenario import SimParams
@@ -29,9 +28,7 @@ FAR_AWAY = (10.5, 50.5)
 def trips_on(day, num_trips=40, slowdown=1.5, seed=0):
     """Trips in the night of a day; they take `slowdown` times the free flow, to the second."""
     trips = random_trips(GRID, num_trips, [seed, day], FIRST_MS + day * DAY_MS + HOUR_MS, 1800)
-    free_ms = RoadTravelTimes(GRID.graph, GRID.graph.free_flow_ms()).pairs_ms(
-        trips.pickup_node, trips.dropoff_node
-    )
+    free_ms = GRID.free_flow().pairs_ms(trips.pickup_node, trips.dropoff_node)
     return replace(trips, duration_s=np.rint(free_ms * slowdown / 1000).astype(np.int32))
 
 
@@ -103,11 +100,11 @@ def test_earlier_days_tell_how_slow_the_roads_are(tmp_path):
     free = city.graph.free_flow_ms()
     day = recorded_day(city, FIRST + datetime.timedelta(days=1), num_drivers=3)
     assert day.slowdown == pytest.approx(1.7, abs=0.01)
-    assert np.array_equal(day.travel_times._arcs.travel_ms, city.graph.free_flow_ms(day.slowdown))
+    assert np.array_equal(day.travel_times.travel_ms, city.graph.free_flow_ms(day.slowdown))
     assert any(f"{day.slowdown:g} × free flow, fitted on 300 trips" in note for note in day.notes)
     first = recorded_day(city, FIRST, num_drivers=3)
     assert first.slowdown == 1.0
-    assert np.array_equal(first.travel_times._arcs.travel_ms, free)
+    assert np.array_equal(first.travel_times.travel_ms, free)
     assert not any("fitted" in note for note in first.notes)
     assert any("no earlier day to fit travel times on" in note for note in first.notes)
 

@@ -9,7 +9,6 @@ from dispatch.analysis.invariants import check_invariants
 from dispatch.engine.events import EventKind as K
 from dispatch.roads.city import City
 from dispatch.roads.time_of_day import MetricsByTime, load_time_of_day
-from dispatch.roads.travel_times import RoadTravelTimes
 from dispatch.sim.recorded_day import recorded_day
 from dispatch.sim.runner import run
 from dispatch.units import MS_PER_DAY
@@ -26,7 +25,7 @@ def test_trips_through_manhattan_are_slower_by_day(data):
     trips = replace(recorded, pickup_node=pickup, dropoff_node=dropoff).select(rows)
     times = load_time_of_day(city.folder, day_starts_h=5, step_min=60)
     day = recorded_day(replace(city, trips=trips), num_drivers=100)
-    by_time = MetricsByTime(times, "UTC", lambda travel_ms: RoadTravelTimes(city.graph, travel_ms))
+    by_time = MetricsByTime(times, "UTC", city.network.customize)
     day = replace(day, travel_times=by_time)
     events = run(day).events
     assert check_invariants(events).num_closed > 0.95 * len(trips)

@@ -8,7 +8,6 @@ from dispatch.analysis.invariants import check_invariants
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.land_use_of_roads import land_use_of_roads, residential_m
-from dispatch.roads.travel_times import MatrixTravelTimes
 from dispatch.sim.demand import DemandProfile, ordinary_day, synthetic_orders
 from dispatch.sim.runner import run
 from dispatch.sim.scenario import (
@@ -69,14 +68,22 @@ def test_the_same_day_under_another_policy():
         scenario.with_policy("best")
 
 
-def test_prepare_finds_the_times_to_all_ends():
-    scenario, told = small_scenario(), []
-    scenario.prepare(on_progress=lambda done, total: told.append((done, total)))
-    ends = np.unique([scenario.orders.pickup_node, scenario.orders.dropoff_node])
-    assert told[-1] == (len(ends), len(ends))
-    assert (scenario.travel_times._table.row_of_node[ends] >= 0).all()
-    zeros = np.zeros((CITY.graph.num_nodes, CITY.graph.num_nodes), np.int32)
-    replace(scenario, travel_times=MatrixTravelTimes(zeros)).prepare()
+def test_travel_times_of_an_instant():
+    """Constant ones are in force at all instants, others say which."""
+    scenario, free, slow = small_scenario(city=CITY), CITY.free_flow(), CITY.free_flow(2.0)
+
+    class SlowAtLast:
+        def at(self, at_ms):
+            return free if at_ms < 100 else slow
+
+    class Other:
+        num_nodes, pairs_ms, paths = free.num_nodes, free.pairs_ms, free.paths
+
+    assert scenario.travel_times_at(0) is scenario.travel_times_at(100) is scenario.travel_times
+    other = Other()
+    assert replace(scenario, travel_times=other).travel_times_at(100) is other
+    by_time = replace(scenario, travel_times=SlowAtLast())
+    assert [by_time.travel_times_at(at_ms) for at_ms in (0, 99, 100)] == [free, free, slow]
 
 
 def test_requests_of_a_coarse_clock_are_spread_within_its_step():
