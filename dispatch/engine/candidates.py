@@ -28,11 +28,11 @@ class CandidateSet:
     first_candidate: NDArray[np.int32]
     """(orders + 1,)"""
     candidate_driver: NDArray[np.int32]
-    """(candidates,) rows of ``driver_idx``, nearest by air first"""
+    """(candidates,) rows of ``driver_idx``, nearest first"""
     eta_ms: NDArray[np.int32]
-    """(candidates,) pickup ETA; empty until :func:`with_pickup_eta`"""
+    """(candidates,) pickup ETA; empty until :func:`with_pickup_eta` where they are nearest by air"""
     is_cut: NDArray[np.bool_]
-    """(orders,) there are eligible drivers that were not looked at, farther away by air"""
+    """(orders,) there are eligible drivers that were not looked at, farther away"""
 
     @cached_property
     def num_of_order(self) -> NDArray[np.int32]:
@@ -58,7 +58,10 @@ class CandidateSet:
 
 
 def find_candidates(state: EngineState, world: World, now_ms: int) -> CandidateSet:
-    """Find for every open order the nearest idle drivers by air, less those who refused it."""
+    """Find for every open order the nearest idle drivers, less those who refused it.
+
+    Those nearest by road come with their pickup ETAs, those nearest by air without.
+    """
     fleet, orders = state.fleet, state.orders
     order_idx = orders.rows_in(OrderStatus.OPEN)
     driver_idx = world.free_drivers(fleet, now_ms)
@@ -66,16 +69,21 @@ def find_candidates(state: EngineState, world: World, now_ms: int) -> CandidateS
     if not len(order_idx) or not len(driver_idx):
         first, uncut = np.zeros(len(order_idx) + 1, np.int32), np.zeros(len(order_idx), np.bool_)
         return CandidateSet(order_idx, driver_idx, first, nowhere, nowhere, uncut)
-    near = world.nearest_drivers(fleet, driver_idx, orders.pickup_node[order_idx])
-    is_cut = np.diff(near.first) < len(driver_idx)
-    found = CandidateSet(order_idx, driver_idx, near.first, near.item, nowhere, is_cut)
+    pickup = orders.pickup_node[order_idx]
+    by_road = world.nearest_by_road(fleet, driver_idx, pickup)
+    near = by_road or world.nearest_drivers(fleet, driver_idx, pickup)
+    num_near = np.diff(near.first)
+    # Those left out by road because they are too far away need no second look.
+    is_cut = (num_near < len(driver_idx)) & (num_near == world.params.candidates_per_order)
+    eta_ms = nowhere if by_road is None else by_road.ms
+    found = CandidateSet(order_idx, driver_idx, near.first, near.item, eta_ms, is_cut)
     refused = orders.refused(order_idx[found.order_of_candidate], driver_idx[near.item])
     return found.keep(~refused)
 
 
 def with_pickup_eta(found: CandidateSet, state: EngineState, world: World) -> CandidateSet:
     """Add the pickup ETA of every candidate and drop those farther away than ``max_pickup_s``."""
-    if not len(found.candidate_driver):
+    if not len(found.candidate_driver) or len(found.eta_ms):
         return found
     eta_ms = _pickup_eta_ms(found, found.order_of_candidate, found.candidate_driver, state, world)
     return replace(found, eta_ms=eta_ms).keep(eta_ms <= world.params.max_pickup_s * MS_PER_S)

@@ -12,6 +12,7 @@ from dispatch.errors import InputError
 from dispatch.units import MAX_TRAVEL_MS, MS_PER_S, NO_VALUE
 
 POLICIES = ("batch", "nearest")
+CANDIDATES_BY = ("air", "road")
 
 
 def check_range(name: str, value: float, low: float, high: float = math.inf, unit: str = "") -> None:
@@ -46,8 +47,11 @@ class DispatchParams:
         so among the candidates; ``nearest`` gives each order, first come first served, the free candidate
         with the least pickup ETA.
     candidates_per_order : int
-        How many free drivers, nearest by air, are an order's candidates. All free drivers are where these
-        leave it without one.
+        How many free drivers, the nearest, are an order's candidates. All free drivers are where these leave
+        it without one.
+    candidates_by : 'air' or 'road'
+        Nearest by straight lines, which is cheaper, or by travel time, which sees rivers; the latter needs
+        the travel times of a :class:`dispatch.Metric`. The pickup ETA is by road in either case.
     max_pickup_s : float
         No driver farther away than this, in travel time, is offered an order.
     offer_timeout_s : float
@@ -62,6 +66,7 @@ class DispatchParams:
 
     policy: str = "batch"
     candidates_per_order: int = 24
+    candidates_by: str = "air"
     max_pickup_s: float = 1200.0
     offer_timeout_s: float = 30.0
     max_wait_s: float = 1800.0
@@ -72,6 +77,10 @@ class DispatchParams:
         """Refuse values out of range."""
         if self.policy not in POLICIES:
             raise InputError(f"policy is {self.policy!r}: it must be one of {', '.join(POLICIES)}")
+        if self.candidates_by not in CANDIDATES_BY:
+            raise InputError(
+                f"candidates_by is {self.candidates_by!r}: it must be one of {', '.join(CANDIDATES_BY)}"
+            )
         check_whole("candidates_per_order", self.candidates_per_order, 1, 10_000)
         check_range("max_pickup_s", self.max_pickup_s, 1, MAX_TRAVEL_MS / MS_PER_S, "seconds")
         check_range("offer_timeout_s", self.offer_timeout_s, 0.001, 86_400, "seconds")

@@ -12,11 +12,11 @@ from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
 from dispatch.kernels.checks import first_outside
 from dispatch.roads.city import City
-from dispatch.roads.metric import Metric
+from dispatch.roads.metric import Metric, NearestByTime
 from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import MatrixTravelTimes, TravelTimes
 from dispatch.spatial.grid_index import GridIndex, Neighbours
-from dispatch.units import MS_PER_S, NO_INDEX, UNREACHABLE_MS
+from dispatch.units import MAX_TRAVEL_MS, MS_PER_S, NO_INDEX, UNREACHABLE_MS
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class World:
             raise InputError(
                 f"travel_times cover {travel_times.num_nodes} nodes, the city has {city.graph.num_nodes}: "
                 "they must be of the same network"
+            )
+        if params.candidates_by == "road" and not isinstance(travel_times, Metric):
+            raise InputError(
+                f"candidates_by is 'road' and travel_times a {type(travel_times).__name__}: only a Metric finds "
+                "the nearest drivers by road; use RoadNetwork.customize, or 'air'"
             )
         x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
         return cls(city, travel_times, params, x, y, by_time)
@@ -107,6 +112,19 @@ class World:
     def free_drivers(self, fleet: Fleet, now_ms: int) -> NDArray[np.int32]:
         """Give the rows of idle drivers on the network with a fresh position."""
         return fleet.idle_rows(now_ms - round(self.params.stale_position_s * MS_PER_S))
+
+    def nearest_by_road(
+        self, fleet: Fleet, driver_idx: NDArray[np.int32], pickup_node: NDArray[np.int32]
+    ) -> NearestByTime | None:
+        """Find those of these drivers who are first at each pickup (n,); None where air is asked for.
+
+        As many as ``candidates_per_order``, within ``max_pickup_s``.
+        """
+        if self.params.candidates_by != "road" or not isinstance(self.travel_times, Metric):
+            return None
+        max_ms = min(round(self.params.max_pickup_s * MS_PER_S), MAX_TRAVEL_MS)
+        k = self.params.candidates_per_order
+        return self.travel_times.nearest(fleet.node[driver_idx], pickup_node, k, max_ms)
 
     def nearest_drivers(
         self, fleet: Fleet, driver_idx: NDArray[np.int32], pickup_node: NDArray[np.int32]
