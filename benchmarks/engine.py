@@ -66,8 +66,7 @@ class Rounds:
         self.dispatcher.update_positions(self._positions())
         graph = self.city.graph
         pickup = self.random.choice(self.pickups, NUM_ORDERS).astype(np.int32)
-        # A short list of drop-offs: their travel times are known after a round, as in a running service.
-        dropoff = self.random.integers(0, 50, NUM_ORDERS).astype(np.int32)
+        dropoff = self.random.integers(0, graph.num_nodes, NUM_ORDERS).astype(np.int32)
         self.dispatcher.submit(
             NewOrders(
                 np.arange(self.next_order, self.next_order + NUM_ORDERS),
@@ -81,7 +80,6 @@ class Rounds:
             )
         )
         self.next_order += NUM_ORDERS
-        return pickup
 
     def step(self):
         return self.dispatcher.step(self.now_ms)
@@ -141,18 +139,14 @@ def measure(report):
     rounds = Rounds(load_city(report.tiny), seed=1)
     num_rounds = 2 if report.tiny else 30 if report.quick else 300
     spent_ms = defaultdict(list)
-    rounds.prepare()  # travel times to the drop-offs
     refused = 0
     for number_ in range(2 * num_rounds):
-        pickup = rounds.prepare()
-        cold = number_ == 0
-        if not cold:
-            rounds.dispatcher.travel_times.prepare(pickup)  # as in a service that has run for a while
+        rounds.prepare()
         gc.collect(0)
         if number_ % 2 == 0:
             started = time.perf_counter()
             rounds.step()
-            spent_ms["step, new pickups" if cold else "step"].append((time.perf_counter() - started) * 1e3)
+            spent_ms["step"].append((time.perf_counter() - started) * 1e3)
         else:
             found, cost, assignment = rounds.stages(spent_ms)
             peer_candidates(rounds, found, spent_ms)

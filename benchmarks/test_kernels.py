@@ -14,7 +14,7 @@ set_up_process()
 from benchmarks.instances import FAMILIES, city_points, shuffled, sparse_problem  # noqa: E402 - caches first
 from dispatch.matching import solve, solve_nearest  # noqa: E402 - caches first
 from dispatch.roads.city import City  # noqa: E402 - caches first
-from dispatch.roads.travel_times import RoadTravelTimes  # noqa: E402 - caches first
+from dispatch.roads.road_network import RoadNetwork  # noqa: E402 - caches first
 from dispatch.spatial.grid_index import GridIndex  # noqa: E402 - caches first
 
 NUM_DRIVERS, NUM_QUERIES = 100_000, 10_000
@@ -81,12 +81,38 @@ def test_grid_within(benchmark, index, points):
     assert len(benchmark(index.within, *points[2:], RADIUS_M).item) > 0
 
 
-def test_dijkstra_rows(benchmark, city):
-    """All nodes to each of 50 destinations."""
-    destinations = np.arange(50, dtype=np.int32)
+@pytest.fixture(scope="module")
+def pairs(city):
+    """24 candidates of each of 500 orders, the pickup second."""
+    random = np.random.default_rng(1)
+    drivers = random.integers(0, city.graph.num_nodes, 12_000).astype(np.int32)
+    return drivers, np.repeat(random.integers(0, city.graph.num_nodes, 500).astype(np.int32), 24)
 
-    def rows():
-        travel_times = RoadTravelTimes(city.graph, city.graph.free_flow_ms(1.0))
-        travel_times.prepare(destinations, num_threads=1)
 
-    benchmark(rows)
+def test_making_a_hierarchy(benchmark, city):
+    """Order and contraction of the built-in city."""
+    assert benchmark(RoadNetwork, city.graph).hierarchy.num_arcs > city.graph.num_nodes
+
+
+def test_customization(benchmark, city):
+    network, travel_ms = city.network, city.graph.free_flow_ms()
+    assert benchmark(network.customize, travel_ms).num_nodes == city.graph.num_nodes
+
+
+def test_travel_times_of_candidates(benchmark, city, pairs):
+    assert len(benchmark(city.free_flow().pairs_ms, *pairs)) == 12_000
+
+
+def test_repair(benchmark, city):
+    """20 arcs take twice their time."""
+    metric, edge = city.free_flow(), np.arange(0, 2_000, 100)
+    assert benchmark(metric.update, edge, 2 * metric.travel_ms[edge]).version > metric.version
+
+
+def test_nearest_by_time(benchmark, city, pairs):
+    """The 10 first of 12,000 drivers for each of 500 orders."""
+    assert len(benchmark(city.free_flow().nearest, pairs[0], pairs[1][::24], 10).item) == 5_000
+
+
+def test_paths(benchmark, city, pairs):
+    assert len(benchmark(city.free_flow().paths, pairs[0][::24], pairs[1][::24]).first) == 501
