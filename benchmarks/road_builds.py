@@ -186,7 +186,7 @@ def right_metric(ready: Ready, travel_ms: np.ndarray) -> Callable[[str, Metric],
     expected = Scipy(streets).table(source, np.arange(streets.num_nodes)).call()
 
     def check(_name: str, metric: Metric) -> None:
-        told = np.array([metric.from_ms(int(node)) for node in source])
+        told = np.array([metric.from_ms([node]) for node in source])
         if not np.array_equal(told, expected):
             raise WrongAnswerError(f"{np.count_nonzero(told != expected):,} of {told.size:,} times differ")
 

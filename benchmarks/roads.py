@@ -170,7 +170,7 @@ def queries(ready: Ready, questions: Questions) -> list[Query]:
         found.append(Query(name, kind, "table", sides, partial(metric.table_ms, *sides), whole=len(sides[0])))
     found += candidate_queries(ready, questions)
     node = questions.node()
-    call = partial(metric.from_ms, node)
+    call = partial(metric.from_ms, [node])
     return [
         *found,
         Query("one to all", "one to all", "one_to_all", (node,), call, whole=ready.streets.num_nodes),

@@ -554,12 +554,14 @@ def test_seconds_of_compiling_are_told_by_module(monkeypatch, capsys):
         ["import", "heap", "csr"],
         [("heap.push",), ("heap.pop",), ("csr.a",)],
     )
-    told = iter([{"import": 1.0, "heap": 2.5}, {"import": 0.5, "heap": 0.25}])
+    told = iter([{"import": 1.0, "heap": 2.5, "grid": 4.0}, {"import": 0.5, "heap": 0.25, "grid": 1.0}])
     monkeypatch.setattr(road_compile, "_in_child", lambda _: next(told))
     assert road_compile.compile_table(lambda _: None).lines == [
         ("import", "1.00", "0.50"),
         ("heap", "2.50", "0.25"),
-        ("all", "3.50", "0.75"),
+        ("grid", "4.00", "1.00"),
+        ("all but neighbour search", "3.50", "0.75"),
+        ("all", "7.50", "1.75"),
     ]
 
 
