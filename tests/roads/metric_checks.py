@@ -1,6 +1,7 @@
 """Every answer of a metric compared with plain searches."""
 
 import numpy as np
+import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
@@ -8,7 +9,7 @@ from dispatch.roads.places import Places
 from dispatch.units import MAX_TRAVEL_MS, NO_INDEX, UNREACHABLE_MS
 from naive.trips import trip_time, trip_times
 from naive.turns import breaks_a_rule
-from roads.road_graphs import arcs_of, ints
+from roads.road_graphs import arcs_of, ints, road_graph
 
 SHARES = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
 """Those of both directions of a street are exact."""
@@ -190,6 +191,16 @@ class Streets:
 
 def _as_ms(times):
     return np.where(times < UNREACHABLE_MS, times, UNREACHABLE_MS).astype(np.int32)
+
+
+def new_york(data):
+    """The DIMACS graph and its weights."""
+    nodes, edges = (pq.read_table(data / "dimacs_ny" / f"{name}.parquet") for name in ("nodes", "edges"))
+    lonlat = nodes["lon"].to_numpy(), nodes["lat"].to_numpy()
+    ends = np.stack([edges["from_node"].to_numpy(), edges["to_node"].to_numpy()], 1)
+    # Lengths are sorted along with the arcs.
+    graph = road_graph(len(nodes), ends, lonlat, edges["travel_time"].to_numpy())
+    return graph, graph.length_m.astype(np.int32)
 
 
 def some_slower_and_closed(rng, travel_ms):

@@ -10,7 +10,7 @@ from dispatch.errors import InputError
 from dispatch.roads.network_file import load_network
 from dispatch.roads.road_network import RoadNetwork
 from dispatch.units import UNREACHABLE_MS
-from roads.metric_checks import Truth, check_metric, some_slower_and_closed
+from roads.metric_checks import Truth, check_metric, new_york, some_slower_and_closed
 from roads.road_graphs import (
     SHAPES,
     SPOTS,
@@ -310,17 +310,23 @@ def test_real_streets_updated(san_francisco):
 
 
 @pytest.mark.long
-def test_real_streets_updated_200_times(san_francisco):
-    rng = np.random.default_rng(7)
-    check_updates(san_francisco, san_francisco.customize(san_francisco.graph.free_flow_ms()), rng, 200)
+def test_new_york_updated_200_times(data):
+    graph, usual = new_york(data)
+    network = RoadNetwork(graph)
+    alone, together = (network.customize(usual, num_threads) for num_threads in (1, 2))
+    assert (cells_of(alone) == cells_of(together)).all()
+    num_changed = check_updates(network, alone, np.random.default_rng(7), 200)
+    print(f"200 updates, {num_changed:,} arcs, {len(cells_of(alone)):,} cells each, 0 wrong", flush=True)
 
 
 def check_updates(network, metric, rng, num_updates):
     """Each equals a customization from nothing: jams, streets closed and opened, all back to normal."""
-    usual = metric.travel_ms
+    usual, num_changed = metric.travel_ms, 0
     for turn in range(num_updates):
         edges = rng.permutation(network.graph.num_arcs)[: int(10 ** rng.uniform(0, 3.5))]
         travel_ms = some_slower_and_closed(rng, usual[edges]) if turn % 3 else usual[edges]
         metric = metric.update(edges, travel_ms)
+        num_changed += len(edges)
         assert (metric.travel_ms[edges] == travel_ms).all()
         assert (cells_of(metric) == cells_of(network.customize(metric.travel_ms))).all(), f"update {turn}"
+    return num_changed
