@@ -49,9 +49,6 @@ class DispatchParams:
     candidates_per_order : int
         How many free drivers, the nearest, are an order's candidates. All free drivers are where these leave
         it without one.
-    candidates_by : 'air' or 'road'
-        Nearest by straight lines, which is cheaper, or by travel time, which sees rivers; the latter needs
-        the travel times of a :class:`dispatch.Metric`. The pickup ETA is by road in either case.
     max_pickup_s : float
         No driver farther away than this, in travel time, is offered an order.
     offer_timeout_s : float
@@ -62,16 +59,19 @@ class DispatchParams:
         A driver whose position is older is no candidate and is shown to nobody.
     snap_limit_m : float
         A position farther from the nearest node is off the network.
+    candidates_by : 'air' or 'road'
+        Candidates are nearest by straight lines, which is cheaper, or by travel time, which sees rivers; the
+        latter needs a :class:`dispatch.Metric`. The pickup ETA is by road in either case.
     """
 
     policy: str = "batch"
     candidates_per_order: int = 24
-    candidates_by: str = "air"
     max_pickup_s: float = 1200.0
     offer_timeout_s: float = 30.0
     max_wait_s: float = 1800.0
     stale_position_s: float = 120.0
     snap_limit_m: float = 200.0
+    candidates_by: str = "air"
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""

@@ -51,8 +51,8 @@ class World:
             )
         if params.candidates_by == "road" and not isinstance(travel_times, Metric):
             raise InputError(
-                f"candidates_by is 'road' and travel_times a {type(travel_times).__name__}: only a Metric finds "
-                "the nearest drivers by road; use RoadNetwork.customize, or 'air'"
+                f"candidates_by is 'road' and travel_times a {type(travel_times).__name__}: only a Metric "
+                "finds the nearest drivers by road; use RoadNetwork.customize, or 'air'"
             )
         x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
         return cls(city, travel_times, params, x, y, by_time)

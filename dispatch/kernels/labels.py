@@ -5,7 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dispatch.kernels.jit import I32, boolean, i64, kernel, record
-from dispatch.units import UNREACHABLE_MS
+from dispatch.units import NO_INDEX, UNREACHABLE_MS
+
+BETWEEN = NO_INDEX - 1
+FEW_PLACES, NODES_PER_PLACE = 16, 5
 
 
 class Climb(NamedTuple):
@@ -21,6 +24,10 @@ class Climb(NamedTuple):
     """(nodes,) int32"""
     base: np.ndarray
     """(nodes,) int32"""
+    first_upper: np.ndarray
+    """(nodes + 1,) int32"""
+    upper: np.ndarray
+    """(arcs,) int32"""
     ms: np.ndarray
     """(cells,) int32, up, then down"""
 
@@ -36,14 +43,14 @@ class Ends(NamedTuple):
     """(entries,) int32, travel time between the place and the node"""
 
 
-CLIMB = record(Climb, I32, I32, I32, I32, I32, I32)
+CLIMB = record(Climb, I32, I32, I32, I32, I32, I32, I32, I32)
 ENDS = record(Ends, I32, I32, I32)
 
 
 @kernel()
 def _climb_up(climb, is_source, v, label):
     """Go up from a node to the root; ``label`` holds the times at which nodes on the way may be begun."""
-    parent, depth, _, first_depth, base, ms = climb
+    parent, depth, _, first_depth, base, _, _, ms = climb
     half = 0 if is_source else len(ms) // 2
     v, d = np.int64(v), np.int64(depth[v])
     while v >= 0:
@@ -95,6 +102,73 @@ def count_common(rank, lowest, num, v):
 
 
 @kernel()
+def _gather(climb, ends):
+    """List the places by their deepest nodes, and mark all ancestors of these.
+
+    Returns
+    -------
+    first_place : (nodes,) int32
+        A place at each node, NO_INDEX for none, ``BETWEEN`` at ancestors of some.
+    next_place : (places,) int32
+        The next place at the same node.
+    num_nodes : int
+        How many nodes are marked.
+    """
+    parent = climb.parent
+    first_place = np.full(len(parent), NO_INDEX, np.int32)
+    next_place = np.empty(len(ends.first) - 1, np.int32)
+    num_nodes = 0
+    for i in range(len(next_place)):
+        v = np.int64(ends.rank[ends.first[i]])
+        next_place[i] = first_place[v] if first_place[v] >= 0 else NO_INDEX
+        is_new = first_place[v] == NO_INDEX
+        first_place[v] = i
+        while is_new:
+            num_nodes += 1
+            v = np.int64(parent[v])
+            is_new = v >= 0 and first_place[v] == NO_INDEX
+            if is_new:
+                first_place[v] = BETWEEN
+    return first_place, next_place, num_nodes
+
+
+@kernel()
+def _share_labels(climb, is_source, ends, where, first, out_label):
+    """Find the labels of places from those of the nodes above, which lie in a row for each depth."""
+    parent, depth, _, _, base, first_upper, upper, ms = climb
+    first_place, next_place = where
+    half = 0 if is_source else len(ms) // 2
+    height = 0
+    for i in range(len(next_place)):
+        height = max(height, depth[ends.rank[ends.first[i]]] + 1)
+    rows = np.empty((height, height), np.int32)
+    for v in range(len(parent) - 1, -1, -1):
+        if first_place[v] == NO_INDEX:
+            continue
+        d = np.int64(depth[v])
+        own = rows[d]
+        for k in range(np.uint64(d)):
+            own[k] = UNREACHABLE_MS
+        own[d] = 0
+        for k in range(first_upper[v], first_upper[v + 1]):
+            at = depth[upper[k]]
+            above, at_ms = rows[at], ms[half + base[v] + at]
+            for j in range(np.uint64(at + 1)):
+                own[j] = min(own[j], np.int32(at_ms + above[j]))
+        i = first_place[v]
+        while i >= 0:
+            begin = np.uint64(first[i])
+            for k in range(np.uint64(d + 1)):
+                out_label[begin + k] = UNREACHABLE_MS
+            for entry in range(ends.first[i], ends.first[i + 1]):
+                at, at_ms = depth[ends.rank[entry]], ends.ms[entry]
+                above = rows[at]
+                for k in range(np.uint64(at + 1)):
+                    out_label[begin + k] = min(out_label[begin + k], np.int32(at_ms + above[k]))
+            i = next_place[i]
+
+
+@kernel()
 def find_labels(climb, is_source, ends):
     """Find the labels of all places.
 
@@ -102,12 +176,22 @@ def find_labels(climb, is_source, ends):
     -------
     first : (places + 1,) int64
     label : (entries,) int32
+
+    Notes
+    -----
+    Where places are dense, the labels of nodes above are shared: a label is the least over a node's arcs of
+    the label at their upper ends. San Francisco, 2,000 places: 1.4 ms, where one by one takes 2.8.
     """
     n = len(ends.first) - 1
     first = np.zeros(n + 1, np.int64)
     for i in range(n):
         first[i + 1] = first[i] + climb.depth[ends.rank[ends.first[i]]] + 1
     label = np.empty(first[n], np.int32)
+    if n >= FEW_PLACES:
+        first_place, next_place, num_nodes = _gather(climb, ends)
+        if num_nodes <= NODES_PER_PLACE * n:
+            _share_labels(climb, is_source, ends, (first_place, next_place), first, label)
+            return first, label
     for i in range(n):
         find_label(climb, is_source, ends, i, label[first[i] : first[i + 1]])
     return first, label

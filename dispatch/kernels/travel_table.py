@@ -105,7 +105,7 @@ def one_to_all(climb, is_source, ends, node_of_rank, out_ms, height):
     From the root down: a node's time is the least over its ancestors, which an array by depth holds
     (PHAST, Delling et al. 2011, without an order by level).
     """
-    parent, depth, lowest, first_depth, base, ms = climb
+    parent, depth, lowest, first_depth, base, _, _, ms = climb
     half = len(ms) // 2 if is_source else 0
     n = len(parent)
     own, at = np.empty(height, np.int32), np.empty(height, np.int32)

@@ -68,7 +68,7 @@ class Metric:
             travel_ms,
             np.require(graph.length_m, np.float64, ["C", "W"]),
         )
-        self._climb = Climb(tree.parent, tree.depth, tree.lowest, tree.first_depth, tree.base, ms)
+        self._climb = Climb(*tree, ms)
 
     @property
     def num_nodes(self) -> int:
@@ -240,7 +240,7 @@ class Metric:
         order = np.argsort(others.rank[others.first[:-1]], kind="stable").astype(INDEX_DTYPE)
         width = min(int(k), len(row))
         item, ms = np.empty(num * width, INDEX_DTYPE), np.empty(num * width, DURATION_DTYPE)
-        if width:
+        if width and num:
             nearest_items(self._climb, items, row.astype(INDEX_DTYPE), others, order, int(max_ms), item, ms)
         found = item != NO_INDEX
         first = np.zeros(num + 1, INDEX_DTYPE)

@@ -56,7 +56,9 @@ def reachable_area(
     driven = np.flatnonzero((left_ms >= 0) & (travel_ms < UNREACHABLE_MS))
     share = np.minimum(left_ms[driven] / np.maximum(travel_ms[driven], 1), 1.0)
     twin = graph.twin[driven]
-    is_again = (share >= 1) & (twin != NO_INDEX) & (twin < driven) & (from_ms[graph.head[driven]] <= max_ms)
+    is_whole = np.zeros(graph.num_arcs, np.bool_)
+    is_whole[driven[share >= 1]] = True
+    is_again = (share >= 1) & (twin != NO_INDEX) & (twin < driven) & is_whole[twin]
     driven, share = driven[~is_again], share[~is_again]
     nodes = shapely.points(np.stack(plane.to_plane(graph.node_lon[reached], graph.node_lat[reached]), axis=1))
     streets = _lines(graph, plane, driven)

@@ -44,7 +44,7 @@ def test_a_kernel_is_registered_under_its_module_and_name(scratch_registry):
 
 def test_every_module_is_loaded():
     modules = {name.split(".")[0] for name in load_all()}
-    assert {"geo", "grid", "dijkstra", "augmentation", "transition"} <= modules
+    assert {"geo", "grid", "labels", "augmentation", "transition"} <= modules
 
 
 def test_kernels_release_the_lock_and_are_exact():

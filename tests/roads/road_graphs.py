@@ -242,7 +242,7 @@ class Contracted:
         ms = np.full(2 * self.num_cells, UNREACHABLE_MS, np.int32)
         for v, w, cell in self.cells():
             ms[cell], ms[self.num_cells + cell] = below_both[v][w], below_both[w][v]
-        return Climb(*self.tree[:5], ms)
+        return Climb(*self.tree, ms)
 
 
 @st.composite
