@@ -81,12 +81,19 @@ class TimeOfDay:
 
     def __post_init__(self) -> None:
         num_slots = len(self.slot_kind)
-        for name, dtype in (("slot_kind", np.int8), ("slot_start_min", np.int32)):
+        for name, dtype, last, rule in (
+            ("slot_kind", np.int8, len(DAY_KINDS) - 1, f"a row of {DAY_KINDS}"),
+            ("slot_start_min", np.int32, 2 * MINUTES_PER_DAY - 1, "from 0 to 2879, minutes after midnight"),
+        ):
             column = np.asarray(getattr(self, name))
             if column.shape != (num_slots,) or column.dtype.kind not in "iu":
                 raise InputError(
                     f"{name} is {column.dtype} of shape {column.shape}: it must hold one whole number a slot"
                 )
+            # Before the cast, which would turn 256 into 0.
+            wrong = np.flatnonzero((column < 0) | (column > last))
+            if len(wrong):
+                raise InputError(f"{name}[{wrong[0]}] is {column[wrong[0]]}: it must be {rule}")
             object.__setattr__(self, name, column.astype(dtype))
         travel_ms = np.asarray(self.travel_ms)
         if travel_ms.ndim != 2 or len(travel_ms) != num_slots or travel_ms.dtype.kind not in "iu":
@@ -95,7 +102,7 @@ class TimeOfDay:
                 f"milliseconds, ({num_slots} slots, arcs)"
             )
         _check_travel_times(travel_ms)
-        object.__setattr__(self, "travel_ms", np.ascontiguousarray(travel_ms, DURATION_DTYPE))
+        object.__setattr__(self, "travel_ms", np.array(travel_ms, DURATION_DTYPE, order="C"))
         _check_slots(self)
 
     @property
@@ -116,7 +123,8 @@ class TimeOfDay:
         Returns
         -------
         (arcs,) int32
-            Rounded to whole milliseconds, halves up; ``UNREACHABLE_MS`` where either slot has it.
+            Rounded to whole milliseconds, halves up; ``UNREACHABLE_MS`` where either slot has it, but in the
+            very middle of a slot only that one counts.
         """
         return self.blended(self.blend_at(at_ms, timezone))
 
@@ -138,7 +146,9 @@ class TimeOfDay:
         first, second = self.travel_ms[blend.first], self.travel_ms[blend.second]
         weighed = first.astype(np.int64) * (blend.den - blend.num) + second.astype(np.int64) * blend.num
         travel_ms = (2 * weighed + blend.den) // (2 * blend.den)
-        travel_ms[(first == UNREACHABLE_MS) | (second == UNREACHABLE_MS)] = UNREACHABLE_MS
+        travel_ms[first == UNREACHABLE_MS] = UNREACHABLE_MS
+        if blend.num > 0:
+            travel_ms[second == UNREACHABLE_MS] = UNREACHABLE_MS
         return np.asarray(travel_ms, DURATION_DTYPE)
 
     @cached_property
@@ -327,14 +337,12 @@ def _check_slots(times: TimeOfDay) -> None:
     for kind, name in enumerate(DAY_KINDS):
         if not (times.slot_kind == kind).any():
             raise InputError(f"slot_kind holds no {kind}: give every kind of day a slot, a {name} too")
-    if times.slot_kind.min() < 0 or times.slot_kind.max() >= len(DAY_KINDS):
-        raise InputError(f"slot_kind holds {times.slot_kind.max()}: it must be a row of {DAY_KINDS}")
     start_min, row = times.week_starts()
     step = np.diff(np.append(start_min, start_min[0] + MINUTES_PER_WEEK))
     wrong = np.flatnonzero(step <= 0)
-    if len(wrong) or not 0 <= times.slot_start_min.min() <= times.slot_start_min.max() < 2 * MINUTES_PER_DAY:
-        before = int(row[wrong[0]]) if len(wrong) else int(np.argmax(times.slot_start_min))
+    if len(wrong):
+        before = int(row[wrong[0]])
         raise InputError(
             f"slot_start_min[{before}] is {times.slot_start_min[before]}: slots must be sorted by kind, then "
-            "start, from 0 to 2879, and the last of a day must start before the first of the next one"
+            "start, and the last of a day must start before the first of the next one"
         )

@@ -49,9 +49,9 @@ def naive_ms(kinds, starts, values, minute_of_week):
     middles = [(Fraction(begin + after, 2), row) for (begin, row), (after, _) in itertools.pairwise(begins)]
     for (early, first), (late, second) in itertools.pairwise(middles):
         if early <= minute_of_week < late:
-            if UNREACHABLE_MS in (values[first], values[second]):
-                return UNREACHABLE_MS
             share = (minute_of_week - early) / (late - early)
+            if UNREACHABLE_MS in (values[first], values[second] if share else None):
+                return UNREACHABLE_MS
             return int(values[first] + (values[second] - values[first]) * share + Fraction(1, 2))
     raise AssertionError(minute_of_week)
 
@@ -100,6 +100,22 @@ def test_closed_arcs_are_closed_as_long_as_either_slot_closes_them():
     times = by_hour(values)
     told = [times.travel_ms_at(at(1, 9 + q // 4, q % 4 * 15), "UTC")[0] for q in range(12)]
     assert told == [1000] * 2 + [UNREACHABLE_MS] * 8 + [1000] * 2
+
+
+def test_a_closed_slot_of_no_weight_closes_nothing():
+    """Steps as long as slots take the times of one slot: the next one, closed, has no say."""
+    values = [1000] * 72
+    values[9] = UNREACHABLE_MS
+    times = by_hour(values, step_min=60)
+    told = [times.travel_ms_at(at(1, hour, 10), "UTC")[0] for hour in (7, 8, 9, 10)]
+    assert told == [1000, 1000, UNREACHABLE_MS, 1000]
+
+
+def test_the_callers_travel_times_are_copied():
+    mine = np.full((3, 1), 1000, np.int32)
+    times = TimeOfDay([0, 1, 2], [0, 0, 0], mine)
+    mine[:] = -5
+    assert times.travel_ms.tolist() == [[1000]] * 3
 
 
 def test_one_slot_a_day_is_noon():
@@ -162,8 +178,13 @@ GOOD = {
     ("wrong", "said"),
     [
         ({"slot_kind": [0, 0, 1, 1]}, "slot_kind holds no 2: give every kind of day a slot, a sunday too"),
-        ({"slot_kind": [0, 0, 1, 2, 3]}, r"slot_start_min is int64 of shape \(4,\)"),
-        ({"slot_kind": [-1, 0, 1, 2]}, "slot_kind holds"),
+        ({"slot_kind": [0, 0, 1, 2, 2]}, r"slot_start_min is int64 of shape \(4,\)"),
+        ({"slot_kind": [-1, 0, 1, 2]}, r"slot_kind\[0\] is -1: it must be a row of"),
+        ({"slot_kind": [256, 256, 257, 258]}, r"slot_kind\[0\] is 256: it must be a row of"),
+        ({"slot_kind": [0, 0, 1, 3]}, r"slot_kind\[3\] is 3: "),
+        ({"slot_start_min": [2**32, 720, 0, 0]}, r"slot_start_min\[0\] is 4294967296: it must be from 0"),
+        ({"slot_start_min": [0, -1, 0, 0]}, r"slot_start_min\[1\] is -1: it must be from 0 to 2879"),
+        ({"slot_start_min": [0, 720, 0, 2880]}, r"slot_start_min\[3\] is 2880: "),
         ({"slot_start_min": [720, 0, 0, 0]}, r"slot_start_min\[0\] is 720: slots must be sorted"),
         ({"slot_start_min": [0, 0, 0, 0]}, r"slot_start_min\[0\] is 0: slots must be sorted"),
         ({"slot_start_min": [0, 1440, 0, 0]}, r"slot_start_min\[1\] is 1440: "),
