@@ -17,6 +17,7 @@ from dispatch.roads.city_files import save_network
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.network_file import load_network
 from dispatch.roads.osm.reading import SUFFIXES as OSM_SUFFIXES
+from dispatch.roads.places import EdgeSnapper
 from dispatch.roads.road_network import RoadNetwork
 from dispatch.roads.snapping import MAX_SNAP_M, Snapper
 from dispatch.roads.tables import Dropped, find_table
@@ -57,6 +58,11 @@ class City:
     def snapper(self) -> Snapper:
         """Finds nearest nodes."""
         return Snapper(self.graph, self.projection)
+
+    @cached_property
+    def edge_snapper(self) -> EdgeSnapper:
+        """Finds nearest streets."""
+        return EdgeSnapper(self.graph, self.projection)
 
     @cached_property
     def network(self) -> RoadNetwork:
@@ -130,7 +136,8 @@ class City:
         Service roads and streets for destinations only are kept at 15 km/h at most: trips begin and end there
         but seldom lead through. Ferries, tracks, paths, driveways, parking aisles and private streets are
         left out. Speeds are ``maxspeed``, or else what is usual in the country for such a street. Of the
-        network the largest strongly connected part is kept. The rules: :mod:`dispatch.roads.osm`.
+        network the largest strongly connected part is kept; it is found without the turn restrictions, which
+        may leave a few nodes out of reach. The rules: :mod:`dispatch.roads.osm`.
 
         Parameters
         ----------

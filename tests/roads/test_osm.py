@@ -16,7 +16,7 @@ from dispatch.roads.city import City
 from dispatch.roads.graph import ROAD_CLASSES
 from dispatch.roads.osm import car_profile, reading, restriction_tags
 from dispatch.roads.osm.segments import BARRIERS, NO_NODES, OUTSIDE
-from dispatch.units import NO_INDEX
+from dispatch.units import NO_INDEX, UNREACHABLE_MS
 from roads.osm_files import STREET, arcs_of, city_of, drops_of, node_at, place, write_osm
 from roads.test_edge_shapes import lines_of
 
@@ -214,6 +214,42 @@ def test_a_polygon(tmp_path):
     assert arcs_of(city, LINE) == both_ways((1, 4))
     apart = shapely.MultiPolygon([shapely.box(*place(3.5, -1), *place(8.5, 1)), shapely.box(0, 0, 1, 1)])
     assert arcs_of(city_of(tmp_path, LINE, LONG, polygon=apart), LINE) == both_ways((4, 8))
+
+
+def test_speeds_are_those_of_the_country_of_the_area(tmp_path):
+    """Most of the file is in Malta; the area chosen is in Sicily, and the other way round."""
+    nodes = {number: (x, 1000 * (number > 8)) for number, x in enumerate([*range(9), *range(4)])}
+    road = {"highway": "motorway", "oneway": "no"}
+    ways = [(10, list(range(9)), road), (11, list(range(9, 13)), road)]
+    sicily, malta = (*place(-1, 999), *place(9, 1001)), (*place(-1, -1), *place(9, 1))
+    assert arcs_of(city_of(tmp_path, nodes, ways), nodes) == both_ways((0, 8), kph=80.0)
+    assert arcs_of(city_of(tmp_path, nodes, ways, bbox=malta), nodes) == both_ways((0, 8), kph=80.0)
+    assert arcs_of(city_of(tmp_path, nodes, ways, bbox=sicily), nodes) == both_ways((9, 12), kph=130.0)
+    polygon = shapely.box(*sicily)
+    assert arcs_of(city_of(tmp_path, nodes, ways, polygon=polygon), nodes) == both_ways((9, 12), kph=130.0)
+
+
+def test_the_part_that_is_kept_is_found_without_turn_restrictions(tmp_path):
+    """Nobody may turn into the side street: it stays, though who obeys does not reach its end."""
+    nodes = {**TWO_RINGS, 7: (-4, 0)}
+    ways = [
+        (10, [1, 2, 3], STREET),
+        (11, [3, 4, 1], STREET),
+        (12, [2, 5, 6, 3], STREET),
+        (13, [1, 7], STREET),
+    ]
+    rules = [
+        (
+            20 + way,
+            [("w", way, "from"), ("n", 1, "via"), ("w", 13, "to")],
+            {"type": "restriction", "restriction": turn},
+        )
+        for way, turn in ((10, "no_straight_on"), (11, "no_right_turn"))
+    ]
+    city = city_of(tmp_path, nodes, ways, rules)
+    assert node_at(city, -4) is not None
+    to_ms = city.free_flow().to_ms(node_at(city, -4))
+    assert sorted((to_ms == UNREACHABLE_MS).tolist()) == [False] * 2 + [True] * 2
 
 
 @pytest.mark.parametrize(

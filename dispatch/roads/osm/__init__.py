@@ -2,8 +2,9 @@
 
 One pass reads what matters to cars (:mod:`.reading`); tags say who may drive where (:mod:`.car_profile`)
 and how fast (:mod:`.speeds`). Ways are cut into segments from node to node, the largest strongly connected
-part is kept (:mod:`.segments`), turn restrictions are found in it (:mod:`.restriction_tags`,
-:mod:`.restrictions`), and segments are joined to arcs from crossing to crossing (:mod:`.chains`).
+part is kept, whatever turns are forbidden (:mod:`.segments`), turn restrictions are found in it
+(:mod:`.restriction_tags`, :mod:`.restrictions`), and segments are joined to arcs from crossing to crossing
+(:mod:`.chains`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tzfpy
 
 from dispatch.errors import InputError
 from dispatch.roads.graph import RoadGraph
+from dispatch.roads.osm.area import inside
 from dispatch.roads.osm.chains import join
 from dispatch.roads.osm.reading import NO_PLACE, PER_DEGREE, Extract, Progress, read_extract
 from dispatch.roads.osm.restrictions import forbidden_turns, paths_of
@@ -45,7 +47,8 @@ def import_graph(
     Returns
     -------
     graph : RoadGraph
-        Strongly connected, with shapes; nodes in the order of their ids.
+        With shapes; nodes in the order of their ids. All nodes reach each other along its arcs, but the
+        part is found without the turn restrictions: a few nodes may be out of reach to who obeys them.
     drops : tuple of Dropped
         What was left out, and how often.
 
@@ -55,7 +58,7 @@ def import_graph(
         The file is missing or unreadable, or no street for cars is left.
     """
     extract = read_extract(path, on_progress)
-    nodes, segments, dropped = segments_of(extract, _limits(extract), area)
+    nodes, segments, dropped = segments_of(extract, _limits(extract, area), area)
     if not segments.num_segments:
         where = "" if area is None else " inside of the area"
         raise InputError(f"{path}: no streets for cars{where}; {_told(extract.drops + dropped)}")
@@ -73,13 +76,15 @@ def import_graph(
     return graph, tuple(Dropped(what, count, path.name) for what, count in counts.items())
 
 
-def _limits(extract: Extract) -> Limits:
-    """Give the speed limits of the country in the middle of the file."""
+def _limits(extract: Extract, area: Any) -> Limits:
+    """Give the speed limits of the country in the middle of what the file holds inside of the area."""
     known = (extract.x != NO_PLACE) & (extract.y != NO_PLACE)
-    if not known.any():
+    lon, lat = (values[known] / PER_DEGREE for values in (extract.x, extract.y))
+    chosen = inside(area, lon, lat)
+    if not chosen.any():
         return limits_of("")
-    lon, lat = (float(np.median(values[known])) / PER_DEGREE for values in (extract.x, extract.y))
-    return limits_of(country_of_timezone(tzfpy.get_tz(lon, lat)))
+    middle = float(np.median(lon[chosen])), float(np.median(lat[chosen]))
+    return limits_of(country_of_timezone(tzfpy.get_tz(*middle)))
 
 
 def _graph(extract: Extract, nodes: Nodes, segments: Segments) -> tuple[RoadGraph, Counter[str]]:

@@ -163,7 +163,8 @@ def _closed(nodes: Nodes, segments: Segments, barrier_id: NDArray[np.int64]) -> 
 def largest_part(nodes: Nodes, segments: Segments) -> tuple[Segments, int]:
     """Keep the largest part in which every node reaches every other one; and tell of how many parts.
 
-    Size is the number of nodes, those along a street too.
+    Size is the number of nodes, those along a street too. Turn restrictions are not looked at: they could
+    leave a node of the part out of reach.
     """
     allowed = segments.run_kph > 0
     runs = (segments.run_tail[allowed], segments.run_head[allowed])
