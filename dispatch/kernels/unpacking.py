@@ -165,7 +165,7 @@ def find_paths(shortcuts, sources, targets, height, out_ms, out_first):
         find_ancestors(climb, s, rank_up, lowest)
         best_ms, apex = np.int32(UNREACHABLE_MS), NO_INDEX
         for d in range(count_common(rank_up, lowest, climb.depth[s] + 1, t)):
-            if up[d] + down[d] < best_ms:
+            if up[d] + down[d] < UNREACHABLE_MS and up[d] + down[d] <= best_ms:
                 best_ms, apex = np.int32(up[d] + down[d]), d
         out_ms[i] = best_ms
         if apex != NO_INDEX:

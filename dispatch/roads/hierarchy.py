@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from dispatch.roads.turns import TurnGraph, members
 from dispatch.units import INDEX_DTYPE, NO_INDEX
 
 FORMAT: Final = 1
+_MOST_ATTEMPTS: Final = 5
 _PARTS_PER_THREAD: Final = 16
 _WORK_OF_ARC: Final = 10
 """What an arc costs in customization beside its cells, in cells."""
@@ -107,22 +109,19 @@ class Hierarchy:
         folder.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".hierarchy-", dir=folder))
         try:
-            for name, array in self._arrays().items():
-                np.save(partial / f"{name}.npy", array, allow_pickle=False)
-            (partial / "about.json").write_text(json.dumps({"format": FORMAT, "key": self.key}))
-            if target.exists():
-                shutil.rmtree(target)
-            partial.replace(target)
+            arrays = _arrays(self.rank, self.tree, self.lower, self.inputs)
+            for name, array in arrays.items():
+                with (partial / f"{name}.npy").open("wb") as file:
+                    np.save(file, array, allow_pickle=False)
+                    file.flush()
+                    os.fsync(file.fileno())
+            num_cells, digest = self.workload.num_cells, _digest(arrays)
+            about = {"format": FORMAT, "key": self.key, "num_cells": num_cells, "digest": digest}
+            (partial / "about.json").write_text(json.dumps(about))
+            _put(partial, target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return target
-
-    def _arrays(self) -> dict[str, NDArray[np.int32]]:
-        parts = (("tree", self.tree), ("lower", self.lower), ("inputs", self.inputs))
-        arrays = {
-            f"{part}_{name}": array for part, fields in parts for name, array in fields._asdict().items()
-        }
-        return arrays | {"rank": self.rank}
 
     @classmethod
     def load(cls, folder: Path, turns: TurnGraph) -> Hierarchy | None:
@@ -139,17 +138,50 @@ class Hierarchy:
             return None
         try:
             about = json.loads((source / "about.json").read_text())
-            if about != {"format": FORMAT, "key": key}:
+            if about["format"] != FORMAT:
                 return None
             tree = Tree(*_mapped_fields(source, "tree", Tree._fields))
             lower = Lower(*_mapped_fields(source, "lower", Lower._fields))
             inputs = Inputs(*_mapped_fields(source, "inputs", Inputs._fields))
             rank = _mapped(source / "rank.npy")
-            _check_sizes(turns, rank, tree, lower, inputs)
-        except (OSError, ValueError) as error:
+            if about["digest"] != _digest(_arrays(rank, tree, lower, inputs)):
+                raise ValueError("its arrays are not those that were saved")
+            saved_cells = about["num_cells"]
+        except (OSError, ValueError, KeyError, EOFError, TypeError) as error:
             raise InputError(f"{source} is damaged ({error}): delete the folder, it is made anew") from error
         num_cells = int(tree.base[-1] + tree.depth[-1]) if len(rank) else 0
-        return cls(rank, tree, lower, inputs, key, _share_out(tree, num_cells))
+        found = cls(rank, tree, lower, inputs, key, _share_out(tree, num_cells))
+        # Inputs of ways down lie behind the cells that threads have to themselves.
+        return found if found.workload.num_cells == saved_cells else None
+
+
+def _arrays(
+    rank: NDArray[np.int32], tree: Tree, lower: Lower, inputs: Inputs
+) -> dict[str, NDArray[np.int32]]:
+    parts = (("tree", tree), ("lower", lower), ("inputs", inputs))
+    arrays = {f"{part}_{name}": one for part, fields in parts for name, one in fields._asdict().items()}
+    return arrays | {"rank": rank}
+
+
+def _digest(arrays: dict[str, NDArray[np.int32]]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
+
+
+def _put(partial: Path, target: Path) -> None:
+    """Move a folder to where perhaps another one is, or is being put by somebody else."""
+    for attempt in range(_MOST_ATTEMPTS):
+        try:
+            partial.replace(target)
+        except OSError:
+            if attempt + 1 == _MOST_ATTEMPTS:
+                raise
+            shutil.rmtree(target, ignore_errors=True)
+        else:
+            return
 
 
 def key_of(turns: TurnGraph) -> str:
@@ -170,22 +202,6 @@ def _mapped(path: Path) -> NDArray[np.int32]:
 
 def _mapped_fields(folder: Path, part: str, names: tuple[str, ...]) -> list[NDArray[np.int32]]:
     return [_mapped(folder / f"{part}_{name}.npy") for name in names]
-
-
-def _check_sizes(turns: TurnGraph, rank: NDArray[np.int32], tree: Tree, lower: Lower, inputs: Inputs) -> None:
-    """Raise unless the arrays fit together: a torn file would be read out of bounds."""
-    n = turns.num_states
-    if len(rank) != n or any(len(array) != n for array in tree[:5]):
-        raise ValueError("arrays are not as long as the graph has states")
-    for first, entries in (
-        (tree.first_upper, tree.upper),
-        (lower.first, lower.rank),
-        (inputs.first, inputs.cell),
-    ):
-        if len(first) != n + 1 or first[-1] != len(entries):
-            raise ValueError("rows do not end where their entries do")
-    if len(inputs.edge) != len(inputs.cell) or len(lower.rank) != len(tree.upper):
-        raise ValueError("arrays of one table differ in length")
 
 
 def _links(turns: TurnGraph) -> Links:

@@ -14,9 +14,9 @@ from dispatch.kernels.nearest_by_time import nearest_items
 from dispatch.kernels.paths import Edges, PathNodes, lay_out_paths
 from dispatch.kernels.travel_table import fill_table, one_to_all
 from dispatch.kernels.unpacking import Shortcuts, find_paths
-from dispatch.roads.places import Places
-from dispatch.roads.reachable import reachable_area
-from dispatch.roads.seeds import Seeds, direct_ms, source_seeds, target_seeds
+from dispatch.roads.places import Places, check_edges
+from dispatch.roads.reachable import own_pieces, reachable_area
+from dispatch.roads.seeds import Seeds, direct_ms, same_street, source_seeds, target_seeds
 from dispatch.roads.travel_times import Paths, as_nodes
 from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MAX_TRAVEL_MS, NO_INDEX, UNREACHABLE_MS
 
@@ -80,9 +80,13 @@ class Metric:
         """Memory of its own arrays, without those of the network."""
         return self.travel_ms.nbytes + self._climb.ms.nbytes
 
+    def __copy__(self) -> Metric:
+        """It never changes: a copy is itself."""
+        return self
+
     @property
     def cells_ms(self) -> NDArray[np.int32]:
-        """(cells,) int32, travel times of the hierarchy's arcs, not to be written."""
+        """(cells,) int32, travel times of the hierarchy's arcs; its own: gone when the metric is gone."""
         return self._climb.ms
 
     def update(self, edge: ArrayLike, travel_ms: ArrayLike) -> Metric:
@@ -104,7 +108,16 @@ class Metric:
 
     def reachable(self, source: Where, max_ms: int) -> Any:
         """Give the area that can be reached from one node or place in a time; see :func:`reachable_area`."""
-        return reachable_area(self.network.graph, self.from_ms(source), self.travel_ms, max_ms)
+        where = self._where("source", source)
+        _check_whole("max_ms", max_ms, 0, MAX_TRAVEL_MS)
+        by_state, turns = self._by_state("source", where, True), self.network.turns
+        start_ms = np.full(turns.num_edges, UNREACHABLE_MS, DURATION_DTYPE)
+        np.minimum.at(start_ms, turns.edge, by_state[turns.tail])
+        node_ms = np.minimum.reduceat(by_state[turns.state], turns.first_state[:-1])
+        own = None
+        if isinstance(where, Places):
+            own = own_pieces(self.network.graph, where, self.travel_ms, max_ms)
+        return reachable_area(self.network.graph, node_ms, self.travel_ms, max_ms, start_ms, own)
 
     # --- travel times ----------------------------------------------------------------------------
 
@@ -125,21 +138,19 @@ class Metric:
         InputError
             The sides differ in length, or a row names no node or arc.
         """
-        if isinstance(from_, Places) or isinstance(to, Places):
-            sources, targets = self._ends(from_, True), self._ends(to, False)
-            num = _paired(sources, targets)
-            every = np.arange(num + 1, dtype=INDEX_DTYPE)
-            found = self._pairs(True, sources, targets, every, every[:-1])
-            if isinstance(from_, Places) and isinstance(to, Places):
-                np.minimum(found, direct_ms(self.network.graph, from_, to, self.travel_ms), out=found)
-            return found
-        sources_at, targets_at = np.asarray(from_), np.asarray(to)
-        if sources_at.shape != targets_at.shape:
-            raise InputError(
-                f"from_ has the shape {sources_at.shape} and to {targets_at.shape}: they must pair up"
-            )
+        sources_at, targets_at = self._where("from_", from_), self._where("to", to)
+        if len(sources_at) != len(targets_at):
+            raise InputError(f"from_ has {len(sources_at)} rows and to {len(targets_at)}: they must pair up")
         if not len(sources_at):
             return np.empty(0, DURATION_DTYPE)
+        if isinstance(sources_at, Places) or isinstance(targets_at, Places):
+            sources, targets = self._ends(sources_at, True), self._ends(targets_at, False)
+            every = np.arange(len(sources_at) + 1, dtype=INDEX_DTYPE)
+            found = self._pairs(True, sources, targets, every, every[:-1])
+            if isinstance(sources_at, Places) and isinstance(targets_at, Places):
+                direct = direct_ms(self.network.graph, sources_at, targets_at, self.travel_ms)
+                np.minimum(found, direct, out=found)
+            return found
         begins = [np.flatnonzero(at[1:] != at[:-1]) + 1 for at in (sources_at, targets_at)]
         by_source = len(begins[0]) <= len(begins[1])
         grouped, listed = (sources_at, targets_at) if by_source else (targets_at, sources_at)
@@ -155,6 +166,8 @@ class Metric:
         if (
             isinstance(from_node, int | np.integer)
             and isinstance(to_node, int | np.integer)
+            and not isinstance(from_node, bool)
+            and not isinstance(to_node, bool)
             and 0 <= from_node < self.num_nodes
             and 0 <= to_node < self.num_nodes
             and turns.first_state[to_node + 1] - turns.first_state[to_node] == 1
@@ -179,38 +192,49 @@ class Metric:
         Returns
         -------
         (candidates,) int32
+
+        Raises
+        ------
+        InputError
+            A row names no node, arc or driver, or the rows of candidates do not fit.
         """
-        sources, targets = self._ends(drivers, True), self._ends(orders, False)
-        found = self._pairs(False, targets, sources, first_candidate, candidate)
-        if isinstance(drivers, Places) and isinstance(orders, Places):
-            order = np.repeat(np.arange(len(first_candidate) - 1), np.diff(first_candidate))
-            direct = direct_ms(
-                self.network.graph, drivers.take(candidate), orders.take(order), self.travel_ms
-            )
-            np.minimum(found, direct, out=found)
+        sources_at, targets_at = self._where("drivers", drivers), self._where("orders", orders)
+        first, row = _checked_rows(first_candidate, candidate, len(targets_at), len(sources_at))
+        sources, targets = self._ends(sources_at, True), self._ends(targets_at, False)
+        found = self._pairs(False, targets, sources, first, row)
+        if isinstance(sources_at, Places) and isinstance(targets_at, Places):
+            order = np.repeat(np.arange(len(targets_at)), np.diff(first))
+            pairs = (sources_at.take(row), targets_at.take(order))
+            np.minimum(found, direct_ms(self.network.graph, *pairs, self.travel_ms), out=found)
         return found
 
     def table_ms(self, from_: Where, to: Where) -> NDArray[np.int32]:
         """Give the travel times from all of one side to all of the other, (from, to) int32."""
-        sources, targets = self._ends(from_, True), self._ends(to, False)
+        sources_at, targets_at = self._where("from_", from_), self._where("to", to)
+        sources, targets = self._ends(sources_at, True), self._ends(targets_at, False)
         (sources, row), (targets, column) = _by_rank(sources), _by_rank(targets)
         found = np.empty((len(row), len(column)), DURATION_DTYPE)
         fill_table(self._climb, sources, targets, found)
         back_row, back_column = np.argsort(row), np.argsort(column)
         table: NDArray[np.int32] = np.take(np.take(found, back_row, axis=0), back_column, axis=1)
-        if isinstance(from_, Places) and isinstance(to, Places):
-            every = np.indices(table.shape).reshape(2, -1)
-            direct = direct_ms(self.network.graph, from_.take(every[0]), to.take(every[1]), self.travel_ms)
-            table = np.minimum(table, direct.reshape(table.shape))
+        if isinstance(sources_at, Places) and isinstance(targets_at, Places):
+            one, other = same_street(self.network.graph, sources_at, targets_at)
+            pairs = (sources_at.take(one), targets_at.take(other))
+            direct = direct_ms(self.network.graph, *pairs, self.travel_ms)
+            table[one, other] = np.minimum(table[one, other], direct)
         return table
 
     def from_ms(self, source: Where) -> NDArray[np.int32]:
         """Give the travel times from one node or place to all nodes, (nodes,) int32."""
-        return self._all(source, True)
+        by_state, turns = self._by_state("source", source, True), self.network.turns
+        if turns.num_states == self.num_nodes:
+            return by_state
+        # One has arrived in any state of a node.
+        return np.minimum.reduceat(by_state[turns.state], turns.first_state[:-1])
 
     def to_ms(self, target: Where) -> NDArray[np.int32]:
         """Give the travel times from all nodes to one node or place, (nodes,) int32."""
-        return self._all(target, False)
+        return self._by_state("target", target, False)[: self.num_nodes]
 
     def nearest(
         self, drivers: ArrayLike, orders: ArrayLike, k: int, max_ms: int = MAX_TRAVEL_MS
@@ -231,11 +255,10 @@ class Metric:
         NearestByTime
             In compressed sparse rows; of equal times the lower row comes first.
         """
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise InputError(f"k is {k!r}: it must be a whole number, at least 1")
-        if not 0 <= max_ms <= MAX_TRAVEL_MS:
-            raise InputError(f"max_ms is {max_ms}: it must be from 0 to {MAX_TRAVEL_MS}")
-        items, others = self._ends(drivers, True), self._ends(orders, False)
+        _check_whole("k", k, 1, np.iinfo(np.int32).max)
+        _check_whole("max_ms", max_ms, 0, MAX_TRAVEL_MS)
+        items = self._ends(self._nodes("drivers", drivers), True)
+        others = self._ends(self._nodes("orders", orders), False)
         (items, row), num = _by_rank(items), len(others.first) - 1
         order = np.argsort(others.rank[others.first[:-1]], kind="stable").astype(INDEX_DTYPE)
         width = min(int(k), len(row))
@@ -262,9 +285,10 @@ class Metric:
         -------
         Paths
         """
-        from_node = as_nodes("from_node", np.atleast_1d(np.asarray(from_node)))
-        sources, targets = self._ends(from_node, True), self._ends(to_node, False)
-        num = _paired(sources, targets)
+        starts, stops = self._nodes("from_node", from_node), self._nodes("to_node", to_node)
+        if len(starts) != len(stops):
+            raise InputError(f"from_node has {len(starts)} rows and to_node {len(stops)}: they must pair up")
+        sources, targets, num = self._ends(starts, True), self._ends(stops, False), len(starts)
         total_ms, first_edge = np.empty(num, DURATION_DTYPE), np.empty(num + 1, INDEX_DTYPE)
         hierarchy = self.network.hierarchy
         edge = find_paths(
@@ -275,7 +299,7 @@ class Metric:
             total_ms,
             first_edge,
         )
-        return self._as_paths(from_node, total_ms < UNREACHABLE_MS, first_edge, edge)
+        return self._as_paths(starts, total_ms < UNREACHABLE_MS, first_edge, edge)
 
     def _as_paths(
         self,
@@ -295,14 +319,30 @@ class Metric:
 
     # --- where searches begin --------------------------------------------------------------------
 
-    def _ends(self, where: Where, are_sources: bool) -> Ends:
+    def _nodes(self, name: str, where: ArrayLike) -> NDArray[np.int32]:
+        """Give a caller's nodes (n,), checked; NO_INDEX is one."""
+        if isinstance(where, Places):
+            raise InputError(f"{name} are places on streets: only nodes are understood here")
+        nodes = as_nodes(name, np.atleast_1d(np.asarray(where)))
+        row = first_outside(nodes, NO_INDEX, self.num_nodes - 1)
+        if row != NO_INDEX:
+            raise InputError(f"{name}[{row}] is {nodes[row]}: nodes are 0 to {self.num_nodes - 1}")
+        return nodes
+
+    def _where(self, name: str, where: Where) -> Places | NDArray[np.int32]:
+        """Give a caller's places or nodes, checked."""
+        if not isinstance(where, Places):
+            return self._nodes(name, where)
+        check_edges(where, self.network.graph.num_arcs)
+        return where
+
+    def _ends(self, where: Places | NDArray[np.int32], are_sources: bool) -> Ends:
         """Give the ranks at which searches from or to places begin, the deepest first."""
         network = self.network
-        if not isinstance(where, Places) and (are_sources or network.turns.num_states == self.num_nodes):
-            nodes = as_nodes("nodes", where)
-            if not len(nodes) or first_outside(nodes, 0, self.num_nodes - 1) == NO_INDEX:
-                first = np.arange(len(nodes) + 1, dtype=INDEX_DTYPE)
-                return Ends(first, network.hierarchy.rank[nodes], np.zeros(len(nodes), DURATION_DTYPE))
+        is_plain = are_sources or network.turns.num_states == self.num_nodes
+        if is_plain and not isinstance(where, Places) and first_outside(where, 0, self.num_nodes - 1) < 0:
+            first = np.arange(len(where) + 1, dtype=INDEX_DTYPE)
+            return Ends(first, network.hierarchy.rank[where], np.zeros(len(where), DURATION_DTYPE))
         seeds_of = source_seeds if are_sources else target_seeds
         seeds = seeds_of(network.graph, network.turns, where, self.travel_ms)
         return _as_ends(seeds, network.hierarchy.rank)
@@ -320,20 +360,40 @@ class Metric:
         pair_times(self._climb, are_sources, groups, others, order, first_pair, other_of_pair, found)
         return found
 
-    def _all(self, where: Where, is_source: bool) -> NDArray[np.int32]:
+    def _by_state(self, name: str, where: Where, is_source: bool) -> NDArray[np.int32]:
+        """Give the travel times between one place and all states (states,)."""
         network = self.network
-        ends = self._ends(where, is_source)
+        ends = self._ends(self._where(name, where), is_source)
         if len(ends.first) != 2:
-            raise InputError(f"{len(ends.first) - 1} places are given: it must be one node or place")
+            raise InputError(
+                f"{len(ends.first) - 1} places are given as {name}: it must be one node or place"
+            )
         by_state = np.empty(network.turns.num_states, DURATION_DTYPE)
         height = max(network.hierarchy.height, 1)
         one_to_all(self._climb, is_source, ends, network.state_of_rank, by_state, height)
-        if network.turns.num_states == self.num_nodes:
-            return by_state
-        if is_source:  # one has arrived in any state of a node
-            turns = network.turns
-            return np.minimum.reduceat(by_state[turns.state], turns.first_state[:-1])
-        return by_state[: self.num_nodes]
+        return by_state
+
+
+def _check_whole(name: str, value: int, low: int, high: int) -> None:
+    """Refuse what is no whole number within limits."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        raise InputError(f"{name} is {value!r}: it must be a whole number from {low} to {high}")
+
+
+def _checked_rows(
+    first_candidate: ArrayLike, candidate: ArrayLike, num_orders: int, num_drivers: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Give rows of candidates that fit their orders and name drivers."""
+    first, row = as_nodes("first_candidate", first_candidate), as_nodes("candidate", candidate)
+    if len(first) != num_orders + 1 or first[0] != 0 or first[-1] != len(row) or (np.diff(first) < 0).any():
+        raise InputError(
+            f"first_candidate has {len(first)} entries: it must have {num_orders + 1}, one more than "
+            f"orders, ascending from 0 to {len(row)}, the number of candidates"
+        )
+    wrong = first_outside(row, 0, num_drivers - 1)
+    if wrong != NO_INDEX:
+        raise InputError(f"candidate[{wrong}] is {row[wrong]}: there are {num_drivers} drivers")
+    return first, row
 
 
 def _as_ends(seeds: Seeds, rank_of_state: NDArray[np.int32]) -> Ends:
@@ -363,11 +423,3 @@ def _by_rank(ends: Ends) -> tuple[Ends, NDArray[np.intp]]:
     np.cumsum(num, out=first[1:])
     entry = np.repeat(ends.first[:-1][order] - first[:-1], num) + np.arange(first[-1])
     return Ends(first, ends.rank[entry], ends.ms[entry]), order
-
-
-def _paired(sources: Ends, targets: Ends) -> int:
-    """Give the number of pairs."""
-    num, other = len(sources.first) - 1, len(targets.first) - 1
-    if num != other:
-        raise InputError(f"{num} sources and {other} targets are given: they must pair up")
-    return num

@@ -13,6 +13,7 @@ from dispatch.kernels import edge_grid
 from dispatch.kernels.grid import FRAME_SIZE, Points
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.snapping import MAX_SNAP_M, as_lonlat
+from dispatch.roads.travel_times import as_nodes
 from dispatch.spatial.projection import LocalProjection
 from dispatch.units import INDEX_DTYPE, NO_INDEX
 
@@ -57,10 +58,8 @@ class Places:
         InputError
             A share is no share, or a row is negative.
         """
-        rows, shares = (
-            np.atleast_1d(np.ascontiguousarray(values, dtype))
-            for values, dtype in ((edge, INDEX_DTYPE), (share, np.float64))
-        )
+        rows = as_nodes("edge", np.atleast_1d(np.asarray(edge)))
+        shares = np.atleast_1d(np.ascontiguousarray(share, np.float64))
         if rows.ndim != 1 or rows.shape != shares.shape:
             raise InputError(f"edge has shape {rows.shape} and share {shares.shape}: both must be (n,)")
         wrong = np.flatnonzero(~((rows >= NO_INDEX) & (shares >= 0) & (shares <= 1)))

@@ -121,7 +121,10 @@ class RoadNetwork:
         rows = rows[weights[rows] != metric.travel_ms[rows]]
         ms = self._copy_of(metric)
         start = np.ascontiguousarray(self._cells_of_edge(rows))
-        marks = self._marks.pop() if self._marks else self._new_marks()
+        try:
+            marks = self._marks.pop()
+        except IndexError:
+            marks = self._new_marks()
         tree, inputs, lower = self.hierarchy.tree, self.hierarchy.inputs, self.hierarchy.lower
         cells = repair(tree, inputs, lower, weights, start, max(self.hierarchy.height, 1), marks, ms)
         self._marks.append(marks)
@@ -213,6 +216,8 @@ def _checked(travel_ms: ArrayLike, num: int, what: str = "the graph") -> NDArray
         raise InputError(f"travel_ms has the shape {given.shape}: {what} has {num} arcs, one value each")
     if not np.issubdtype(given.dtype, np.integer) and num:
         raise InputError(f"travel_ms holds {given.dtype}: it must hold integers, milliseconds")
+    if given.dtype.itemsize < DURATION_DTYPE().itemsize:
+        given = given.astype(DURATION_DTYPE)
     negative = given < 0
     if negative.any():
         row = int(np.argmax(negative))

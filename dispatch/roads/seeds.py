@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from dispatch.errors import InputError
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.places import Places, check_edges
+from dispatch.roads.travel_times import as_nodes
 from dispatch.roads.turns import TurnGraph, members
 from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, NO_INDEX, UNREACHABLE_MS
 
@@ -133,6 +134,22 @@ def direct_ms(
     return np.ascontiguousarray(time_ms.reshape(-1, 2).min(axis=1), DURATION_DTYPE)
 
 
+def same_street(
+    graph: RoadGraph, from_places: Places, to_places: Places
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the pairs (n,) of rows of both whose places lie on one street, be it driven the other way."""
+    streets = []
+    for places in (from_places, to_places):
+        street, there = places.edge.copy(), places.edge != NO_INDEX
+        twin = graph.twin[street[there]]
+        street[there] = np.where(twin == NO_INDEX, street[there], np.minimum(street[there], twin))
+        streets.append(street)
+    order = np.argsort(streets[1], kind="stable")
+    begin, end = (np.searchsorted(streets[1][order], streets[0], side) for side in ("left", "right"))
+    which, place = members(np.where(streets[0] == NO_INDEX, 0, end - begin))
+    return which, order[begin[which] + place]
+
+
 def _ways(
     graph: RoadGraph, places: Places, travel_ms: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]:
@@ -176,9 +193,7 @@ def _seeds(
 
 def _as_nodes(node: ArrayLike, num_nodes: int) -> NDArray[np.int32]:
     """Give a caller's nodes (n,), checked."""
-    nodes = np.atleast_1d(np.ascontiguousarray(node, INDEX_DTYPE))
-    if nodes.ndim != 1:
-        raise InputError(f"nodes have shape {nodes.shape}: it must be (n,)")
+    nodes = as_nodes("nodes", np.atleast_1d(np.asarray(node)))
     wrong = np.flatnonzero((nodes < NO_INDEX) | (nodes >= num_nodes))
     if len(wrong):
         raise InputError(f"node at row {wrong[0]} is {nodes[wrong[0]]}: the graph has {num_nodes} nodes")

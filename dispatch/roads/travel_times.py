@@ -109,7 +109,7 @@ def _node_pairs(
 
 
 def as_nodes(name: str, nodes: ArrayLike) -> NDArray[np.int32]:
-    """Give nodes as a contiguous, writable int32 array, without a copy where they are one."""
+    """Give nodes or other rows (n,) as a contiguous, writable int32 array, not copied if they are one."""
     if (
         isinstance(nodes, np.ndarray)
         and nodes.ndim == 1
