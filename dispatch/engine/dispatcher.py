@@ -128,8 +128,8 @@ class Dispatcher:
         Returns
         -------
         num_ignored, num_off_network : int
-            How many were ignored, and how many of the others lie farther than ``snap_limit_m`` from the
-            network: those drivers are no candidates until they are back.
+            How many were ignored, and how many of the others lie farther than ``snap_limit_m`` from any
+            street: those drivers are no candidates until they are back.
         """
         told, node = self._located(positions)
         rows = self._state.fleet.ids.known_rows(told.driver_id, "driver_id")
@@ -358,7 +358,7 @@ class Dispatcher:
         told = positions.checked(self.city.graph.num_nodes)
         node = told.node
         if node is None:
-            node, _ = self.city.snap(told.lon, told.lat, self.params.snap_limit_m)
+            node = self._world.node_of(told.lon, told.lat)
             self._world.check_not_swapped(told.lon, told.lat, node)
         return told, node
 

@@ -80,9 +80,25 @@ class World:
             )
         return told.astype(np.int32)
 
-    def snap(self, lon: NDArray[np.float64], lat: NDArray[np.float64], prefix: str) -> NDArray[np.int32]:
-        """Give the nearest node of each place (n,); :class:`InputError` names the first off the network."""
+    def node_of(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.int32]:
+        """Give the node (n,) at which each place is taken to be, ``NO_INDEX`` off the network.
+
+        That is the nearest node within ``snap_limit_m``, or else the nearer end of the nearest street within
+        it: the middle of a long street is far from any node.
+        """
         node, _ = self.city.snap(lon, lat, self.params.snap_limit_m)
+        alone = np.flatnonzero(node == NO_INDEX)
+        if not len(alone):
+            return node
+        found = self.city.edge_snapper.snap(lon[alone], lat[alone], self.params.snap_limit_m)
+        on_street = np.flatnonzero(found.edge != NO_INDEX)
+        edge, graph = found.edge[on_street], self.city.graph
+        node[alone[on_street]] = np.where(found.share[on_street] < 0.5, graph.tail[edge], graph.head[edge])
+        return node
+
+    def snap(self, lon: NDArray[np.float64], lat: NDArray[np.float64], prefix: str) -> NDArray[np.int32]:
+        """Give the node of each place (n,); :class:`InputError` names the first off the network."""
+        node = self.node_of(lon, lat)
         outside = np.flatnonzero(node == NO_INDEX)
         if len(outside):
             self.check_not_swapped(lon, lat, node, prefix)
@@ -100,8 +116,7 @@ class World:
         outside = np.flatnonzero((node == NO_INDEX) & (np.abs(lon) <= 90))
         if not len(outside):
             return
-        turned, _ = self.city.snap(lat[outside], lon[outside], self.params.snap_limit_m)
-        swapped = outside[turned != NO_INDEX]
+        swapped = outside[self.node_of(lat[outside], lon[outside]) != NO_INDEX]
         if len(swapped):
             row = swapped[0]
             raise InputError(

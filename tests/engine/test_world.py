@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from cities import T0, dispatcher_on, grid_city, line_city, new_orders, places, positions
+from cities import PLANE, T0, city_of, dispatcher_on, grid_city, line_city, new_orders, places, positions
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EventKind
+from dispatch.engine.inputs import NewOrders, Positions
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.world import World
 from dispatch.errors import InputError
 from dispatch.roads.travel_times import MatrixTravelTimes
+from dispatch.units import NO_INDEX
 from naive.neighbours import neighbours
 
 CITY = line_city()
@@ -49,6 +53,52 @@ def test_swapped_coordinates_are_told():
     lon, lat = places(CITY, [3, 4])
     with pytest.raises(InputError, match=r"lon\[0\], lat\[0\] is .*longitude and latitude look swapped"):
         world_of().snap(lat, lon, "")
+
+
+# Nodes 0 and 1 are the ends of a street of 1 km, 2 lies beyond it; from 2 a street of one way leads to 3.
+LONG = city_of([0, 1000, 1100, 1100], [0, 0, 0, 1000], [(0, 1), (1, 0), (1, 2), (2, 1), (2, 3), (3, 0)])
+
+
+def at_metres(x, y):
+    return PLANE.to_degrees(np.asarray(x, float), np.asarray(y, float))
+
+
+def test_the_middle_of_a_long_street_is_at_its_nearer_end():
+    x, y = [499, 501, 499, 501, 500, 1100, 1100, 0], [0, 0, -190, -190, -300, 490, 510, 0]
+    assert world_of(LONG).node_of(*at_metres(x, y)).tolist() == [0, 1, 0, 1, NO_INDEX, 2, 3, 0]
+    assert world_of(LONG, snap_limit_m=350.0).node_of(*at_metres([490], [-300])).tolist() == [0]
+    assert world_of(LONG, snap_limit_m=5.0).node_of(*at_metres([499, 499], [4, 6])).tolist() == [0, NO_INDEX]
+
+
+def test_streets_are_looked_for_only_where_no_node_is():
+    world = world_of(replace(LONG))
+    assert world.node_of(*at_metres([0, 150, 1050], [0, 0, 50])).tolist() == [0, 0, 2]
+    assert "edge_snapper" not in vars(world.city)
+    world.node_of(*at_metres([300], [0]))
+    assert "edge_snapper" in vars(world.city)
+
+
+def test_orders_and_drivers_on_a_long_street_are_on_the_network():
+    dispatcher = dispatcher_on(LONG)
+    dispatcher.drivers_online(Positions([1, 2], *at_metres([400, 600], [0, 0]), T0))
+    fleet = dispatcher._state.fleet
+    assert fleet.node[:2].tolist() == [0, 1]
+    away = at_metres([400, 600], [-300, 0])
+    assert dispatcher.update_positions(Positions([1, 2], *away, T0 + 1)) == (0, 1)
+    assert fleet.node[:2].tolist() == [NO_INDEX, 1]
+    dispatcher.submit(NewOrders([7], *at_metres([300], [10]), *at_metres([1100], [600]), T0 + 1))
+    orders = dispatcher._state.orders
+    assert (orders.pickup_node[0], orders.dropoff_node[0]) == (0, 3)
+    (offer,) = [event for event in dispatcher.step(T0 + 2) if event["kind"] == EventKind.ORDER_OFFERED]
+    assert (offer["driver_id"], offer["eta_ms"]) == (2, 100_000)
+    with pytest.raises(InputError, match=r"pickup_lon\[0\], .*no node of Testville lies within 200 m"):
+        dispatcher.submit(NewOrders([8], *at_metres([500], [-300]), *at_metres([1100], [600]), T0 + 2))
+
+
+def test_swapped_places_on_a_long_street_are_told():
+    lon, lat = at_metres([500], [0])
+    with pytest.raises(InputError, match="longitude and latitude look swapped"):
+        world_of(LONG).snap(lat, lon, "")
 
 
 def test_free_drivers_are_idle_fresh_and_on_the_network():
