@@ -8,6 +8,9 @@ from dispatch.units import MAX_TRAVEL_MS
 WRONG = [
     ("policy", "best", "policy is 'best': it must be one of batch, nearest"),
     ("policy", None, "policy is None: it must be one of batch, nearest"),
+    ("candidates_by", "rail", "candidates_by is 'rail': it must be one of air, road"),
+    ("candidates_by", None, "candidates_by is None: it must be one of air, road"),
+    ("candidates_by", "Road", "candidates_by is 'Road'"),
     ("candidates_per_order", 0, "candidates_per_order is 0: it must be a number from 1 to 10000"),
     ("candidates_per_order", 10_001, "candidates_per_order is 10001"),
     ("candidates_per_order", 3.5, "candidates_per_order is 3.5: it must be a whole number"),
@@ -33,9 +36,13 @@ def test_out_of_range(name, value, message):
 
 
 def test_limits_themselves_are_legal():
-    DispatchParams("nearest", 1, 1, 0.001, 0.001, 0.001, 0)
-    DispatchParams("batch", 10_000, MAX_TRAVEL_MS / 1000, 86_400, 7 * 86_400, 86_400, 100_000)
+    DispatchParams("nearest", 1, 1, 0.001, 0.001, 0.001, 0, "air")
+    DispatchParams("batch", 10_000, MAX_TRAVEL_MS / 1000, 86_400, 7 * 86_400, 86_400, 100_000, "road")
     DispatchParams("batch", np.int64(7), np.float32(60), np.int32(10))
+
+
+def test_candidates_are_nearest_by_air_unless_told_otherwise():
+    assert DispatchParams().candidates_by == "air"
 
 
 @pytest.mark.parametrize("name", ["base_cents", "per_km_cents", "per_minute_cents", "minimum_cents"])

@@ -11,7 +11,7 @@ from dispatch.engine.params import DispatchParams
 from dispatch.engine.world import World
 from dispatch.errors import InputError
 from dispatch.roads.travel_times import MatrixTravelTimes
-from dispatch.units import NO_INDEX
+from dispatch.units import MAX_TRAVEL_MS, NO_INDEX
 from naive.neighbours import neighbours
 
 CITY = line_city()
@@ -127,6 +127,48 @@ def test_nearest_drivers_agree_with_brute_force():
         assert told == neighbours(
             fleet.x[drivers], fleet.y[drivers], world.node_x[node], world.node_y[node], 4
         )
+
+
+def test_by_air_nobody_is_looked_for_by_road():
+    dispatcher = dispatcher_on(CITY)
+    dispatcher.drivers_online(positions(CITY, [1, 2], [0, 5]))
+    rows, pickups = np.array([0, 1], np.int32), np.array([3], np.int32)
+    assert dispatcher._world.nearest_by_road(dispatcher._state.fleet, rows, pickups) is None
+
+
+def test_nearest_by_road_asks_the_metric_of_the_drivers_given():
+    city = grid_city(seed=2)
+    metric = city.free_flow()
+    params = DispatchParams(candidates_by="road", candidates_per_order=3, max_pickup_s=150.0)
+    dispatcher = Dispatcher(city, metric, params)
+    nodes = np.random.default_rng(0).integers(0, 81, 15)
+    dispatcher.drivers_online(positions(city, np.arange(15), nodes))
+    drivers, pickups = np.array([1, 3, 4, 8, 9, 11, 14], np.int32), np.array([0, 40, 80], np.int32)
+    found = dispatcher._world.nearest_by_road(dispatcher._state.fleet, drivers, pickups)
+    told = metric.nearest(nodes[drivers], pickups, 3, 150_000)
+    for mine, theirs in zip(found, told, strict=True):
+        assert mine.tolist() == theirs.tolist()
+    assert 0 < len(found.ms) < 9
+    assert found.ms.max() <= 150_000
+
+
+def test_by_road_the_longest_pickup_may_be_the_longest_travel_time():
+    params = DispatchParams(candidates_by="road", max_pickup_s=MAX_TRAVEL_MS / 1000)
+    dispatcher = Dispatcher(CITY, None, params)
+    dispatcher.drivers_online(positions(CITY, [1, 2], [0, 5]))
+    rows, pickups = np.array([0, 1], np.int32), np.array([3], np.int32)
+    found = dispatcher._world.nearest_by_road(dispatcher._state.fleet, rows, pickups)
+    assert (found.item.tolist(), found.ms.tolist()) == ([1, 0], [20_000, 30_000])
+
+
+def test_only_a_metric_finds_candidates_by_road():
+    by_road, num_nodes = DispatchParams(candidates_by="road"), CITY.graph.num_nodes
+    matrix = MatrixTravelTimes(np.zeros((num_nodes, num_nodes), np.int32))
+    for told in (matrix, Clocked()):
+        with pytest.raises(InputError, match="candidates_by is 'road' and travel_times a MatrixTravelTimes"):
+            Dispatcher(CITY, told, by_road)
+        Dispatcher(CITY, told)
+    World.of(CITY, CITY.free_flow(), by_road)
 
 
 class Clocked:
