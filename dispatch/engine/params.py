@@ -58,7 +58,8 @@ class DispatchParams:
     stale_position_s : float
         A driver whose position is older is no candidate and is shown to nobody.
     snap_limit_m : float
-        A position farther from the nearest node is off the network.
+        A position farther from the nearest street is off the network. One nearer to it, but not to any node,
+        counts as at the nearer end of that street.
     candidates_by : 'air' or 'road'
         Candidates are nearest by straight lines, which is cheaper, or by travel time, which sees rivers; the
         latter needs a :class:`dispatch.Metric`. The pickup ETA is by road in either case.
