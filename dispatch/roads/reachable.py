@@ -34,7 +34,7 @@ class Pieces(NamedTuple):
 
 
 def own_pieces(graph: RoadGraph, place: Places, travel_ms: NDArray[np.int32], max_ms: int) -> Pieces:
-    """Give what is driven of the street on which one place lies, before any crossing; `travel_ms` (arcs,)."""
+    """Give what is driven, at `travel_ms` (arcs,), of the street of one place before any crossing."""
     edge = place.edge[place.edge != NO_INDEX]
     twin = graph.twin[edge]
     has_twin = twin != NO_INDEX
