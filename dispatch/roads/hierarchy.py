@@ -6,8 +6,8 @@ import hashlib
 import heapq
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,7 @@ from dispatch.roads.turns import TurnGraph, members
 from dispatch.units import INDEX_DTYPE, NO_INDEX
 
 FORMAT: Final = 1
-_MOST_ATTEMPTS: Final = 5
+_MOST_ATTEMPTS: Final = 100
 _PARTS_PER_THREAD: Final = 16
 _WORK_OF_ARC: Final = 10
 """What an arc costs in customization beside its cells, in cells."""
@@ -106,8 +106,8 @@ class Hierarchy:
     def save(self, folder: Path) -> Path:
         """Write it into a folder of its own, named by the graph's key, whole or not at all; give that."""
         target = folder / f"hierarchy-{self.key}"
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".hierarchy-", dir=folder))
+        partial = folder / f".hierarchy-{secrets.token_hex(8)}"
+        partial.mkdir(parents=True)
         try:
             arrays = _arrays(self.rank, self.tree, self.lower, self.inputs)
             for name, array in arrays.items():
@@ -173,15 +173,21 @@ def _digest(arrays: dict[str, NDArray[np.int32]]) -> str:
 
 def _put(partial: Path, target: Path) -> None:
     """Move a folder to where perhaps another one is, or is being put by somebody else."""
-    for attempt in range(_MOST_ATTEMPTS):
+    failed: OSError | None = None
+    for _ in range(_MOST_ATTEMPTS):
+        aside = target.with_name(f".hierarchy-{secrets.token_hex(8)}")
         try:
+            if target.exists():
+                target.replace(aside)
             partial.replace(target)
-        except OSError:
-            if attempt + 1 == _MOST_ATTEMPTS:
-                raise
-            shutil.rmtree(target, ignore_errors=True)
+        except OSError as error:  # another one was faster: once more
+            failed = error
         else:
             return
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    if failed is not None:
+        raise failed
 
 
 def key_of(turns: TurnGraph) -> str:

@@ -200,8 +200,13 @@ class Metric:
         """
         sources_at, targets_at = self._where("drivers", drivers), self._where("orders", orders)
         first, row = _checked_rows(first_candidate, candidate, len(targets_at), len(sources_at))
-        sources, targets = self._ends(sources_at, True), self._ends(targets_at, False)
-        found = self._pairs(False, targets, sources, first, row)
+        is_named = np.zeros(len(sources_at), np.bool_)
+        is_named[row] = True
+        named = np.flatnonzero(is_named)
+        which = (np.cumsum(is_named, dtype=INDEX_DTYPE) - np.int32(1))[row]
+        some = sources_at.take(named)
+        sources, targets = self._ends(some, True), self._ends(targets_at, False)
+        found = self._pairs(False, targets, sources, first, which)
         if isinstance(sources_at, Places) and isinstance(targets_at, Places):
             order = np.repeat(np.arange(len(targets_at)), np.diff(first))
             pairs = (sources_at.take(row), targets_at.take(order))
@@ -275,7 +280,8 @@ class Metric:
     def paths(self, from_node: ArrayLike, to_node: ArrayLike) -> Paths:
         """Give a shortest way of each pair of nodes.
 
-        A pair of equal nodes has a way of that one node; a pair that no way joins has none.
+        A pair of equal nodes has a way of that one node; a pair that no way joins has none. Where arcs take
+        no time at all, a way may come to a node twice.
 
         Parameters
         ----------
@@ -365,9 +371,7 @@ class Metric:
         network = self.network
         ends = self._ends(self._where(name, where), is_source)
         if len(ends.first) != 2:
-            raise InputError(
-                f"{len(ends.first) - 1} places are given as {name}: it must be one node or place"
-            )
+            raise InputError(f"{len(ends.first) - 1} places are given: {name} must be one node or place")
         by_state = np.empty(network.turns.num_states, DURATION_DTYPE)
         height = max(network.hierarchy.height, 1)
         one_to_all(self._climb, is_source, ends, network.state_of_rank, by_state, height)

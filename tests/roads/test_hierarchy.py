@@ -249,7 +249,6 @@ def test_an_interrupted_save_leaves_nothing_half_written(town, tmp_path, monkeyp
     assert (Hierarchy.load(tmp_path, turns) is not None) == before
 
 
-@pytest.mark.xfail(strict=True, raises=EOFError, reason="numpy tells of an empty file by an EOFError")
 def test_an_empty_file_is_told(town, tmp_path):
     _, turns, hierarchy, _ = town
     (hierarchy.save(tmp_path) / "rank.npy").write_bytes(b"")
@@ -257,9 +256,6 @@ def test_an_empty_file_is_told(town, tmp_path):
         Hierarchy.load(tmp_path, turns)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="only sizes are checked: zeros, as a lost page leaves them, are believed"
-)
 @pytest.mark.parametrize("name", ["rank", "tree_upper", "inputs_cell", "lower_rank"])
 def test_a_lost_page_is_told(town, tmp_path, name):
     _, turns, hierarchy, _ = town
@@ -270,9 +266,6 @@ def test_a_lost_page_is_told(town, tmp_path, name):
         Hierarchy.load(tmp_path, turns)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="inputs.cell counts in the cells of the sharing out, which is made anew"
-)
 def test_what_was_saved_holds_for_another_sharing_out(town, tmp_path, monkeypatch):
     graph, _, _, travel_ms = town
     monkeypatch.setattr(module, "_PARTS_PER_THREAD", 2)
@@ -283,7 +276,6 @@ def test_what_was_saved_holds_for_another_sharing_out(town, tmp_path, monkeypatc
     assert times_of(RoadNetwork(graph, tmp_path), travel_ms) == expected
 
 
-@pytest.mark.xfail(reason="of two that save at once, one fails: the folder is removed, or is there already")
 def test_many_save_at_once(town, tmp_path):
     _, turns, hierarchy, _ = town
     with ThreadPoolExecutor(4) as pool:
@@ -292,7 +284,6 @@ def test_many_save_at_once(town, tmp_path):
     assert same(Hierarchy.load(tmp_path, turns).tree, hierarchy.tree)
 
 
-@pytest.mark.xfail(strict=True, reason="made as a temporary folder, for its owner's eyes only")
 def test_others_may_read_what_was_saved(town, tmp_path):
     place = town[2].save(tmp_path)
     (beside := tmp_path / "beside").mkdir()

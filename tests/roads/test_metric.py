@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from dispatch.errors import InputError
 from dispatch.roads.network_file import load_network
@@ -161,19 +161,6 @@ def test_parallel_edges_and_loops():
     assert metric.update([2, 3], [99, UNREACHABLE_MS]).paths([0], [1]).edge.tolist() == [NO_INDEX, 1]
 
 
-@pytest.mark.xfail(strict=True, reason="ways of no time at all lead over the root and back")
-@given(st.integers(0, 2**32 - 1))
-@example(0)
-def test_with_edges_of_no_time_a_way_comes_to_no_node_twice(seed):
-    rng = np.random.default_rng(seed)
-    graph, _ = random_network(rng, 6, 12)
-    metric = RoadNetwork(graph).customize(rng.integers(0, 2, graph.num_arcs))
-    paths = metric.paths(*np.indices((6, 6)).reshape(2, -1))
-    for begin, end in zip(paths.first[:-1], paths.first[1:], strict=True):
-        node = paths.node[begin:end].tolist()
-        assert len(set(node)) == len(node)
-
-
 # --- the nearest ---------------------------------------------------------------------------------
 
 
@@ -221,7 +208,6 @@ def test_bad_limits_are_named(k, max_ms, message):
         metric_of(2, [(0, 1, 5)]).nearest([0], [1], k, max_ms)
 
 
-@pytest.mark.xfail(strict=True, reason="places are taken, but trips that stay on their street are not seen")
 def test_the_nearest_of_places_are_right_or_refused():
     metric = metric_of(3, [(0, 1, 40), (1, 2, 30), (2, 0, 30)])
     try:
@@ -289,7 +275,6 @@ def test_nodes_of_any_whole_type_and_layout(three, question):
     assert len({repr(answer) for answer in answers}) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the row is that of a run of equal nodes, or of the distinct ones")
 def test_the_row_is_the_caller_s(three):
     with pytest.raises(InputError, match=r"(row |\[)3(\]| is)"):
         three.pairs_ms([0, 0, 0, 5], [1, 1, 2, 2])
@@ -308,9 +293,9 @@ def test_sides_must_pair_up(three):
         with pytest.raises(InputError, match="must pair up"):
             three.pairs_ms(*sides)
     for ask in (three.from_ms, three.to_ms):
-        with pytest.raises(InputError, match="it must be one node or place"):
+        with pytest.raises(InputError, match="must be one node or place"):
             ask([0, 1])
-        with pytest.raises(InputError, match="it must be one node or place"):
+        with pytest.raises(InputError, match="must be one node or place"):
             ask([])
 
 
@@ -335,13 +320,11 @@ def test_places_of_another_graph_are_refused(three):
     ],
     ids=str,
 )
-@pytest.mark.xfail(strict=True, run=False, reason="candidates are not checked: memory out of bounds is read")
 def test_candidates_that_do_not_fit_are_refused(three, first, candidate):
     with pytest.raises(InputError):
         three.candidates_ms([0, 1], [1, 2], np.array(first), np.array(candidate))
 
 
-@pytest.mark.xfail(strict=True, run=False, reason="the kernel is compiled anew for them")
 def test_candidates_of_any_layout(three):
     from dispatch.kernels.labels import pair_times
 
