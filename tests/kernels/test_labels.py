@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from dispatch.kernels.customization import customize
 from dispatch.kernels.labels import (
+    FEW_PLACES,
+    Climb,
     count_common,
     find_ancestors,
     find_label,
@@ -50,6 +53,33 @@ def test_labels_are_times_through_lower_nodes(graph, data):
             assert longer.tolist() == [*one, -7, -7]
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_labels_of_dense_places_and_of_few_far_apart_are_the_same(seed):
+    """Where places are dense, they share the labels of nodes above them."""
+    rng = np.random.default_rng(seed)
+    num_nodes = (9, 40, 120)[seed % 3]
+    arcs = [(*pair, w) for *pair, w in rng.integers(0, num_nodes, (2 * num_nodes, 3)).tolist()]
+    graph = Contracted(num_nodes, arcs, rng.permutation(num_nodes).tolist())
+    tree, ms = graph.tree, np.empty(2 * graph.num_cells, np.int32)
+    customize(tree, tree.base, graph.inputs(), graph.travel_ms, ints([0]), ints([num_nodes]), ms)
+    climb = Climb(*tree, ms)
+    for num_places in (0, 1, FEW_PLACES - 1, FEW_PLACES, 60):
+        deepest = rng.integers(0, num_nodes, num_places).tolist()
+        others = [rng.choice(graph.above[v], rng.integers(0, 3)).tolist() for v in deepest]
+        places = [
+            [(w, int(rng.choice([0, 7, UNREACHABLE_MS]))) for w in (v, *sorted(more))]
+            for v, more in zip(deepest, others, strict=True)
+        ]
+        ends = ends_of(places)
+        for is_source in (True, False):
+            first, label = find_labels(climb, is_source, ends)
+            assert np.diff(first).tolist() == [len(graph.above[v]) for v in deepest]
+            for i in range(num_places):
+                alone = np.empty(first[i + 1] - first[i], np.int32)
+                find_label(climb, is_source, ends, i, alone)
+                assert label[first[i] : first[i + 1]].tolist() == alone.tolist()
+
+
 @given(contracted(max_nodes=12))
 @settings(max_examples=60)
 def test_ancestors_and_how_many_are_common(graph):
@@ -78,7 +108,7 @@ def pairs_of(graph, groups, others, rows, are_sources, order):
 
 
 @given(contracted(), st.data())
-@settings(max_examples=120)
+@settings(max_examples=80)
 def test_pairs_take_as_long_as_the_shortest_way(graph, data):
     groups, others = data.draw(places_of(graph)), data.draw(places_of(graph, min_places=1))
     row = st.lists(st.integers(0, len(others) - 1), max_size=4)

@@ -22,7 +22,7 @@ def by_deepest(places):
 
 
 @given(contracted(), st.data())
-@settings(max_examples=120)
+@settings(max_examples=80)
 def test_tables_hold_the_times_of_shortest_ways(graph, data):
     sources, targets = (by_deepest(data.draw(places_of(graph, 7))) for _ in range(2))
     _, _, times = times_below(len(graph.rank), graph.arcs)

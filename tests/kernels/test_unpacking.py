@@ -37,7 +37,7 @@ def assert_way(graph, edges, ms, source, target):
 
 
 @given(contracted(), st.data(), st.integers(0, 2))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_ways_are_drivable_and_as_short_as_they_say(graph, data, spare):
     sources = data.draw(places_of(graph))
     targets = data.draw(places_of(graph, len(sources), len(sources)))

@@ -13,7 +13,7 @@ from dispatch.roads.road_network import RoadNetwork
 from roads.metric_checks import Truth, check_metric
 from roads.road_graphs import random_network, random_weights
 
-NUM_CASES, LARGEST = 40, 9
+NUM_CASES, LARGEST = 25, 9
 LONG_SEED, NUM_LONG_CASES, CASES_A_LINE, LARGEST_LONG = 1_000, 4_000, 200, 24
 
 

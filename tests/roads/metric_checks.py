@@ -109,6 +109,9 @@ def check_between(metric, rng, starts, stops, expected):
         found = metric.pairs_ms(starts.take(row[order]), stops.take(column[order]))
         assert found.dtype == np.int32
         assert found.tolist() == expected[row[order], column[order]].tolist()
+    some, others = rng.integers(0, len(starts), 20), rng.integers(0, len(stops), 24)
+    found = metric.table_ms(starts.take(some), stops.take(others))
+    assert found.tolist() == expected[np.ix_(some, others)].tolist()
     num = rng.integers(0, len(starts) + 1, len(stops))
     candidate = np.concatenate([rng.permutation(len(starts))[:k] for k in num]).astype(np.int32)
     first = ints(np.concatenate([[0], np.cumsum(num)]))
