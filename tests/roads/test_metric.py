@@ -34,7 +34,7 @@ def metric_of(num_nodes, arcs, rules=()):
 
 # Searches that remember the arcs driven take seconds where many streets are parallel.
 @given(networks(max_streets=8), st.integers(0, 2**32 - 1))
-@settings(max_examples=70)
+@settings(max_examples=35)
 def test_every_answer_equals_a_plain_search(network, seed):
     graph, rules, travel_ms = network
     metric = RoadNetwork(graph).customize(travel_ms, num_threads=1 + seed % 2)
