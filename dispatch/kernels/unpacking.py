@@ -101,7 +101,7 @@ def _chain(climb, is_up, rank, label, at, ends, i, out_depth):
         for k in range(ends.first[i], ends.first[i + 1]):
             if depth[ends.rank[k]] == at and ends.ms[k] == label[at]:
                 return length
-        for d in range(at + 1, num):
+        for d in range(num - 1, at, -1):  # the deepest first: no way over arcs of no time climbs for nothing
             v = rank[d]
             if first_depth[v] <= at and label[d] + ms[half + base[v] + at] == label[at]:
                 at = d

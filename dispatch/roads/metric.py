@@ -330,6 +330,8 @@ class Metric:
         if isinstance(where, Places):
             raise InputError(f"{name} are places on streets: only nodes are understood here")
         nodes = as_nodes(name, np.atleast_1d(np.asarray(where)))
+        if len(nodes) and not self.num_nodes:
+            raise InputError(f"{name} has {len(nodes)} rows: the graph has no nodes to ask for")
         row = first_outside(nodes, NO_INDEX, self.num_nodes - 1)
         if row != NO_INDEX:
             raise InputError(f"{name}[{row}] is {nodes[row]}: nodes are 0 to {self.num_nodes - 1}")
