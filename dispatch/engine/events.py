@@ -36,6 +36,18 @@ class EventKind(IntEnum):
     ORDER_CLOSED = 13
     ORDER_CANCELLED = 14
     ORDER_EXPIRED = 15
+    ORDER_RELEASED = 16
+    """Taken from a driver on the way, to be given to another one in the same instant."""
+    ORDER_REASSIGNED = 17
+    """Given to another driver without an offer."""
+    REPOSITION_ADVISED = 18
+    """An idle driver is asked to drive to a place."""
+    CRUISING_LEG = 19
+    """A driver without an order drove so many metres of its own accord; changes nothing."""
+    REPOSITIONING_LEG = 20
+    """The same, as advised."""
+    ABANDONED_LEG = 21
+    """Metres driven to a pickup that was not reached, because the order was cancelled or taken away."""
 
 
 Events = NDArray[np.void]

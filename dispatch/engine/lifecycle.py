@@ -35,6 +35,10 @@ class DriverStatus(IntEnum):
     TO_PICKUP = 3
     AT_PICKUP = 4
     OCCUPIED = 5
+    OCCUPIED_OFFERED = 6
+    """with a passenger on board, and another order offered for afterwards"""
+    OCCUPIED_ASSIGNED = 7
+    """with a passenger on board, and another order to serve afterwards"""
 
 
 FINAL_STATUSES: Final = (OrderStatus.CLOSED, OrderStatus.CANCELLED, OrderStatus.EXPIRED)
@@ -71,6 +75,26 @@ TRANSITIONS: Final = (
     Transition(_E.PICKED_UP, _O.ARRIVED, _D.AT_PICKUP, _O.ON_BOARD, _D.OCCUPIED),
     Transition(_E.DROPPED_OFF, _O.ON_BOARD, _D.OCCUPIED, _O.DROPPED_OFF, _D.IDLE),
     Transition(_E.ORDER_CLOSED, _O.DROPPED_OFF, None, _O.CLOSED, None),
+    Transition(_E.ORDER_OFFERED, _O.OPEN, _D.OCCUPIED, _O.OFFERED, _D.OCCUPIED_OFFERED),
+    Transition(_E.OFFER_ACCEPTED, _O.OFFERED, _D.OCCUPIED_OFFERED, _O.OPEN, _D.OCCUPIED),
+    Transition(_E.OFFER_DECLINED, _O.OFFERED, _D.OCCUPIED_OFFERED, _O.OPEN, _D.OCCUPIED),
+    Transition(_E.OFFER_EXPIRED, _O.OFFERED, _D.OCCUPIED_OFFERED, _O.OPEN, _D.OCCUPIED),
+    Transition(_E.ORDER_ASSIGNED, _O.OPEN, _D.OCCUPIED, _O.ASSIGNED, _D.OCCUPIED_ASSIGNED),
+    Transition(_E.ORDER_UNASSIGNED, _O.ASSIGNED, _D.OCCUPIED_ASSIGNED, _O.OPEN, _D.OCCUPIED),
+    Transition(_E.DROPPED_OFF, _O.ON_BOARD, _D.OCCUPIED_OFFERED, _O.DROPPED_OFF, _D.OFFERED),
+    Transition(_E.DROPPED_OFF, _O.ON_BOARD, _D.OCCUPIED_ASSIGNED, _O.DROPPED_OFF, _D.TO_PICKUP),
+    Transition(_E.ORDER_RELEASED, _O.ASSIGNED, _D.TO_PICKUP, _O.OPEN, _D.IDLE),
+    Transition(_E.ORDER_RELEASED, _O.ASSIGNED, _D.OCCUPIED_ASSIGNED, _O.OPEN, _D.OCCUPIED),
+    Transition(_E.ORDER_REASSIGNED, _O.OPEN, _D.IDLE, _O.ASSIGNED, _D.TO_PICKUP),
+    Transition(_E.ORDER_REASSIGNED, _O.OPEN, _D.OCCUPIED, _O.ASSIGNED, _D.OCCUPIED_ASSIGNED),
+    Transition(_E.REPOSITION_ADVISED, None, _D.IDLE, None, _D.IDLE),
+    *(
+        Transition(leg, None, status, None, status)
+        for leg in (_E.CRUISING_LEG, _E.REPOSITIONING_LEG, _E.ABANDONED_LEG)
+        for status in DriverStatus
+    ),
+    Transition(_E.ORDER_CANCELLED, _O.OFFERED, _D.OCCUPIED_OFFERED, _O.CANCELLED, _D.OCCUPIED),
+    Transition(_E.ORDER_CANCELLED, _O.ASSIGNED, _D.OCCUPIED_ASSIGNED, _O.CANCELLED, _D.OCCUPIED),
     Transition(_E.ORDER_CANCELLED, _O.OPEN, None, _O.CANCELLED, None),
     Transition(_E.ORDER_CANCELLED, _O.OFFERED, _D.OFFERED, _O.CANCELLED, _D.IDLE),
     Transition(_E.ORDER_CANCELLED, _O.ASSIGNED, _D.TO_PICKUP, _O.CANCELLED, _D.IDLE),
@@ -79,7 +103,8 @@ TRANSITIONS: Final = (
 )
 """Everything that may happen. ``order_submitted`` creates its order as ``OPEN``.
 
-``offer_accepted`` is followed by ``order_assigned`` in the same instant.
+``offer_accepted`` is followed by ``order_assigned`` in the same instant, ``order_released`` by
+``order_reassigned``. Legs are told of drivers in any status, also off duty on the way to a charger.
 """
 
 NOBODY: Final = max(len(OrderStatus), len(DriverStatus))

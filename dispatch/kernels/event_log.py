@@ -11,13 +11,19 @@ EVENT_DTYPE = np.dtype(
         ("at_ms", np.int64),  # when
         ("order_id", np.int64),  # NO_VALUE: concerns no order
         ("driver_id", np.int64),  # NO_VALUE: concerns no driver
-        ("eta_ms", np.int32),  # order_offered, order_assigned: quoted pickup ETA; picked_up: predicted trip
-        ("nearest_eta_ms", np.int32),  # order_offered, order_assigned: ETA of the nearest eligible driver
-        ("leg_m", np.int32),  # driver_arrived: metres to the pickup; dropped_off: metres with the passenger
+        ("customer_id", np.int64),  # order_submitted; NO_VALUE: not told
+        ("eta_ms", np.int32),  # offered, assigned, reassigned: quoted pickup ETA; picked_up: predicted trip
+        ("nearest_eta_ms", np.int32),  # offered, assigned, reassigned: ETA of the nearest eligible driver
+        ("leg_m", np.int32),  # driver_arrived: metres to the pickup; dropped_off: with the passenger; *_leg: driven
         ("fare_cents", np.int32),  # dropped_off
-        ("lon_e6", np.int32),  # submitted, arrived: pickup; dropped_off: drop-off; online, offline: driver
-        ("lat_e6", np.int32),
+        ("lon_e6", np.int32),  # submitted, arrived: pickup; dropped_off: drop-off; online, offline, *_leg: driver
+        ("lat_e6", np.int32),  # reposition_advised: where to
+        ("wanted_after_ms", np.int32),  # order_submitted: from now to the wanted pickup; 0: at once
         ("num_cars", np.int16),  # cars_shown
+        ("tier", np.int8),  # order_submitted: the customer's membership tier, 0 the lowest
+        ("is_first", np.int8),  # order_submitted: 1 the customer's first order ever, 0 a later one
+        ("passengers", np.int8),  # order_submitted
+        ("vehicle_class", np.int8),  # order_submitted: asked for; driver_online: the car's; 0 the ordinary one
         ("kind", np.int8),  # EventKind
     ]
 )
@@ -31,8 +37,9 @@ def write_event(log, row, kind, at_ms):
     """Write row `row` of `log` as an event of which only kind and instant are known."""
     event = log[row]  # fields by subscript: as plain Python, numpy's rows know no attributes
     event["at_ms"] = at_ms
-    event["order_id"] = event["driver_id"] = NO_VALUE
+    event["order_id"] = event["driver_id"] = event["customer_id"] = NO_VALUE
     event["eta_ms"] = event["nearest_eta_ms"] = event["leg_m"] = event["fare_cents"] = NO_VALUE
     event["lon_e6"] = event["lat_e6"] = NO_COORDINATE
-    event["num_cars"] = NO_VALUE
+    event["wanted_after_ms"] = event["num_cars"] = NO_VALUE
+    event["tier"] = event["is_first"] = event["passengers"] = event["vehicle_class"] = NO_VALUE
     event["kind"] = kind
