@@ -107,7 +107,7 @@ def compare(
 
 def _check_policies(option: str, names: list[str]) -> None:
     """Refuse unknown names before any work."""
-    from dispatch.engine.params import POLICIES
+    from dispatch.engine.policy import POLICIES
 
     unknown = [name for name in names if name not in POLICIES]
     if unknown:

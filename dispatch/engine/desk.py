@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.inputs import NewOrders, as_lonlat
-from dispatch.engine.params import FareRule, check_range, check_whole
+from dispatch.engine.limits import check_range, check_whole
+from dispatch.engine.params import FareRule
 from dispatch.engine.world import World
 from dispatch.errors import InputError
 from dispatch.roads.travel_times import PathFinder

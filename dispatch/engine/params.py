@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatch.engine.limits import check_range, check_whole
+from dispatch.engine.policy import Policy, policy_named
 from dispatch.errors import InputError
 from dispatch.units import MAX_TRAVEL_MS, MS_PER_S, NO_VALUE
 
-POLICIES = ("batch", "nearest")
 CANDIDATES_BY = ("air", "road")
-
-
-def check_range(name: str, value: float, low: float, high: float = math.inf, unit: str = "") -> None:
-    """Raise :class:`InputError` unless ``low <= value <= high``."""
-    if isinstance(value, bool) or not (
-        isinstance(value, int | float | np.integer | np.floating) and low <= value <= high
-    ):
-        limits = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-        raise InputError(f"{name} is {value!r}: it must be a number {limits}{' ' + unit if unit else ''}")
-
-
-def check_whole(name: str, value: float, low: float, high: float) -> None:
-    """Raise :class:`InputError` unless `value` is a whole number and ``low <= value <= high``."""
-    check_range(name, value, low, high)
-    if not isinstance(value, int | np.integer):
-        raise InputError(f"{name} is {value!r}: it must be a whole number")
-
-
-def check_seed(seed: float) -> None:
-    """Raise :class:`InputError` unless `seed` can seed a random generator."""
-    check_whole("seed", seed, 0, 2**64)
 
 
 @dataclass(frozen=True)
@@ -42,10 +21,8 @@ class DispatchParams:
 
     Parameters
     ----------
-    policy : 'batch' or 'nearest'
-        ``batch`` serves as many orders of a window as possible at the least total pickup time, exactly
-        so among the candidates; ``nearest`` gives each order, first come first served, the free candidate
-        with the least pickup ETA.
+    policy : Policy or str
+        How the orders of a window are given to drivers, or the name of it: ``batch``, ``nearest``, …
     candidates_per_order : int
         How many free drivers, the nearest, are an order's candidates. All free drivers are where these leave
         it without one.
@@ -65,7 +42,7 @@ class DispatchParams:
         latter needs a :class:`dispatch.Metric`. The pickup ETA is by road in either case.
     """
 
-    policy: str = "batch"
+    policy: Policy | str = Policy()
     candidates_per_order: int = 24
     max_pickup_s: float = 1200.0
     offer_timeout_s: float = 30.0
@@ -76,8 +53,8 @@ class DispatchParams:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        if self.policy not in POLICIES:
-            raise InputError(f"policy is {self.policy!r}: it must be one of {', '.join(POLICIES)}")
+        if not isinstance(self.policy, Policy):
+            object.__setattr__(self, "policy", policy_named(self.policy))
         if self.candidates_by not in CANDIDATES_BY:
             raise InputError(
                 f"candidates_by is {self.candidates_by!r}: it must be one of {', '.join(CANDIDATES_BY)}"
@@ -88,6 +65,11 @@ class DispatchParams:
         check_range("max_wait_s", self.max_wait_s, 0.001, 7 * 86_400, "seconds")
         check_range("stale_position_s", self.stale_position_s, 0.001, 86_400, "seconds")
         check_range("snap_limit_m", self.snap_limit_m, 0, 100_000, "metres")
+
+    @property
+    def rules(self) -> Policy:
+        """The policy itself, also where it was named."""
+        return self.policy if isinstance(self.policy, Policy) else policy_named(self.policy)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def plan(state: EngineState, world: World, now_ms: int) -> Plan:
 def match(found: CandidateSet, cost: NDArray[np.int64], params: DispatchParams) -> Assignment:
     """Solve the window's assignment problem, `cost` (candidates,), by the policy's solver."""
     problem = AssignmentProblem(found.first_candidate, found.candidate_driver, cost, len(found.driver_idx))
-    return SOLVERS[params.policy](problem)
+    return SOLVERS[params.rules.matching](problem)
 
 
 def propose(found: CandidateSet, assignment: Assignment) -> Plan:

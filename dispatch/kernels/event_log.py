@@ -14,16 +14,25 @@ EVENT_DTYPE = np.dtype(
         ("customer_id", np.int64),  # order_submitted; NO_VALUE: not told
         ("eta_ms", np.int32),  # offered, assigned, reassigned: quoted pickup ETA; picked_up: predicted trip
         ("nearest_eta_ms", np.int32),  # offered, assigned, reassigned: ETA of the nearest eligible driver
-        ("leg_m", np.int32),  # driver_arrived: metres to the pickup; dropped_off: with the passenger; *_leg: driven
+        (
+            "leg_m",
+            np.int32,
+        ),  # driver_arrived: metres to the pickup; dropped_off: with the passenger; *_leg: driven
         ("fare_cents", np.int32),  # dropped_off
-        ("lon_e6", np.int32),  # submitted, arrived: pickup; dropped_off: drop-off; online, offline, *_leg: driver
+        (
+            "lon_e6",
+            np.int32,
+        ),  # submitted, arrived: pickup; dropped_off: drop-off; online, offline, *_leg: driver
         ("lat_e6", np.int32),  # reposition_advised: where to
         ("wanted_after_ms", np.int32),  # order_submitted: from now to the wanted pickup; 0: at once
         ("num_cars", np.int16),  # cars_shown
         ("tier", np.int8),  # order_submitted: the customer's membership tier, 0 the lowest
         ("is_first", np.int8),  # order_submitted: 1 the customer's first order ever, 0 a later one
         ("passengers", np.int8),  # order_submitted
-        ("vehicle_class", np.int8),  # order_submitted: asked for; driver_online: the car's; 0 the ordinary one
+        (
+            "vehicle_class",
+            np.int8,
+        ),  # order_submitted: asked for; driver_online: the car's; 0 the ordinary one
         ("kind", np.int8),  # EventKind
     ]
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
-from dispatch.engine.params import check_range, check_whole
+from dispatch.engine.limits import check_range, check_whole
 from dispatch.errors import InputError
 
 CRUISING = ("park", "random_walk", "drift", "hot_spots")

@@ -8,7 +8,8 @@ from collections import Counter
 import numpy as np
 
 from dispatch.analysis.recorded import empty_km_share_recorded
-from dispatch.engine.params import DispatchParams, check_seed
+from dispatch.engine.limits import check_seed
+from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from dispatch.analysis.recorded import EmptyDriving
-from dispatch.engine.params import DispatchParams, FareRule, check_range, check_whole
+from dispatch.engine.limits import check_range, check_whole
+from dispatch.engine.params import DispatchParams, FareRule
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.metric import Metric

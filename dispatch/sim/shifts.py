@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.params import check_range, check_seed, check_whole
+from dispatch.engine.limits import check_range, check_seed, check_whole
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings

@@ -48,7 +48,7 @@ def run_record(run: Run, prepare_s: float, compile_s: float) -> RunRecord:
     meta: dict[str, Any] = {
         "city": scenario.city.name,
         "date": scenario.date,
-        "policy": scenario.params.policy,
+        "policy": scenario.params.rules.name,
         "seed": scenario.seed,
         "orders": len(scenario.orders),
         "orders_outside": scenario.orders_outside,
@@ -71,7 +71,7 @@ def run_record(run: Run, prepare_s: float, compile_s: float) -> RunRecord:
         meta["recorded_empty_km_share"] = scenario.recorded.share
     measured = kpis(run.events, travel_is_predicted=True, nobody_cancels=True)
     meta["wall_s"] = round(prepare_s + run.wall_s + time.perf_counter() - started, 3)
-    return RunRecord(scenario.params.policy, meta, run.events, measured, run.partial)
+    return RunRecord(scenario.params.rules.name, meta, run.events, measured, run.partial)
 
 
 def _check_books(run: Run) -> None:

@@ -1,0 +1,183 @@
+"""Policies: how a window's orders are given to drivers. Frozen parameters, by name or by a class of one's own."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.engine.limits import check_range
+from dispatch.errors import InputError
+
+MATCHINGS: Final = ("batch", "nearest")
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a policy sees when it is asked: the orders of a window, oldest first, and their candidates.
+
+    Candidates of order ``i`` are rows ``first_candidate[i] … first_candidate[i + 1] - 1``, nearest first.
+    """
+
+    now_ms: int
+    first_candidate: NDArray[np.int32]
+    """(orders + 1,)"""
+    candidate_driver: NDArray[np.int32]
+    """(candidates,) 0 … num_drivers - 1"""
+    eta_ms: NDArray[np.int32]
+    """(candidates,) pickup ETA, the rest of a trip under way included"""
+    num_drivers: int
+    order_id: NDArray[np.int64]
+    """(orders,)"""
+    driver_id: NDArray[np.int64]
+    """(num_drivers,)"""
+    waited_ms: NDArray[np.int64]
+    """(orders,) since the order was submitted, or since the pickup wanted where it was booked ahead"""
+    tier: NDArray[np.int8]
+    """(orders,)"""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What steers the matching of a window.
+
+    To plug in a policy of your own, subclass this and override :meth:`choose`; name it ``package.module:Class``.
+
+    Parameters
+    ----------
+    name : str
+        In reports.
+    matching : 'batch' or 'nearest'
+        ``batch`` serves as many orders as possible at the least total pickup time, exactly so among the
+        candidates; ``nearest`` gives each order, first come first served, its nearest free candidate.
+    chain_before_dropoff_s : float
+        Drivers who will drop off within this time are candidates, too: chained dispatch. 0: never.
+    patient_base_s, patient_slope : float
+        The largest pickup ETA of an order is ``patient_base_s + patient_slope`` times the time it has waited,
+        at most ``max_pickup_s``. ``patient_base_s`` of 0: always ``max_pickup_s``.
+    reassign_gain_s : float
+        Orders whose driver is on the way take part in each matching, and change drivers where the sum of
+        pickup times falls by at least this for each change. 0: never.
+    preposition_every_s : float
+        Idle drivers are advised where to wait, so often. 0: never.
+    preposition_horizon_min : float
+        For the demand of so many minutes ahead.
+    priority_weights : tuple of float
+        Cost of leaving an order of each tier unserved, in units of the lowest tier's. Empty: all are equal.
+    starvation_s : float
+        An order that waited longer comes before all others, whatever its tier. 0: never.
+    """
+
+    name: str = "batch"
+    matching: str = "batch"
+    chain_before_dropoff_s: float = 0.0
+    patient_base_s: float = 0.0
+    patient_slope: float = 3.0
+    reassign_gain_s: float = 0.0
+    preposition_every_s: float = 0.0
+    preposition_horizon_min: float = 15.0
+    priority_weights: tuple[float, ...] = ()
+    starvation_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        if self.matching not in MATCHINGS:
+            raise InputError(f"matching is {self.matching!r}: it must be one of {', '.join(MATCHINGS)}")
+        check_range("chain_before_dropoff_s", self.chain_before_dropoff_s, 0, 3600, "seconds")
+        check_range("patient_base_s", self.patient_base_s, 0, 86_400, "seconds")
+        check_range("patient_slope", self.patient_slope, 0, 1000)
+        check_range("reassign_gain_s", self.reassign_gain_s, 0, 3600, "seconds")
+        check_range("preposition_every_s", self.preposition_every_s, 0, 86_400, "seconds")
+        check_range("preposition_horizon_min", self.preposition_horizon_min, 1, 240, "minutes")
+        if not isinstance(self.priority_weights, tuple):
+            raise InputError(f"priority_weights is {self.priority_weights!r}: it must be a list of numbers")
+        for tier, weight in enumerate(self.priority_weights):
+            check_range(f"priority_weights[{tier}]", weight, 0.001, 1000)
+        check_range("starvation_s", self.starvation_s, 0, 86_400, "seconds")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether :meth:`choose` was overridden."""
+        return type(self).choose is not Policy.choose
+
+    def choose(self, window: Window) -> NDArray[np.int32]:
+        """Choose a candidate for each order, where a subclass says how.
+
+        Parameters
+        ----------
+        window : Window
+
+        Returns
+        -------
+        (orders,) int32
+            Row of the candidate that each order takes, ``NO_INDEX`` for none; no driver twice.
+        """
+        raise InputError(
+            f"the policy {self.name!r} has no choose of its own; subclass Policy and override it"
+        )
+
+
+POLICIES: Final[Mapping[str, Policy]] = {
+    policy.name: policy
+    for policy in (
+        Policy("batch"),
+        Policy("nearest", matching="nearest"),
+        Policy("lookahead", chain_before_dropoff_s=120.0),
+        Policy("patient", patient_base_s=300.0),
+        Policy("patient_lookahead", chain_before_dropoff_s=120.0, patient_base_s=300.0),
+        Policy("reassign", reassign_gain_s=30.0),
+        Policy("preposition", preposition_every_s=300.0),
+        Policy("priority", priority_weights=(1.0, 2.0, 4.0), starvation_s=600.0),
+    )
+}
+"""By name."""
+
+
+def policy_named(name: str, **changes: Any) -> Policy:
+    """Give a policy by its name or as ``package.module:Class``, with some parameters changed.
+
+    Raises
+    ------
+    InputError
+        There is none of that name, its class cannot be imported or is no :class:`Policy`, or a parameter is
+        unknown or out of range.
+    """
+    if not isinstance(name, str):
+        raise InputError(f"policy is {name!r}: it must be a name or package.module:Class")
+    known = {f for f in inspect.signature(Policy).parameters if f != "name"}
+    if ":" not in name:
+        if name not in POLICIES:
+            raise InputError(
+                f"policy is {name!r}: it must be one of {', '.join(POLICIES)}, or package.module:Class"
+            )
+        policy = POLICIES[name]
+    else:
+        policy = _imported(name)
+        known |= {f for f in inspect.signature(type(policy)).parameters if f != "name"}
+    unknown = sorted(changes.keys() - known)
+    if unknown:
+        raise InputError(f"policy has no parameter {unknown[0]!r}: they are {', '.join(sorted(known))}")
+    return replace(policy, **changes) if changes else policy
+
+
+def _imported(name: str) -> Policy:
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"policy is {name!r}: it cannot be imported ({error})") from error
+    if not (isinstance(found, type) and issubclass(found, Policy)):
+        raise InputError(f"policy is {name!r}: it must be a class derived from dispatch.Policy")
+    return found(name=attribute)
+
+
+def largest_pickup_s(policy: Policy, max_pickup_s: float, waited_s: float) -> float:
+    """Give the largest pickup ETA that is offered to an order after a wait; the rule in plain words."""
+    if policy.patient_base_s <= 0:
+        return max_pickup_s
+    return min(policy.patient_base_s + policy.patient_slope * waited_s, max_pickup_s)
