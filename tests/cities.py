@@ -81,9 +81,10 @@ def tables_of(dispatcher):
         copies[f"{name}.num_rows"] = table.num_rows
         for column in table.COLUMNS:
             copies[f"{name}.{column}"] = getattr(table, column)[: table.num_rows].copy()
-        copies[f"{name}.ids"] = np.sort(table.ids._slot_id[table.ids._slot_row != NO_INDEX])
+        copies[f"{name}.ids"] = np.sort(table.ids.slot_id[table.ids.slot_row != NO_INDEX])
         copies[f"{name}.num_ids"] = table.ids._num_ids
-    copies["refused"] = state.orders._refused.copy()
+    copies["refused"] = state.orders._refusal[:, : state.orders.num_refusals].copy()
+    copies["live"] = state.orders.live[: state.orders.num_live].copy()
     copies["clock_ms"] = state.clock_ms
     copies["log"] = state.log._events[: state.log._num_events].copy()
     copies["latest_ms"] = state.latest_ms

@@ -86,8 +86,8 @@ def _every_assignment_is_certified():
 
     solve = SOLVERS["batch"]
 
-    def solve_and_prove(problem):
-        assignment = solve(problem)
+    def solve_and_prove(problem, *penalty):
+        assignment = solve(problem, *penalty)
         proof = certificate(problem, assignment)
         assert proof.optimal, proof
         return assignment

@@ -9,119 +9,176 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.engine.commit import EngineState
+from dispatch.engine.fleet import Fleet
 from dispatch.engine.lifecycle import OrderStatus
+from dispatch.engine.orders import Orders
 from dispatch.engine.world import World
+from dispatch.kernels import candidates as kernels
 from dispatch.units import MS_PER_S
 
 
 @dataclass(frozen=True)
 class CandidateSet:
-    """Open orders × eligible drivers, sparse.
+    """Orders that look for a driver × eligible drivers, sparse.
 
     Candidates of ``order_idx[i]`` are rows ``first_candidate[i] … first_candidate[i + 1] - 1``.
     """
 
     order_idx: NDArray[np.int32]
-    """(orders,) rows of the order table, in the sequence of submission"""
+    """(orders,) rows of the order table: the open ones in the sequence of submission, then those whose driver
+    may change"""
+    num_open: int
+    """how many are open"""
     driver_idx: NDArray[np.int32]
     """(drivers,) rows of the driver table: the eligible ones"""
+    rest_ms: NDArray[np.int32]
+    """(drivers,) time until the driver is free"""
     first_candidate: NDArray[np.int32]
     """(orders + 1,)"""
     candidate_driver: NDArray[np.int32]
-    """(candidates,) rows of ``driver_idx``, nearest first"""
+    """(candidates,) rows of ``driver_idx``, nearest by pickup ETA first"""
     eta_ms: NDArray[np.int32]
-    """(candidates,) pickup ETA; empty until :func:`with_pickup_eta` where they are nearest by air"""
+    """(candidates,) pickup ETA"""
+    cost: NDArray[np.int64]
+    """(candidates,) what it costs to give the order to the driver"""
     is_cut: NDArray[np.bool_]
     """(orders,) there are eligible drivers that were not looked at, farther away"""
 
     @cached_property
     def num_of_order(self) -> NDArray[np.int32]:
         """(orders,) number of candidates."""
-        return np.diff(self.first_candidate)
+        return self.first_candidate[1:] - self.first_candidate[:-1]
 
     @cached_property
     def order_of_candidate(self) -> NDArray[np.int32]:
         """(candidates,) row of ``order_idx``."""
         return np.repeat(np.arange(len(self.order_idx), dtype=np.int32), self.num_of_order)
 
-    def keep(self, kept: NDArray[np.bool_]) -> CandidateSet:
-        """Drop the candidates that are not `kept` (candidates,)."""
-        if kept.all():
-            return self
-        num_kept = np.bincount(self.order_of_candidate[kept], minlength=len(self.order_idx))
-        first = np.zeros(len(self.first_candidate), np.int32)
-        np.cumsum(num_kept, out=first[1:])
-        eta_ms = self.eta_ms[kept] if len(self.eta_ms) else self.eta_ms
-        return replace(
-            self, first_candidate=first, candidate_driver=self.candidate_driver[kept], eta_ms=eta_ms
-        )
-
 
 def find_candidates(state: EngineState, world: World, now_ms: int) -> CandidateSet:
-    """Find for every open order the nearest idle drivers, less those who refused it.
+    """Find for every open order the nearest eligible drivers and their pickup ETAs.
 
-    Those nearest by road come with their pickup ETAs, those nearest by air without.
+    Left out are drivers who refused the order, whose car does not suit it, or who are too far away.
     """
-    fleet, orders = state.fleet, state.orders
-    order_idx = orders.rows_in(OrderStatus.OPEN)
-    driver_idx = world.free_drivers(fleet, now_ms)
-    nowhere = np.empty(0, np.int32)
-    if not len(order_idx) or not len(driver_idx):
-        first, uncut = np.zeros(len(order_idx) + 1, np.int32), np.zeros(len(order_idx), np.bool_)
-        return CandidateSet(order_idx, driver_idx, first, nowhere, nowhere, uncut)
-    pickup = orders.pickup_node[order_idx]
-    by_road = world.nearest_by_road(fleet, driver_idx, pickup)
-    near = by_road or world.nearest_drivers(fleet, driver_idx, pickup)
-    num_near = np.diff(near.first)
-    # Those left out by road because they are too far away need no second look.
-    is_cut = (num_near < len(driver_idx)) & (num_near == world.params.candidates_per_order)
-    eta_ms = nowhere if by_road is None else by_road.ms
-    found = CandidateSet(order_idx, driver_idx, near.first, near.item, eta_ms, is_cut)
-    refused = orders.refused(order_idx[found.order_of_candidate], driver_idx[near.item])
-    return found.keep(~refused)
-
-
-def with_pickup_eta(found: CandidateSet, state: EngineState, world: World) -> CandidateSet:
-    """Add the pickup ETA of every candidate and drop those farther away than ``max_pickup_s``."""
-    if not len(found.candidate_driver) or len(found.eta_ms):
-        return found
-    eta_ms = _pickup_eta_ms(found, found.order_of_candidate, found.candidate_driver, state, world)
-    return replace(found, eta_ms=eta_ms).keep(eta_ms <= world.params.max_pickup_s * MS_PER_S)
+    orders, rules = state.orders, world.rules
+    order_idx, num_open, driver_idx, rest_ms, first, candidate, from_node, to_node, is_cut = kernels.find(
+        orders.live,
+        orders.num_live,
+        now_ms,
+        _columns_of_orders(orders),
+        rules,
+        world.places,
+        orders.refusals(0),
+        columns_of_cars(state.fleet),
+    )
+    limit_ms = _limit_ms(orders, order_idx[:num_open], len(order_idx), world, now_ms)
+    if world.params.candidates_by == "road" and len(driver_idx) and len(order_idx):
+        near = world.nearest_by_road(state.fleet, driver_idx, orders.pickup_node[order_idx])
+        is_cut = (np.diff(near.first) < len(driver_idx)) & (np.diff(near.first) == rules.num_nearest)
+        order = np.repeat(np.arange(len(order_idx), dtype=np.int32), np.diff(near.first))
+        usable = _may_meet(state, order_idx[order], driver_idx[near.item])
+        first = np.zeros(len(order_idx) + 1, np.int32)
+        np.cumsum(np.bincount(order[usable], minlength=len(order_idx)), out=first[1:])
+        candidate, travel_ms = near.item[usable], near.ms[usable]
+    else:
+        travel_ms = world.pairs_ms(from_node, to_node) if len(from_node) else from_node
+    first, candidate, eta_ms, cost = kernels.weigh(first, candidate, rest_ms, travel_ms, limit_ms)
+    return CandidateSet(order_idx, num_open, driver_idx, rest_ms, first, candidate, eta_ms, cost, is_cut)
 
 
 def look_everywhere(
-    found: CandidateSet, which: NDArray[np.bool_], state: EngineState, world: World
+    found: CandidateSet, which: NDArray[np.bool_], state: EngineState, world: World, now_ms: int
 ) -> CandidateSet:
     """Make every eligible driver a candidate of the orders `which` (orders,), nearest by road first."""
     everywhere, num_drivers = np.flatnonzero(which).astype(np.int32), len(found.driver_idx)
     order = np.repeat(everywhere, num_drivers)
     driver = np.tile(np.arange(num_drivers, dtype=np.int32), len(everywhere))
-    eta_ms = _pickup_eta_ms(found, order, driver, state, world)
-    usable = eta_ms <= world.params.max_pickup_s * MS_PER_S
-    usable &= ~state.orders.refused(found.order_idx[order], found.driver_idx[driver])
+    usable = _may_meet(state, found.order_idx[order], found.driver_idx[driver])
+    usable &= state.fleet.rank[found.driver_idx[driver]] == kernels.NO_RANK
+    order, driver = order[usable], driver[usable]
+    pickup = state.orders.pickup_node[found.order_idx]
+    travel_ms = world.pairs_ms(free_node(found, state)[driver], pickup[order])
+    limit_ms = _limit_ms(state.orders, found.order_idx[: found.num_open], len(found.order_idx), world, now_ms)
+    num_of_order = np.where(which, 0, found.num_of_order)
     others = ~which[found.order_of_candidate]
-    order = np.concatenate([found.order_of_candidate[others], order[usable]])
-    driver = np.concatenate([found.candidate_driver[others], driver[usable]])
-    eta_ms = np.concatenate([found.eta_ms[others], eta_ms[usable]])
-    by_row = np.lexsort((eta_ms, order))
+    both_order = np.concatenate([found.order_of_candidate[others], order])
+    both_driver = np.concatenate([found.candidate_driver[others], driver])
+    drive_ms = found.eta_ms[others] - found.rest_ms[found.candidate_driver[others]]
+    both_ms = np.concatenate([drive_ms, travel_ms])
+    by_order = np.argsort(both_order, kind="stable")
     first = np.zeros(len(found.order_idx) + 1, np.int32)
-    np.cumsum(np.bincount(order, minlength=len(found.order_idx)), out=first[1:])
+    np.cumsum(num_of_order + np.bincount(order, minlength=len(num_of_order)), out=first[1:])
+    first, candidate, eta_ms, cost = kernels.weigh(
+        first, both_driver[by_order], found.rest_ms, both_ms[by_order], limit_ms
+    )
     return replace(
         found,
         first_candidate=first,
-        candidate_driver=driver[by_row],
-        eta_ms=eta_ms[by_row],
+        candidate_driver=candidate,
+        eta_ms=eta_ms,
+        cost=cost,
         is_cut=found.is_cut & ~which,
     )
 
 
-def _pickup_eta_ms(
-    found: CandidateSet,
-    order: NDArray[np.int32],
-    driver: NDArray[np.int32],
-    state: EngineState,
-    world: World,
-) -> NDArray[np.int32]:
-    """Travel time (n,) from drivers to pickups, given as rows of `found`."""
-    pickup = state.orders.pickup_node[found.order_idx]
-    return world.pairs_ms(state.fleet.node[found.driver_idx[driver]], pickup[order])
+def free_node(found: CandidateSet, state: EngineState) -> NDArray[np.int32]:
+    """Give the node (drivers,) at which each eligible driver will be free."""
+    node = state.fleet.node[found.driver_idx]
+    busy = np.flatnonzero(found.rest_ms > 0)
+    if len(busy):
+        orders = state.orders
+        live = orders.live[: orders.num_live]
+        live = live[orders.status[live] == OrderStatus.ON_BOARD]
+        dropoff_of_driver = np.empty(state.fleet.num_rows, np.int32)
+        dropoff_of_driver[orders.driver_idx[live]] = orders.dropoff_node[live]
+        node[busy] = dropoff_of_driver[found.driver_idx[busy]]
+    return node
+
+
+def _may_meet(
+    state: EngineState, order_idx: NDArray[np.int32], driver_idx: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """Tell of pairs (n,) whether the car suits the order, and the driver did not refuse it."""
+    suits: NDArray[np.bool_] = (state.orders.class_bits[order_idx] & state.fleet.class_bits[driver_idx]) != 0
+    return suits & ~state.orders.refused(order_idx, driver_idx)
+
+
+def _limit_ms(
+    orders: Orders, open_idx: NDArray[np.int32], num_orders: int, world: World, now_ms: int
+) -> NDArray[np.int64]:
+    """Give the largest pickup ETA of each order (orders,), by the policy's rule for patience."""
+    policy = world.params.rules
+    limit_ms = np.full(num_orders, round(world.params.max_pickup_s * MS_PER_S), np.int64)
+    if policy.patient_base_s > 0:
+        waited_ms = np.maximum(now_ms - orders.wanted_at_ms[open_idx], 0)
+        patient_ms = round(policy.patient_base_s * MS_PER_S) + (policy.patient_slope * waited_ms).astype(
+            np.int64
+        )
+        limit_ms[: len(open_idx)] = np.minimum(limit_ms[: len(open_idx)], patient_ms)
+    return limit_ms
+
+
+def _columns_of_orders(orders: Orders) -> kernels.OpenOrders:
+    return kernels.OpenOrders(
+        orders.status,
+        orders.pickup_node,
+        orders.dropoff_node,
+        orders.class_bits,
+        orders.wanted_at_ms,
+        orders.driver_idx,
+        orders.picked_up_at_ms,
+        orders.trip_ms,
+    )
+
+
+def columns_of_cars(fleet: Fleet) -> kernels.FreeCars:
+    """Give the drivers' columns that matching reads."""
+    used = slice(0, fleet.num_rows)
+    return kernels.FreeCars(
+        fleet.status[used],
+        fleet.node[used],
+        fleet.position_at_ms[used],
+        fleet.class_bits[used],
+        fleet.rank[used],
+        fleet.rank_since_ms[used],
+    )

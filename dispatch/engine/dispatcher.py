@@ -9,30 +9,48 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dispatch.engine import desk, offers
+from dispatch.engine.candidates import columns_of_cars
 from dispatch.engine.commit import NEVER, EngineState, Happening, commit
 from dispatch.engine.desk import NearbyCars, Quote
-from dispatch.engine.events import EventKind, Events, make_events
+from dispatch.engine.events import EVENT_DTYPE, EventKind, Events, make_events
 from dispatch.engine.inputs import (
+    NewDrivers,
     NewOrders,
     Positions,
     as_ids,
     as_instant,
     as_instants,
+    as_lonlat,
     as_numbers,
     check_as_many,
 )
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.params import DispatchParams, FareRule
 from dispatch.engine.plan import plan
+from dispatch.engine.tell import tell
+from dispatch.engine.vehicles import asked_bits, served_bits
 from dispatch.engine.world import World
 from dispatch.errors import InputError, StateError
+from dispatch.kernels.candidates import queue_up
+from dispatch.kernels.checks import first_outside
 from dispatch.roads.city import City
 from dispatch.roads.time_of_day import ByTime
-from dispatch.roads.travel_times import TravelTimes
-from dispatch.units import MS_PER_S, NO_INDEX
+from dispatch.roads.travel_times import TravelTimes, as_nodes
+from dispatch.units import MS_PER_S, NO_COORDINATE, NO_INDEX
 
 _MAX_AHEAD_MS: Final = 3600 * MS_PER_S
 """A position from later than this after the latest step is from a wrong clock."""
+
+
+_LOGGED: Final = ("customer_id", "wanted_after_ms", "tier", "is_first", "passengers", "vehicle_class")
+"""What the log tells of a new order as it was given."""
+_PLACED: Final = (
+    EventKind.DRIVER_ONLINE,
+    EventKind.CRUISING_LEG,
+    EventKind.REPOSITIONING_LEG,
+    EventKind.ABANDONED_LEG,
+)
+"""What callers tell with a place."""
 
 
 class Dispatcher:
@@ -87,7 +105,70 @@ class Dispatcher:
         """Travel times between nodes, as given."""
         return self._world.travel_times if self._world.by_time is None else self._world.by_time
 
+    # --- anything, in bulk ---------------------------------------------------------------------
+
+    def apply(self, events: Events, node: NDArray[np.int32] | None = None) -> None:
+        """Tell what happened outside: events of many kinds, of many orders and drivers, in one call.
+
+        The same as the commands one by one, in the sequence of the rows, but for one crossing into compiled
+        code: for those to whom 20 µs a command matter, and for replaying a log.
+
+        Parameters
+        ----------
+        events : (n,) EVENT_DTYPE
+            As :func:`dispatch.make_events` gives them. Of each row, ``kind``, ``at_ms`` and ids count:
+            ``driver_id`` for drivers coming on or off duty, answers and legs; ``order_id`` for all on orders;
+            ``leg_m`` for arrivals, drop-offs and legs. The rest is filled in by the engine. An accepted offer
+            is assigned at once. Legs (``CRUISING_LEG``, ``REPOSITIONING_LEG``, ``ABANDONED_LEG``) only log
+            metres driven without a passenger, and where they ended.
+        node : (n,) int32, optional
+            Node at which a driver comes on duty or a leg ends, ``NO_INDEX`` on other rows; else places are
+            taken from ``lon_e6`` and ``lat_e6`` and snapped.
+
+        Raises
+        ------
+        StateError, InputError
+            As of the commands; nothing was applied.
+        """
+        if len(events):
+            tell(self._state, self._world, self.fare, *self._as_told(events, node))
+
+    def _as_told(self, events: Events, node: NDArray[np.int32] | None) -> tuple[Events, NDArray[np.int32]]:
+        if getattr(events, "dtype", None) != EVENT_DTYPE or events.ndim != 1:
+            raise InputError("events must be a one-dimensional array of EVENT_DTYPE: use make_events")
+        if not events.flags.carray:
+            events = np.require(events, requirements=["C", "W"]).copy()
+        as_instants("at_ms", np.ascontiguousarray(events["at_ms"]), len(events))
+        if node is not None:
+            checked = as_nodes("node", node)
+            if (
+                len(checked) != len(events)
+                or first_outside(checked, NO_INDEX, len(self._world.node_x) - 1) >= 0
+            ):
+                raise InputError(
+                    f"node has {len(checked)} rows for {len(events)} events: it must hold one node of the "
+                    f"network, or {NO_INDEX}, a row"
+                )
+            return events, checked
+        found = np.full(len(events), NO_INDEX, np.int32)
+        placed = np.flatnonzero(np.isin(events["kind"], _PLACED) & (events["lon_e6"] != NO_COORDINATE))
+        if len(placed):
+            lon, lat = events["lon_e6"][placed] / 1e6, events["lat_e6"][placed] / 1e6
+            found[placed] = self._world.snap(*as_lonlat("", lon, lat, len(placed)), "")
+        return events, found
+
     # --- drivers -------------------------------------------------------------------------------
+
+    def register_drivers(self, new_drivers: NewDrivers) -> None:
+        """Make drivers and their cars known, off duty; of known ones, the car changes.
+
+        Drivers who come on duty without that may serve every order.
+        """
+        told = new_drivers.checked()
+        fleet = self._state.fleet
+        rows = fleet.register(told.driver_id)
+        fleet.vehicle_class[rows] = told.vehicle_class
+        fleet.class_bits[rows] = served_bits(told.vehicle_class, told.seats, self.params.upgrades)
 
     def drivers_online(self, positions: Positions) -> None:
         """Take drivers on duty where they are; new ids are new drivers.
@@ -167,9 +248,21 @@ class Dispatcher:
         orders.pickup_node[added], orders.dropoff_node[added] = pickup_node, dropoff_node
         orders.trip_ms[added] = trip_ms
         orders.changed_at_ms[added] = told.submitted_at_ms
-        orders.expires_at_ms[added] = told.submitted_at_ms + round(self.params.max_wait_s * MS_PER_S)
+        orders.wanted_at_ms[added] = told.submitted_at_ms
+        if told.wanted_after_ms is not None:
+            orders.wanted_at_ms[added] += told.wanted_after_ms
+        orders.expires_at_ms[added] = orders.wanted_at_ms[added] + round(self.params.max_wait_s * MS_PER_S)
+        if told.tier is not None:
+            orders.tier[added] = told.tier
+        if told.passengers is not None or told.vehicle_class is not None:
+            one = np.zeros(len(told), np.int64)
+            orders.class_bits[added] = asked_bits(
+                one if told.vehicle_class is None else told.vehicle_class,
+                one if told.passengers is None else told.passengers,
+            )
         where = _at(told.pickup_lon, told.pickup_lat)
-        submitted = {"at_ms": told.submitted_at_ms, "order_id": told.order_id}
+        submitted = {name: getattr(told, name) for name in _LOGGED if getattr(told, name) is not None}
+        submitted |= {"at_ms": told.submitted_at_ms, "order_id": told.order_id}
         self._state.log.append(make_events(EventKind.ORDER_SUBMITTED, len(told), **submitted, **where))
         self._state.latest_ms = max(self._state.latest_ms, int(told.submitted_at_ms.max()))
 
@@ -267,7 +360,10 @@ class Dispatcher:
                 f"{max(state.clock_ms, state.latest_ms)}"
             )
         offers.time_out(state, now_ms)
-        proposed = plan(state, self._world.at(now_ms), now_ms)
+        world = self._world.at(now_ms)
+        if world.node_rank is not None:
+            queue_up(now_ms, world.places, columns_of_cars(state.fleet))
+        proposed = plan(state, world, now_ms)
         offers.make(state, proposed, now_ms, self.params)
         state.clock_ms = now_ms
         return state.log.take()

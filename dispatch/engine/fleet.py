@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dispatch.engine.id_map import IdMap
 from dispatch.engine.lifecycle import DriverStatus
 from dispatch.engine.rows import Rows
+from dispatch.engine.vehicles import ANY_BITS
 from dispatch.units import NO_INDEX
 
 _NEVER = np.iinfo(np.int64).min
@@ -31,6 +32,10 @@ class Fleet(Rows):
         "node": (np.int32, NO_INDEX),
         "position_at_ms": (np.int64, _NEVER),
         "changed_at_ms": (np.int64, _NEVER),
+        "vehicle_class": (np.int32, 0),
+        "class_bits": (np.int64, ANY_BITS),
+        "rank": (np.int32, NO_INDEX),
+        "rank_since_ms": (np.int64, _NEVER),
     }
 
     driver_id: NDArray[np.int64]
@@ -45,6 +50,12 @@ class Fleet(Rows):
     position_at_ms: NDArray[np.int64]
     changed_at_ms: NDArray[np.int64]
     """instant of the latest event"""
+    vehicle_class: NDArray[np.int32]
+    class_bits: NDArray[np.int64]
+    """what the car may serve: :func:`dispatch.engine.vehicles.served_bits`"""
+    rank: NDArray[np.int32]
+    """the taxi rank at which an idle driver queues, NO_INDEX elsewhere"""
+    rank_since_ms: NDArray[np.int64]
 
     def __init__(self) -> None:
         super().__init__()

@@ -22,19 +22,19 @@ class IdMap:
         self._num_ids = 0
 
     def _clear(self, num_slots: int) -> None:
-        self._slot_id = np.zeros(num_slots, ID_DTYPE)
-        self._slot_row = np.full(num_slots, NO_INDEX, INDEX_DTYPE)
+        self.slot_id = np.zeros(num_slots, ID_DTYPE)
+        self.slot_row = np.full(num_slots, NO_INDEX, INDEX_DTYPE)
 
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
         """Give the row of each id, ``NO_INDEX`` for unknown ones."""
         found = np.empty(len(ids), INDEX_DTYPE)
-        find_rows(self._slot_id, self._slot_row, ids, found)
+        find_rows(self.slot_id, self.slot_row, ids, found)
         return found
 
     def known_rows(self, ids: NDArray[np.int64], field: str) -> NDArray[np.int32]:
         """Give the row of each id; :class:`InputError` names the first unknown one."""
         found = np.empty(len(ids), INDEX_DTYPE)
-        unknown = find_rows(self._slot_id, self._slot_row, ids, found)
+        unknown = find_rows(self.slot_id, self.slot_row, ids, found)
         if unknown != NO_INDEX:
             raise InputError(
                 f"{field}[{unknown}] is {ids[unknown]}: no such {field.removesuffix('_id')} is known"
@@ -52,14 +52,14 @@ class IdMap:
             The ids entered so far, for when the table must grow.
         """
         needed = 2 * (self._num_ids + len(ids))
-        if needed > len(self._slot_id):
+        if needed > len(self.slot_id):
             self._clear(1 << (needed - 1).bit_length() + 1)
-            put_rows(self._slot_id, self._slot_row, known_ids, 0)
-        put_rows(self._slot_id, self._slot_row, ids, self._num_ids)
+            put_rows(self.slot_id, self.slot_row, known_ids, 0)
+        put_rows(self.slot_id, self.slot_row, ids, self._num_ids)
         self._num_ids += len(ids)
 
     def rebuild(self, ids: NDArray[np.int64]) -> None:
         """Forget everything; `ids` are the rows 0, 1, ….."""
         self._clear(max(_SMALLEST, 1 << (2 * len(ids)).bit_length()))
-        put_rows(self._slot_id, self._slot_row, ids, 0)
+        put_rows(self.slot_id, self.slot_row, ids, 0)
         self._num_ids = len(ids)

@@ -8,9 +8,10 @@ from typing import Any, Final, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dispatch.engine.vehicles import MAX_CLASSES
 from dispatch.errors import InputError
 from dispatch.kernels.checks import first_outside
-from dispatch.units import NO_INDEX
+from dispatch.units import MS_PER_DAY, NO_INDEX
 
 _LARGEST: Final = int(np.iinfo(np.int64).max)
 _LATEST_MS: Final = 7_258_118_400_000
@@ -98,6 +99,15 @@ def as_rows(field: str, values: ArrayLike, num_rows: int) -> NDArray[np.int64]:
     return array
 
 
+def as_whole_in(field: str, values: ArrayLike, num_rows: int, low: int, high: int) -> NDArray[np.int64]:
+    """Read whole numbers from `low` to `high`, one a row; a single number serves every row."""
+    array = as_rows(field, values, num_rows)
+    row = first_outside(array, low, high)
+    if row != NO_INDEX:
+        raise InputError(f"{field}[{row}] is {array[row]}: it must be a whole number from {low} to {high}")
+    return array
+
+
 def check_as_many(field: str, values: NDArray[Any], other_field: str, others: NDArray[Any]) -> None:
     """Refuse two fields that differ in their number of rows."""
     if len(values) != len(others):
@@ -163,6 +173,42 @@ class Positions:
         return Positions(ids, lon, lat, at_ms, _as_nodes("node", self.node, len(ids), num_nodes))
 
 
+_LIMITS: Final = {
+    "customer_id": (-1, _LARGEST),
+    "wanted_after_ms": (0, 7 * MS_PER_DAY),
+    "tier": (0, 7),
+    "is_first": (0, 1),
+    "passengers": (1, 100),
+    "vehicle_class": (0, MAX_CLASSES - 1),
+}
+"""Optional columns of new orders, and what they may hold."""
+
+
+@dataclass(frozen=True)
+class NewDrivers:
+    """Drivers and their cars: one row a driver.
+
+    Parameters
+    ----------
+    driver_id : (n,) int64
+        The caller's names, not negative, each at most once.
+    vehicle_class : (n,) int64
+        0 … 7, 0 the ordinary one.
+    seats : (n,) int64
+        For passengers, 1 … 100; more than 7 count as 7.
+    """
+
+    driver_id: Any
+    vehicle_class: Any = 0
+    seats: Any = 4
+
+    def checked(self) -> NewDrivers:
+        """Give the same with every array read and checked; :class:`InputError` otherwise."""
+        ids = as_new_ids("driver_id", self.driver_id)
+        vehicle_class = as_whole_in("vehicle_class", self.vehicle_class, len(ids), 0, MAX_CLASSES - 1)
+        return NewDrivers(ids, vehicle_class, as_whole_in("seats", self.seats, len(ids), 1, 100))
+
+
 @dataclass(frozen=True)
 class NewOrders:
     """Orders to submit: one row an order.
@@ -177,6 +223,18 @@ class NewOrders:
         When the customers asked; one number serves all.
     pickup_node, dropoff_node : (n,) int32, optional
         Nearest nodes, for callers that know them; else both ends are snapped.
+    customer_id : (n,) int64, optional
+        The caller's names of who asks; for the log alone.
+    wanted_after_ms : (n,) int64, optional
+        Time until the wanted pickup of an order booked ahead; 0 is at once.
+    tier : (n,) int64, optional
+        Membership tier of the customer, 0 … 7, 0 the lowest.
+    is_first : (n,) int64, optional
+        1 where it is the customer's first order ever, 0 elsewhere; for the log alone.
+    passengers : (n,) int64, optional
+        How many ride, 1 … 100; only cars with as many seats are candidates.
+    vehicle_class : (n,) int64, optional
+        Class of car that is asked for, 0 … 7, 0 the ordinary one.
     """
 
     order_id: Any
@@ -187,6 +245,12 @@ class NewOrders:
     submitted_at_ms: Any
     pickup_node: Any = None
     dropoff_node: Any = None
+    customer_id: Any = None
+    wanted_after_ms: Any = None
+    tier: Any = None
+    is_first: Any = None
+    passengers: Any = None
+    vehicle_class: Any = None
 
     def checked(self, num_nodes: int) -> NewOrders:
         """Give the same with every array read and checked; :class:`InputError` otherwise."""
@@ -196,7 +260,13 @@ class NewOrders:
         at_ms = as_instants("submitted_at_ms", self.submitted_at_ms, len(ids))
         pickup_node = _as_nodes("pickup_node", self.pickup_node, len(ids), num_nodes)
         dropoff_node = _as_nodes("dropoff_node", self.dropoff_node, len(ids), num_nodes)
-        return NewOrders(ids, *pickup, *dropoff, at_ms, pickup_node, dropoff_node)
+        told = {name: self._column(name, limits, len(ids)) for name, limits in _LIMITS.items()}
+        return NewOrders(ids, *pickup, *dropoff, at_ms, pickup_node, dropoff_node, **told)
+
+    def _column(self, name: str, limits: tuple[int, int], num_rows: int) -> NDArray[np.int64] | None:
+        """Read an optional column of whole numbers within limits."""
+        values = getattr(self, name)
+        return None if values is None else as_whole_in(name, values, num_rows, *limits)
 
     def __len__(self) -> int:
         """Count the orders."""

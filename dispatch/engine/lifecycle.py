@@ -16,12 +16,12 @@ class OrderStatus(IntEnum):
     """Where an order stands. The last three are final."""
 
     OPEN = transition.OPEN
-    OFFERED = 1
-    ASSIGNED = 2
-    ARRIVED = 3
-    ON_BOARD = 4
-    DROPPED_OFF = 5
-    CLOSED = 6
+    OFFERED = transition.OFFERED
+    ASSIGNED = transition.ASSIGNED
+    ARRIVED = transition.ARRIVED
+    ON_BOARD = transition.ON_BOARD
+    DROPPED_OFF = transition.DROPPED_OFF
+    CLOSED = transition.FIRST_FINAL
     CANCELLED = 7
     EXPIRED = 8
 
@@ -30,11 +30,11 @@ class DriverStatus(IntEnum):
     """What a driver is doing."""
 
     OFFLINE = 0
-    IDLE = 1
+    IDLE = transition.IDLE
     OFFERED = 2
-    TO_PICKUP = 3
+    TO_PICKUP = transition.TO_PICKUP
     AT_PICKUP = 4
-    OCCUPIED = 5
+    OCCUPIED = transition.OCCUPIED
     OCCUPIED_OFFERED = 6
     """with a passenger on board, and another order offered for afterwards"""
     OCCUPIED_ASSIGNED = 7

@@ -11,6 +11,7 @@ from dispatch.engine.lifecycle import OrderStatus
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.plan import Plan
 from dispatch.errors import StateError
+from dispatch.kernels.candidates import survey
 from dispatch.units import MS_PER_S, NO_INDEX
 
 
@@ -24,12 +25,28 @@ def make(state: EngineState, plan: Plan, now_ms: int, params: DispatchParams) ->
         happening = Happening(EventKind.CARS_SHOWN, _now(now_ms, shown), shown, nobody)
         commit(state, happening, num_cars=np.minimum(plan.num_cars[new], np.iinfo(np.int16).max))
         orders.cars_shown[shown] = True
-    if len(plan.order_idx):
-        offered = plan.order_idx
-        happening = Happening(EventKind.ORDER_OFFERED, _now(now_ms, offered), offered, plan.driver_idx)
-        commit(state, happening, eta_ms=plan.eta_ms, nearest_eta_ms=plan.nearest_eta_ms)
+    num_offers = len(plan.order_idx) - plan.num_moved
+    if plan.num_moved:
+        _reassign(state, plan, num_offers, now_ms)
+    if num_offers:
+        offered = plan.order_idx[:num_offers]
+        eta_ms, nearest_eta_ms = plan.eta_ms[:num_offers], plan.nearest_eta_ms[:num_offers]
+        happening = Happening(
+            EventKind.ORDER_OFFERED, _now(now_ms, offered), offered, plan.driver_idx[:num_offers]
+        )
+        commit(state, happening, eta_ms=eta_ms, nearest_eta_ms=nearest_eta_ms)
         orders.offer_expires_at_ms[offered] = now_ms + round(params.offer_timeout_s * MS_PER_S)
-        orders.eta_ms[offered], orders.nearest_eta_ms[offered] = plan.eta_ms, plan.nearest_eta_ms
+        orders.eta_ms[offered], orders.nearest_eta_ms[offered] = eta_ms, nearest_eta_ms
+
+
+def _reassign(state: EngineState, plan: Plan, first: int, now_ms: int) -> None:
+    """Take orders from their drivers and give them to others, without offers."""
+    orders, moved = state.orders, plan.order_idx[first:]
+    at_ms = _now(now_ms, moved)
+    commit(state, Happening(EventKind.ORDER_RELEASED, at_ms, moved, orders.driver_idx[moved]))
+    quoted = {"eta_ms": plan.eta_ms[first:], "nearest_eta_ms": plan.nearest_eta_ms[first:]}
+    commit(state, Happening(EventKind.ORDER_REASSIGNED, at_ms, moved, plan.driver_idx[first:]), **quoted)
+    orders.eta_ms[moved], orders.nearest_eta_ms[moved] = quoted["eta_ms"], quoted["nearest_eta_ms"]
 
 
 def answered(
@@ -77,17 +94,35 @@ def refuse(state: EngineState, refusal: Happening) -> None:
 
 def time_out(state: EngineState, now_ms: int) -> None:
     """Expire the offers, then the open orders, whose time is up by `now_ms`, at the instant it was up."""
-    orders = state.orders
-    offered = orders.rows_in(OrderStatus.OFFERED)
-    late = offered[orders.offer_expires_at_ms[offered] <= now_ms]
+    late, overdue = _survey(state, now_ms)
     if len(late):
+        orders = state.orders
         at_ms = np.maximum(orders.offer_expires_at_ms[late], state.clock_ms)
         refuse(state, Happening(EventKind.OFFER_EXPIRED, at_ms, late, orders.driver_idx[late]))
-    waiting = orders.rows_in(OrderStatus.OPEN)
-    over = waiting[orders.expires_at_ms[waiting] <= now_ms]
-    if len(over):
-        at_ms = np.maximum(np.maximum(orders.expires_at_ms[over], state.clock_ms), orders.changed_at_ms[over])
-        commit(state, Happening(EventKind.ORDER_EXPIRED, at_ms, over, np.full(len(over), NO_INDEX, np.int32)))
+        _, overdue = _survey(state, now_ms)  # orders that are open again may be overdue, too
+    if len(overdue):
+        orders = state.orders
+        at_ms = np.maximum(orders.expires_at_ms[overdue], orders.changed_at_ms[overdue])
+        at_ms = np.maximum(at_ms, state.clock_ms)
+        nobody = np.full(len(overdue), NO_INDEX, np.int32)
+        commit(state, Happening(EventKind.ORDER_EXPIRED, at_ms, overdue, nobody))
+
+
+def _survey(state: EngineState, now_ms: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Give the orders with an offer that timed out by `now_ms`, and the open ones whose time is up."""
+    orders = state.orders
+    late, overdue = np.empty(orders.num_live, np.int32), np.empty(orders.num_live, np.int32)
+    orders.num_live, num_late, num_overdue = survey(
+        orders.live,
+        orders.num_live,
+        now_ms,
+        orders.status,
+        orders.offer_expires_at_ms,
+        orders.expires_at_ms,
+        late,
+        overdue,
+    )
+    return late[:num_late], overdue[:num_overdue]
 
 
 def _now(now_ms: int, rows: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dispatch.engine.id_map import IdMap
 from dispatch.engine.lifecycle import FINAL_STATUSES, OrderStatus
 from dispatch.engine.rows import Rows
+from dispatch.kernels.refusals import Refusals, look_up, refuse
 from dispatch.units import NO_INDEX, NO_VALUE
 
 _NEVER = np.iinfo(np.int64).max
@@ -40,6 +41,10 @@ class Orders(Rows):
         "nearest_eta_ms": (np.int32, NO_VALUE),
         "picked_up_at_ms": (np.int64, NO_VALUE),
         "cars_shown": (np.bool_, False),
+        "wanted_at_ms": (np.int64, 0),
+        "class_bits": (np.int64, 1),
+        "tier": (np.int8, 0),
+        "first_refusal": (np.int32, NO_INDEX),
     }
 
     order_id: NDArray[np.int64]
@@ -67,47 +72,82 @@ class Orders(Rows):
     """pickup ETA of the nearest eligible driver at that moment"""
     picked_up_at_ms: NDArray[np.int64]
     cars_shown: NDArray[np.bool_]
+    wanted_at_ms: NDArray[np.int64]
+    """when the customer wants to be picked up; when it asked, unless it booked ahead"""
+    class_bits: NDArray[np.int64]
+    """which cars may serve it: :func:`dispatch.engine.vehicles.asked_bits`"""
+    tier: NDArray[np.int8]
+    first_refusal: NDArray[np.int32]
+    """latest of the refusals, chained; NO_INDEX for none"""
 
     def __init__(self) -> None:
         super().__init__()
         self.ids = IdMap()
-        self._refused = np.empty(0, np.int64)
+        self.live = np.empty(64, np.int32)
+        """rows of orders that are not finished, in the sequence of submission; perhaps some that just are"""
+        self.num_live = 0
+        self._refusal = np.empty((2, 64), np.int32)
+        self.num_refusals = 0
 
     def add(self, order_ids: NDArray[np.int64]) -> slice:
         """Add new orders, open; the caller fills the other columns."""
         self.ids.append(order_ids, self.order_id[: self.num_rows].copy())
         added = self.append(len(order_ids))
         self.order_id[added] = order_ids
+        needed = self.num_live + len(order_ids)
+        if needed > len(self.live):
+            self.live = np.append(self.live, np.empty(needed, np.int32))
+        self.live[self.num_live : needed] = np.arange(added.start, added.stop)
+        self.num_live = needed
         return added
 
     def rows_in(self, status: OrderStatus) -> NDArray[np.int32]:
         """Give the orders in this status, in the sequence of submission."""
         return np.flatnonzero(self.status[: self.num_rows] == status).astype(np.int32)
 
+    def refusals(self, num_more: int) -> Refusals:
+        """Give all refusals to kernels, with room for some more."""
+        needed = self.num_refusals + num_more
+        if needed > self._refusal.shape[1]:
+            grown = np.empty((2, 2 * needed), np.int32)
+            grown[:, : self.num_refusals] = self._refusal[:, : self.num_refusals]
+            self._refusal = grown
+        return Refusals(self.first_refusal, self._refusal[0], self._refusal[1])
+
     def refuse(self, order_idx: NDArray[np.int32], driver_idx: NDArray[np.int32]) -> None:
         """Remember that these drivers are not to be offered these orders (again)."""
-        self._refused = np.append(self._refused, _pair(order_idx, driver_idx))
+        refuse(order_idx, driver_idx, self.num_refusals, self.refusals(len(order_idx)))
+        self.num_refusals += len(order_idx)
 
     def refused(self, order_idx: NDArray[np.int32], driver_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Tell which of these pairs (n,) were refused."""
-        if not len(self._refused):
-            return np.zeros(len(order_idx), np.bool_)
-        return np.isin(_pair(order_idx, driver_idx), self._refused)
+        found = np.zeros(len(order_idx), np.bool_)
+        if self.num_refusals:
+            look_up(self.refusals(0), order_idx, driver_idx, found)
+        return found
 
     def forget_finished(self) -> int:
         """Give up the rows of orders in a final status, and tell how many they were."""
         num_rows = self.num_rows
         kept = np.flatnonzero(~np.isin(self.status[:num_rows], FINAL_STATUSES))
-        new_row = np.full(num_rows, NO_INDEX, np.int32)
-        new_row[kept] = np.arange(len(kept), dtype=np.int32)
-        order, driver = (self._refused >> 32).astype(np.int32), self._refused.astype(np.int32)
-        alive = new_row[order] != NO_INDEX
-        self._refused = _pair(new_row[order[alive]], driver[alive])
+        order, driver = self._refused_pairs(kept)
         self.keep(kept)
+        self.first_refusal[: self.num_rows] = NO_INDEX
+        self.num_refusals = 0
+        self.refuse(order, driver)
+        self.live = np.arange(max(64, self.num_rows), dtype=np.int32)
+        self.num_live = self.num_rows
         self.ids.rebuild(self.order_id[: self.num_rows].copy())
         return num_rows - len(kept)
 
-
-def _pair(order_idx: NDArray[np.int32], driver_idx: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Pack two rows into one sortable number."""
-    return (order_idx.astype(np.int64) << 32) | driver_idx
+    def _refused_pairs(self, kept: NDArray[np.intp]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """List the refusals of the orders `kept` (n,), earliest first, by their place among these."""
+        pairs = []
+        for row in np.flatnonzero(self.first_refusal[kept] != NO_INDEX).tolist():
+            at = int(self.first_refusal[kept[row]])
+            while at != NO_INDEX:
+                pairs.append((at, row, int(self._refusal[0, at])))
+                at = int(self._refusal[1, at])
+        pairs.sort()
+        columns = np.array(pairs, np.int32).reshape(-1, 3).T
+        return np.ascontiguousarray(columns[1]), np.ascontiguousarray(columns[2])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.engine.limits import check_range, check_whole
-from dispatch.engine.policy import Policy, policy_named
+from dispatch.engine.policy import POLICIES, Policy, policy_named
 from dispatch.errors import InputError
 from dispatch.units import MAX_TRAVEL_MS, MS_PER_S, NO_VALUE
 
@@ -40,9 +41,13 @@ class DispatchParams:
     candidates_by : 'air' or 'road'
         Candidates are nearest by straight lines, which is cheaper, or by travel time, which sees rivers; the
         latter needs a :class:`dispatch.Metric`. The pickup ETA is by road in either case.
+    prebook_lead_s : float
+        An order booked ahead is matched from so long before its wanted pickup on.
+    upgrades : bool
+        Cars of a class may serve orders that ask for a lower one.
     """
 
-    policy: Policy | str = Policy()
+    policy: Policy | str = POLICIES["batch"]
     candidates_per_order: int = 24
     max_pickup_s: float = 1200.0
     offer_timeout_s: float = 30.0
@@ -50,6 +55,8 @@ class DispatchParams:
     stale_position_s: float = 120.0
     snap_limit_m: float = 200.0
     candidates_by: str = "air"
+    prebook_lead_s: float = 900.0
+    upgrades: bool = True
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -64,6 +71,9 @@ class DispatchParams:
         check_range("offer_timeout_s", self.offer_timeout_s, 0.001, 86_400, "seconds")
         check_range("max_wait_s", self.max_wait_s, 0.001, 7 * 86_400, "seconds")
         check_range("stale_position_s", self.stale_position_s, 0.001, 86_400, "seconds")
+        check_range("prebook_lead_s", self.prebook_lead_s, 0, 86_400, "seconds")
+        if not isinstance(self.upgrades, bool):
+            raise InputError(f"upgrades is {self.upgrades!r}: it must be true or false")
         check_range("snap_limit_m", self.snap_limit_m, 0, 100_000, "metres")
 
     @property
@@ -88,6 +98,13 @@ class FareRule:
         """Refuse negative amounts."""
         for name in ("base_cents", "per_km_cents", "per_minute_cents", "minimum_cents"):
             check_whole(name, getattr(self, name), 0, 1_000_000)
+
+    @cached_property
+    def numbers(self) -> NDArray[np.float64]:
+        """(4,) base, per kilometre, per minute, minimum, as kernels take it."""
+        return np.array(
+            [self.base_cents, self.per_km_cents, self.per_minute_cents, self.minimum_cents], np.float64
+        )
 
     def fare_cents(self, trip_m: NDArray[np.float64], trip_ms: NDArray[np.int64]) -> NDArray[np.int32]:
         """Price trips of `trip_m` metres and `trip_ms` milliseconds; unknown metres give ``NO_VALUE``."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +12,19 @@ from numpy.typing import NDArray
 from dispatch.engine.fleet import Fleet
 from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
+from dispatch.kernels import candidates as kernels
 from dispatch.kernels.checks import first_outside
+from dispatch.roads.all_pairs import AllPairsTimes
 from dispatch.roads.city import City
-from dispatch.roads.metric import Metric, NearestByTime
+from dispatch.roads.metric import Metric
+from dispatch.roads.pace import PacedTimes
 from dispatch.roads.time_of_day import ByTime
-from dispatch.roads.travel_times import MatrixTravelTimes, TravelTimes
+from dispatch.roads.travel_times import MatrixTravelTimes, NearestByTime, NearestFinder, TravelTimes
 from dispatch.spatial.grid_index import GridIndex, Neighbours
 from dispatch.units import MAX_TRAVEL_MS, MS_PER_S, NO_INDEX, UNREACHABLE_MS
+
+_OURS: Final = (Metric, MatrixTravelTimes, AllPairsTimes, PacedTimes)
+"""Travel times that need no second look."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,8 @@ class World:
     """(nodes,) metres in the city's plane"""
     by_time: ByTime[TravelTimes] | None = None
     """where they change with time"""
+    node_rank: NDArray[np.int32] | None = None
+    """(nodes,) the taxi rank that each node belongs to, NO_INDEX for none; None: there are no ranks"""
 
     @classmethod
     def of(cls, city: City, told: TravelTimes | ByTime[TravelTimes], params: DispatchParams) -> World:
@@ -49,7 +59,7 @@ class World:
                 f"travel_times cover {travel_times.num_nodes} nodes, the city has {city.graph.num_nodes}: "
                 "they must be of the same network"
             )
-        if params.candidates_by == "road" and not isinstance(travel_times, Metric):
+        if params.candidates_by == "road" and not isinstance(travel_times, NearestFinder):
             raise InputError(
                 f"candidates_by is 'road' and travel_times a {type(travel_times).__name__}: only a Metric "
                 "finds the nearest drivers by road; use RoadNetwork.customize, or 'air'"
@@ -59,12 +69,23 @@ class World:
 
     def at(self, now_ms: int) -> World:
         """Give the world of an instant, milliseconds since the epoch: with the travel times in force then."""
-        return self if self.by_time is None else replace(self, travel_times=self.by_time.at(now_ms))
+        if self.by_time is None:
+            return self
+        travel_times = self.by_time.at(now_ms)
+        kept = self._kept
+        if not kept or kept[0].travel_times is not travel_times:
+            kept[:] = [replace(self, travel_times=travel_times)]
+        return kept[0]
+
+    @cached_property
+    def _kept(self) -> list[World]:
+        """The world of the instant asked for last, if any: steps share travel times for minutes."""
+        return []
 
     def pairs_ms(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> NDArray[np.int32]:
         """Give the travel time of each pair (n,); what the caller's own travel times say is checked."""
         told = self.travel_times.pairs_ms(from_node, to_node)
-        if isinstance(self.travel_times, Metric | MatrixTravelTimes):
+        if isinstance(self.travel_times, _OURS):
             return told
         told = np.asarray(told)
         if told.shape != from_node.shape or told.dtype.kind not in "iu":
@@ -130,16 +151,35 @@ class World:
 
     def nearest_by_road(
         self, fleet: Fleet, driver_idx: NDArray[np.int32], pickup_node: NDArray[np.int32]
-    ) -> NearestByTime | None:
-        """Find those of these drivers who are first at each pickup (n,); None where air is asked for.
+    ) -> NearestByTime:
+        """Find those of these drivers who are first at each pickup (n,).
 
         As many as ``candidates_per_order``, within ``max_pickup_s``.
         """
-        if self.params.candidates_by != "road" or not isinstance(self.travel_times, Metric):
-            return None
+        assert isinstance(self.travel_times, NearestFinder)  # noqa: S101 - World.of has checked it
         max_ms = min(round(self.params.max_pickup_s * MS_PER_S), MAX_TRAVEL_MS)
         k = self.params.candidates_per_order
         return self.travel_times.nearest(fleet.node[driver_idx], pickup_node, k, max_ms)
+
+    @cached_property
+    def places(self) -> kernels.Places:
+        """Where nodes are, as kernels take it."""
+        no_ranks = np.empty(0, np.int32)
+        return kernels.Places(
+            self.node_x, self.node_y, no_ranks if self.node_rank is None else self.node_rank
+        )
+
+    @cached_property
+    def rules(self) -> kernels.Rules:
+        """What parameters and policy say of candidates, as kernels take it."""
+        params, policy = self.params, self.params.rules
+        return kernels.Rules(
+            params.candidates_per_order,
+            round(params.stale_position_s * MS_PER_S),
+            round(params.prebook_lead_s * MS_PER_S),
+            round(policy.chain_before_dropoff_s * MS_PER_S),
+            int(policy.reassign_gain_s > 0),
+        )
 
     def nearest_drivers(
         self, fleet: Fleet, driver_idx: NDArray[np.int32], pickup_node: NDArray[np.int32]

@@ -21,6 +21,12 @@ def _slot_of(slot_id, slot_row, wanted):
     return slot
 
 
+@kernel()
+def find_one(slot_id, slot_row, wanted):
+    """Give the row of an id, ``NO_INDEX`` if it is not there."""
+    return slot_row[_slot_of(slot_id, slot_row, wanted)]
+
+
 @kernel((I64, I32, I64, I32))
 def find_rows(slot_id, slot_row, ids, out_row):
     """Look up `ids` (n,); `out_row` (n,) gets the row or ``NO_INDEX``.

@@ -17,7 +17,10 @@ TIME_BACKWARDS = 2
 TWICE = 3
 ILLEGAL = -1
 _SEEN = 127  # marks parties of earlier rows while rows are checked
-OPEN = 0  # the order status in which an order has no driver
+OPEN, OFFERED, ASSIGNED, ARRIVED, ON_BOARD, DROPPED_OFF, FIRST_FINAL = range(7)
+"""Statuses of an order; those from ``FIRST_FINAL`` on are final, in ``OPEN`` an order has no driver."""
+IDLE, TO_PICKUP, OCCUPIED = 1, 3, 5
+"""Statuses of a driver that kernels ask for."""
 
 
 class Rules(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,7 @@ from dispatch.kernels.unpacking import Shortcuts, find_paths
 from dispatch.roads.places import Places, check_edges
 from dispatch.roads.reachable import own_pieces, reachable_area
 from dispatch.roads.seeds import Seeds, direct_ms, same_street, source_seeds, target_seeds
-from dispatch.roads.travel_times import Paths, as_nodes
+from dispatch.roads.travel_times import NearestByTime, Paths, as_nodes
 from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MAX_TRAVEL_MS, NO_INDEX, UNREACHABLE_MS
 
 if TYPE_CHECKING:
@@ -25,17 +25,6 @@ if TYPE_CHECKING:
 
 Where = Places | ArrayLike
 """Places on streets, or nodes (n,) int32; NO_INDEX is nowhere."""
-
-
-class NearestByTime(NamedTuple):
-    """Drivers of each order, those who are there first first."""
-
-    first: NDArray[np.int32]
-    """(orders + 1,) order ``i`` has the entries ``first[i] … first[i + 1] - 1``"""
-    item: NDArray[np.int32]
-    """(entries,) rows of the drivers"""
-    ms: NDArray[np.int32]
-    """(entries,) travel time to the order"""
 
 
 class Metric:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,6 +49,26 @@ class PathFinder(TravelTimes, Protocol):
 
     def paths(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> Paths:
         """Give the path of each pair (n,); none where no path joins it."""
+        ...
+
+
+class NearestByTime(NamedTuple):
+    """Drivers of each order, those who are there first first."""
+
+    first: NDArray[np.int32]
+    """(orders + 1,) order ``i`` has the entries ``first[i] … first[i + 1] - 1``"""
+    item: NDArray[np.int32]
+    """(entries,) rows of the drivers"""
+    ms: NDArray[np.int32]
+    """(entries,) travel time to the order"""
+
+
+@runtime_checkable
+class NearestFinder(TravelTimes, Protocol):
+    """Travel times that also find the nearest drivers by road."""
+
+    def nearest(self, drivers: ArrayLike, orders: ArrayLike, k: int, max_ms: int) -> NearestByTime:
+        """Find the `k` drivers who are first at each order, none who takes longer than `max_ms`."""
         ...
 
 

@@ -19,7 +19,7 @@ def test_rows_follow_the_sequence_of_entry_however_it_grows(ids, batch):
         ids_by_id.append(part, ids[:begin].copy())
         row_of_id |= {int(one): begin + i for i, one in enumerate(part)}
         assert ids_by_id.rows(ids).tolist() == [row_of_id.get(int(one), NO_INDEX) for one in ids]
-        assert 2 * len(row_of_id) <= len(ids_by_id._slot_id)
+        assert 2 * len(row_of_id) <= len(ids_by_id.slot_id)
 
 
 @settings(deadline=None, max_examples=40)

@@ -39,7 +39,8 @@ def test_forgetting_keeps_what_is_not_finished_and_what_it_refused(statuses, dat
     assert orders.order_id[: orders.num_rows].tolist() == ids[kept].tolist()
     assert orders.status[: orders.num_rows].tolist() == [statuses[row] for row in kept]
     assert orders.ids.rows(ids[kept]).tolist() == list(range(len(kept)))
-    assert len(orders._refused) == sum(order in kept for order, _ in refused)
+    assert orders.num_refusals == sum(order in kept for order, _ in refused)
+    assert orders.live[: orders.num_live].tolist() == list(range(len(kept)))
     for new, old in enumerate(kept):
         told = orders.refused(np.full(6, new, np.int32), np.arange(6, dtype=np.int32))
         assert told.tolist() == [(old, driver) in refused for driver in range(6)]

@@ -1,0 +1,379 @@
+"""One window: which orders look for a driver, which drivers come into question, and at what pickup ETA."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dispatch.kernels import transition
+from dispatch.kernels.grid import FRAME_SIZE, Grid, build
+from dispatch.kernels.grid_search import Filter, Queries, search
+from dispatch.kernels.jit import F64, I8, I32, I64, i64, kernel, record
+from dispatch.kernels.refusals import REFUSALS, is_refused
+from dispatch.units import NO_INDEX, UNREACHABLE_MS
+
+NO_RANK = NO_INDEX
+
+
+class OpenOrders(NamedTuple):
+    """Columns of the order table that matching reads, each (orders,)."""
+
+    status: np.ndarray
+    """int8"""
+    pickup_node: np.ndarray
+    """int32"""
+    dropoff_node: np.ndarray
+    """int32"""
+    class_bits: np.ndarray
+    """int64, one of which a car must have"""
+    wanted_at_ms: np.ndarray
+    """int64, from when on the customer waits"""
+    driver_idx: np.ndarray
+    """int32"""
+    picked_up_at_ms: np.ndarray
+    """int64"""
+    trip_ms: np.ndarray
+    """int32"""
+
+
+class FreeCars(NamedTuple):
+    """Columns of the driver table that matching reads, each (drivers,)."""
+
+    status: np.ndarray
+    """int8"""
+    node: np.ndarray
+    """int32, ``NO_INDEX`` off the network"""
+    position_at_ms: np.ndarray
+    """int64"""
+    class_bits: np.ndarray
+    """int64, what the car may serve"""
+    rank: np.ndarray
+    """int32, the taxi rank at which the driver queues, ``NO_INDEX`` elsewhere"""
+    rank_since_ms: np.ndarray
+    """int64, since when"""
+
+
+class Places(NamedTuple):
+    """Nodes of the network, each (nodes,)."""
+
+    x: np.ndarray
+    """float64, metres"""
+    y: np.ndarray
+    """float64"""
+    rank: np.ndarray
+    """int32, the taxi rank that the node belongs to; (0,) where there are none"""
+
+
+class Rules(NamedTuple):
+    """What the policy says of candidates, in whole numbers."""
+
+    num_nearest: int
+    stale_ms: int
+    """A position that is older is not used"""
+    lead_ms: int
+    """Orders booked ahead look for a driver so long before the wanted pickup"""
+    chain_ms: int
+    """Drivers who drop off within this time are candidates; 0: none"""
+    reassigns: int
+    """1: orders whose driver is on the way take part"""
+
+
+ORDERS = record(OpenOrders, I8, I32, I32, I64, I64, I32, I64, I32)
+CARS = record(FreeCars, I8, I32, I64, I64, I32, I64)
+PLACES = record(Places, F64, F64, I32)
+RULES = record(Rules, i64, i64, i64, i64, i64)
+
+
+@kernel((I32, i64, i64, I8, I64, I64, I32, I32))
+def survey(live, num_live, now_ms, status, offer_expires_at_ms, expires_at_ms, out_late, out_overdue):
+    """Drop finished orders from the list of live ones; find those whose time is up by `now_ms`.
+
+    Parameters
+    ----------
+    live : (room,) int32
+        Rows of orders, the first `num_live` of which mean something; shortened in place.
+    num_live, now_ms : int
+    status, offer_expires_at_ms, expires_at_ms : (orders,)
+    out_late, out_overdue : (room,) int32
+        Orders with an offer that timed out, and open orders whose time is up.
+
+    Returns
+    -------
+    (int, int, int)
+        How many are live, late, overdue.
+    """
+    num_kept, num_late, num_overdue = 0, 0, 0
+    for i in range(num_live):
+        order = live[i]
+        stands = status[order]
+        if stands >= transition.FIRST_FINAL:
+            continue
+        live[num_kept] = order
+        num_kept += 1
+        if stands == transition.OFFERED and offer_expires_at_ms[order] <= now_ms:
+            out_late[num_late] = order
+            num_late += 1
+        elif stands == transition.OPEN and expires_at_ms[order] <= now_ms:
+            out_overdue[num_overdue] = order
+            num_overdue += 1
+    return num_kept, num_late, num_overdue
+
+
+@kernel()
+def _seekers(live, now_ms, orders, rules, out_order):
+    """List the orders that look for a driver: open ones, then those whose driver may change; count both."""
+    num = 0
+    for order in live:
+        if orders.status[order] == transition.OPEN and orders.wanted_at_ms[order] - rules.lead_ms <= now_ms:
+            out_order[num] = order
+            num += 1
+    num_open = num
+    if rules.reassigns:
+        for order in live:
+            if orders.status[order] == transition.ASSIGNED:
+                out_order[num] = order
+                num += 1
+    return num, num_open
+
+
+@kernel((i64, PLACES, CARS))
+def queue_up(now_ms, places, out_cars):
+    """Let idle drivers join and leave the ranks that they stand at, as it is at `now_ms`."""
+    for driver in range(len(out_cars.status)):
+        node = out_cars.node[driver]
+        waits = out_cars.status[driver] == transition.IDLE and node != NO_INDEX
+        rank = places.rank[node] if waits else NO_RANK
+        if rank != out_cars.rank[driver]:
+            out_cars.rank[driver] = rank
+            out_cars.rank_since_ms[driver] = now_ms
+
+
+@kernel()
+def _free(live, now_ms, orders, cars, rules, out_driver, out_node, out_rest_ms):
+    """List the drivers that come into question, where they are free and in how long; count them.
+
+    Idle ones with a fresh position, those about to drop off, and those on the way to orders that may be
+    given to others.
+    """
+    num = 0
+    for driver in range(len(cars.status)):
+        if (
+            cars.status[driver] == transition.IDLE
+            and cars.node[driver] != NO_INDEX
+            and cars.position_at_ms[driver] >= now_ms - rules.stale_ms
+        ):
+            out_driver[num], out_node[num], out_rest_ms[num] = driver, cars.node[driver], 0
+            num += 1
+    if rules.chain_ms == 0 and not rules.reassigns:
+        return num
+    for order in live:
+        driver = orders.driver_idx[order]
+        if (
+            rules.chain_ms > 0
+            and orders.status[order] == transition.ON_BOARD
+            and cars.status[driver] == transition.OCCUPIED
+        ):
+            rest_ms = max(orders.picked_up_at_ms[order] + orders.trip_ms[order] - now_ms, 0)
+            if rest_ms <= rules.chain_ms:
+                out_driver[num], out_node[num] = driver, orders.dropoff_node[order]
+                out_rest_ms[num] = rest_ms
+                num += 1
+        elif (
+            rules.reassigns
+            and orders.status[order] == transition.ASSIGNED
+            and cars.status[driver] == transition.TO_PICKUP
+            and cars.node[driver] != NO_INDEX
+        ):
+            out_driver[num], out_node[num], out_rest_ms[num] = driver, cars.node[driver], 0
+            num += 1
+    return num
+
+
+@kernel()
+def _index(x, y):
+    """Build a grid over points (n,)."""
+    size = len(x)
+    grid = Grid(
+        np.empty(FRAME_SIZE),
+        np.empty(2 * size + 2, np.int32),
+        np.empty(2 * size),
+        np.empty(size, np.int32),
+    )
+    scratch, unnamed = np.empty(size, np.int32), np.empty(0, np.int32)
+    build(x, y, unnamed, scratch, grid.frame, grid.first_slot, grid.xy, grid.item)
+    return grid
+
+
+@kernel()
+def _nearest(order_idx, driver, node, orders, cars, places, k):
+    """Find the `k` nearest of the drivers by air for each order, of those whose cars may serve it."""
+    num_orders, num_drivers = len(order_idx), len(driver)
+    x, y, bits = np.empty(num_drivers), np.empty(num_drivers), np.empty(num_drivers, np.int64)
+    available = np.ones(num_drivers, np.bool_)
+    for i in range(num_drivers):
+        x[i], y[i], bits[i] = places.x[node[i]], places.y[node[i]], cars.class_bits[driver[i]]
+        available[i] = cars.rank[driver[i]] == NO_RANK
+    queries = Queries(np.empty(num_orders), np.empty(num_orders), np.empty(num_orders, np.int64))
+    for i in range(num_orders):
+        at = orders.pickup_node[order_idx[i]]
+        queries.x[i], queries.y[i] = places.x[at], places.y[at]
+        queries.class_bits[i] = orders.class_bits[order_idx[i]]
+    first = np.empty(num_orders + 1, np.int32)
+    item, distance_m = np.empty(num_orders * k, np.int32), np.empty(num_orders * k)
+    search(_index(x, y), Filter(available, bits), queries, k, np.inf, first, item, distance_m)
+    return first, item
+
+
+@kernel()
+def _heads(order_idx, driver, orders, cars, places):
+    """Give each order at a rank the driver whose turn it is, (orders,) row of `driver`, else ``NO_INDEX``."""
+    turn = np.full(len(order_idx), NO_INDEX, np.int32)
+    taken = np.zeros(len(driver), np.bool_)
+    for i in range(len(order_idx)):
+        order = order_idx[i]
+        rank = places.rank[orders.pickup_node[order]]
+        if rank == NO_RANK or orders.status[order] != transition.OPEN:
+            continue
+        best = NO_INDEX
+        for j in range(len(driver)):
+            row = driver[j]
+            if cars.rank[row] != rank or taken[j] or (cars.class_bits[row] & orders.class_bits[order]) == 0:
+                continue
+            if best == NO_INDEX or cars.rank_since_ms[row] < cars.rank_since_ms[driver[best]]:
+                best = j
+        if best != NO_INDEX:
+            turn[i], taken[best] = best, True
+    return turn
+
+
+@kernel((I32, i64, i64, ORDERS, RULES, PLACES, REFUSALS, CARS))
+def find(live, num_live, now_ms, orders, rules, places, refusals, cars):
+    """Find the candidates of every order that looks for a driver.
+
+    Parameters
+    ----------
+    live : (room,) int32
+        Rows of orders that are not finished, in the sequence of submission; `num_live` mean something.
+    num_live, now_ms : int
+    orders : OpenOrders
+    rules : Rules
+    places : Places
+    refusals : Refusals
+    cars : FreeCars
+
+    Returns
+    -------
+    order_idx : (orders,) int32
+        Open ones first.
+    num_open : int
+    driver_idx : (drivers,) int32
+    rest_ms : (drivers,) int32
+        Time until the driver is free.
+    first : (orders + 1,) int32
+    candidate_driver, from_node, to_node : (candidates,) int32
+        Row of `driver_idx`, where it will be free, the pickup.
+    is_cut : (orders,) bool
+        There are drivers that were not looked at.
+    """
+    live = live[:num_live]
+    order_idx = np.empty(num_live, np.int32)
+    num_orders, num_open = _seekers(live, now_ms, orders, rules, order_idx)
+    order_idx = order_idx[:num_orders].copy()
+    room = len(cars.status) + num_live
+    driver, node, rest_ms = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
+    num_drivers = 0
+    if num_orders > 0:
+        num_drivers = _free(live, now_ms, orders, cars, rules, driver, node, rest_ms)
+    driver, node = driver[:num_drivers].copy(), node[:num_drivers].copy()
+    rest_ms = rest_ms[:num_drivers].copy()
+    first = np.zeros(num_orders + 1, np.int32)
+    is_cut = np.zeros(num_orders, np.bool_)
+    if num_drivers == 0:
+        nothing = np.empty(0, np.int32)
+        return order_idx, num_open, driver, rest_ms, first, nothing, nothing.copy(), nothing.copy(), is_cut
+    near_first, near = _nearest(order_idx, driver, node, orders, cars, places, rules.num_nearest)
+    turn = np.full(num_orders, NO_INDEX, np.int32)
+    if len(places.rank) > 0:
+        turn = _heads(order_idx, driver, orders, cars, places)
+    most = near_first[num_orders] + 2 * num_orders
+    candidate, from_node = np.empty(most, np.int32), np.empty(most, np.int32)
+    to_node = np.empty(most, np.int32)
+    num = 0
+    for i in range(num_orders):
+        order = order_idx[i]
+        pickup = orders.pickup_node[order]
+        own = NO_INDEX
+        if i >= num_open:
+            own = orders.driver_idx[order]
+        found_own = False
+        for k in range(near_first[i], near_first[i + 1]):
+            j = near[k]
+            if turn[i] != NO_INDEX or is_refused(refusals, order, driver[j]):
+                continue
+            found_own |= driver[j] == own
+            candidate[num], from_node[num], to_node[num] = j, node[j], pickup
+            num += 1
+        if turn[i] != NO_INDEX and not is_refused(refusals, order, driver[turn[i]]):
+            candidate[num], from_node[num], to_node[num] = turn[i], node[turn[i]], pickup
+            num += 1
+        if own != NO_INDEX and not found_own:
+            for j in range(num_drivers):
+                if driver[j] == own:
+                    candidate[num], from_node[num], to_node[num] = j, node[j], pickup
+                    num += 1
+        found = near_first[i + 1] - near_first[i]
+        is_cut[i] = i < num_open and found == rules.num_nearest and found < num_drivers
+        first[i + 1] = num
+    return (
+        order_idx,
+        num_open,
+        driver,
+        rest_ms,
+        first,
+        candidate[:num].copy(),
+        from_node[:num].copy(),
+        to_node[:num].copy(),
+        is_cut,
+    )
+
+
+@kernel((I32, I32, I32, I32, I64))
+def weigh(first, candidate_driver, rest_ms, travel_ms, limit_ms):
+    """Add up pickup ETAs, drop candidates that are too far away, and sort the others, nearest first.
+
+    Parameters
+    ----------
+    first : (orders + 1,) int32
+    candidate_driver : (candidates,) int32
+    rest_ms : (drivers,) int32
+        Time until the driver is free.
+    travel_ms : (candidates,) int32
+        From there to the pickup.
+    limit_ms : (orders,) int64
+        Largest pickup ETA of each order.
+
+    Returns
+    -------
+    first, candidate_driver, eta_ms
+        Of those that are left.
+    cost : (candidates,) int64
+        The pickup ETA.
+    """
+    num_orders = len(first) - 1
+    kept_first = np.zeros(num_orders + 1, np.int32)
+    driver, eta_ms = np.empty(len(candidate_driver), np.int32), np.empty(len(candidate_driver), np.int32)
+    num = 0
+    for i in range(num_orders):
+        begin = num
+        for k in range(first[i], first[i + 1]):
+            eta = np.int32(min(rest_ms[candidate_driver[k]] + travel_ms[k], UNREACHABLE_MS))
+            if eta > limit_ms[i] or eta >= UNREACHABLE_MS:
+                continue
+            at = num
+            while at > begin and eta_ms[at - 1] > eta:  # nearly sorted: nearest by air come first
+                eta_ms[at], driver[at] = eta_ms[at - 1], driver[at - 1]
+                at -= 1
+            eta_ms[at], driver[at] = eta, candidate_driver[k]
+            num += 1
+        kept_first[i + 1] = num
+    eta_ms = eta_ms[:num].copy()
+    return kept_first, driver[:num].copy(), eta_ms, eta_ms.astype(np.int64)
