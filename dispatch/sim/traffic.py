@@ -37,7 +37,7 @@ _OFFSETS_HOLD_MS: Final = 15 * MS_PER_MINUTE
 _MONDAY_MIN: Final = 3 * MINUTES_PER_DAY
 """1970-01-01 was a Thursday."""
 
-# What `assumed` assumes: factors at these hours of a weekday and of a day at the weekend, linear between them.
+# What `assumed` assumes: factors at hours of a weekday and of a day at the weekend, linear between them.
 _WEEKDAY: Final = (
     (0, 1.15),
     (5, 1.10),
@@ -49,6 +49,8 @@ _WEEKDAY: Final = (
     (24, 1.15),
 )
 _WEEKEND: Final = ((0, 1.20), (5, 1.10), (11, 1.30), (17, 1.40), (21, 1.30), (24, 1.15))
+_TENTHS_Z: Final = (-1.2815515655446004, 0.0, 1.2815515655446004)
+"""Scores of the levels 10, 50 and 90 %."""
 _ASSUMED_SPREAD: Final = 0.25
 _ASSUMED_RHO: Final = 0.02
 _ASSUMED_PHI: Final = 0.85
@@ -71,7 +73,7 @@ class TrafficModel:
     length_edge_ms: NDArray[np.int64]
     """(bins - 1,) ascending, free-flow times at which the next bin of lengths begins"""
     quantile: NDArray[np.float64]
-    """(bins, levels) logarithm of true over predicted time, at the scores :data:`LEVEL_Z`, -10 … 10, ascending"""
+    """(bins, levels) logarithm of true over predicted time at :data:`LEVEL_Z`, ascending, -10 … 10"""
     rho: float = 0.0
     """Correlation of the scores of two legs that begin in the same slot of the city, 0 … 1"""
     city_phi: float = 0.0
@@ -131,9 +133,9 @@ class TrafficModel:
     def assumed(cls) -> TrafficModel:
         """Give an ordinary week's traffic, for cities where nothing tells how long trips last.
 
-        An assumption, fitted on nothing: 1.1 times free flow before dawn, 1.55 and 1.65 in the rush hours of a
-        weekday, at most 1.4 at the weekend; log-normal noise around that of spread 0.25 (two legs of three
-        within 0.78 and 1.28 times the prediction), of whose variance the whole city shares 2 %.
+        An assumption, fitted on nothing: 1.1 times free flow before dawn, about 1.5 and 1.6 in the rush hours
+        of a weekday, at most 1.4 at the weekend; log-normal noise around that of spread 0.25 (two legs of
+        three within 0.78 and 1.28 times the prediction), of whose variance the whole city shares 2 %.
         """
         hour = np.arange(24) + 0.5
         weekday, weekend = (np.interp(hour, *np.transpose(points)) for points in (_WEEKDAY, _WEEKEND))
@@ -152,7 +154,7 @@ class TrafficModel:
         return Traffic(self.factor, self.length_edge_ms, self.quantile)
 
     def slots_of(self, at_ms: ArrayLike, timezone: str) -> NDArray[np.int64]:
-        """Give the slot of the week of instants; see :func:`slots_of`."""
+        """Give the slot of the week (n,) of instants `at_ms` (n,); see :func:`slots_of`."""
         return slots_of(at_ms, timezone, self.slot_min)
 
     def predicted_ms(self, free_ms: ArrayLike, at_ms: ArrayLike, timezone: str) -> NDArray[np.int64]:
@@ -222,19 +224,27 @@ class TrafficModel:
         return out_city
 
     def describe(self) -> str:
-        """Tell the model's figures in a line or two."""
-        middle, tenth = NUM_LEVELS // 2, np.interp(1.2816, LEVEL_Z, np.arange(NUM_LEVELS))
-        at = (2 * middle - tenth, float(middle), tenth)
-        noise = [[np.interp(level, np.arange(NUM_LEVELS), row) for level in at] for row in self.quantile]
-        bins = [" … ".join(f"{ratio:.2f}" for ratio in np.exp(noise[row])) for row in (0, -1)]
-        lengths = "all legs" if len(noise) == 1 else f"the shortest of {len(noise)} bins of lengths"
-        longest = "" if len(noise) == 1 else f", {bins[1]} for the longest"
+        """Tell the model's figures, a clause each: for the notes of a run."""
         fitted = f" on {self.num_trips:,} trips" if self.kind == "fitted" else ""
+        shares = [
+            f"{bin_name} {' … '.join(f'{ratio:.2f}' for ratio in np.exp(np.interp(_TENTHS_Z, LEVEL_Z, row)))}"
+            for bin_name, row in self._ends_of_bins()
+        ]
         return (
-            f"Travel times are {self.kind}{fitted}: predicted {self.factor.min():.2f} … {self.factor.max():.2f} × "
-            f"free flow by the hour of the week; true over predicted time (p10 … p50 … p90) {bins[0]} for "
-            f"{lengths}{longest}; rho {self.rho:.3f}, phi {self.city_phi:.2f}."
+            f"Travel times are {self.kind}{fitted}: predicted are {self.factor.min():.2f} … "
+            f"{self.factor.max():.2f} × free flow by time of the week; true over predicted (p10, p50, p90): "
+            f"{', '.join(shares)}; rho {self.rho:.3f}, phi {self.city_phi:.2f}."
         )
+
+    def _ends_of_bins(self) -> list[tuple[str, NDArray[np.float64]]]:
+        """Name the shortest and the longest bin of lengths, and give their quantiles (levels,)."""
+        if not len(self.length_edge_ms):
+            return [("all legs", self.quantile[0])]
+        shortest_s, longest_s = (self.length_edge_ms[[0, -1]] / MS_PER_S).tolist()
+        return [
+            (f"legs below {shortest_s:.0f} s of free flow", self.quantile[0]),
+            (f"from {longest_s:.0f} s", self.quantile[-1]),
+        ]
 
 
 def slots_of(at_ms: ArrayLike, timezone: str, slot_min: int = 60) -> NDArray[np.int64]:
