@@ -161,5 +161,5 @@ def test_the_distance_is_that_of_shares_counted_one_by_one(one, other):
 
 
 def test_the_distance_is_scipy_s():
-    one, other = np.random.default_rng(1).normal(size=(2, 300)) + [[0.0], [0.3]]
+    one, other = np.random.default_rng(1).normal(size=(2, 300)) + np.array([[0.0], [0.3]])
     assert ks_distance(one, other) == pytest.approx(ks_2samp(one, other).statistic, abs=1e-12)
