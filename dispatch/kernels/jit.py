@@ -19,7 +19,7 @@ from numba import types
 
 I8, I16, I32, I64 = (t[::1] for t in (types.int8, types.int16, types.int32, types.int64))
 F64, BOOL = types.float64[::1], types.boolean[::1]
-I32_2D, F64_2D = types.int32[:, ::1], types.float64[:, ::1]
+I32_2D, I64_2D, F64_2D = types.int32[:, ::1], types.int64[:, ::1], types.float64[:, ::1]
 i8, i32, i64, f64, boolean = types.int8, types.int32, types.int64, types.float64, types.boolean
 
 
