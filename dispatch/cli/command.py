@@ -52,6 +52,8 @@ def main() -> None:
 
 def _told(error: DispatchError) -> str:
     """Give the message with options in place of the fields that they became, where these begin a line."""
-    return re.sub(
-        r"(?m)^( *)(\S+)", lambda word: word[1] + _OPTION_OF_FIELD.get(word[2], word[2]), str(error)
-    )
+    return re.sub(r"(?m)^( *)(\S+)", lambda first: first[1] + _option(first[2]), str(error))
+
+
+def _option(field: str) -> str:
+    return _OPTION_OF_FIELD.get(field, field)

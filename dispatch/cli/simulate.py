@@ -146,7 +146,7 @@ def _check_places(files: dict[str, Path | None]) -> None:
 
 
 def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenario, list[RunRecord]]:
-    """Run one day under each policy, or its own, with progress bars; Ctrl-C ends the runs early but cleanly."""
+    """Run a day under each policy, or its own, with progress bars; Ctrl-C ends the runs early but cleanly."""
     from dispatch.engine.events import write_log
     from dispatch.sim.runner import run
     from dispatch.sim.summary import run_record

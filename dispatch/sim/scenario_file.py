@@ -231,7 +231,7 @@ def load_scenario(source: str | Path) -> ScenarioFile:
 
 
 def is_scenario(source: str | Path) -> bool:
-    """Whether this names a scenario, rather than a city: a ``.toml`` file, or a packaged one and no folder."""
+    """Whether this names a scenario, not a city: a ``.toml`` file, or a packaged one and no folder."""
     path = Path(source)
     return path.suffix == SUFFIX or (str(source) in packaged_scenarios() and not path.exists())
 
