@@ -17,7 +17,7 @@ from dispatch.engine.limits import check_seed
 from dispatch.errors import InputError
 from dispatch.sim.scenario import Scenario
 from dispatch.sim.scenario_build import CityCache, build_scenario, problems_of_places
-from dispatch.sim.scenario_keys import checked_tables, dotted_key, hints_of, read_text, rule_of, unit_of
+from dispatch.sim.scenario_keys import checked_tables, dotted_key, hints_of, read_text, rules_of, unit_of
 from dispatch.sim.scenario_tables import Tables, keys_of, starting_tables
 
 SUFFIX: Final = ".toml"
@@ -143,11 +143,12 @@ class ScenarioFile:
     def rows(self) -> list[Row]:
         """List every key with its value, what it is by default, and what it may be."""
         default = ScenarioFile().values
-        return [
-            Row(table, key, value, default[table].get(key), rule_of(start, key) or unit_of(key))
-            for table, start in starting_tables(self.given).items()
-            for key, value in self.values[table].items()
-        ]
+        rows = []
+        for table, start in starting_tables(self.given).items():
+            rules = rules_of(start)
+            for key, value in self.values[table].items():
+                rows.append(Row(table, key, value, default[table].get(key), rules[key] or unit_of(key)))
+        return rows
 
     def build(self, seed: int | None = None, city_cache: CityCache | None = None) -> Scenario:
         """Read or make the city and its day; equal values and seeds give equal scenarios.

@@ -14,7 +14,7 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from dispatch.engine.policy import policy_named
+from dispatch.engine.policy import POLICIES, Policy, policy_named
 from dispatch.errors import InputError
 from dispatch.sim.scenario_tables import keys_of, plain, starting_tables
 
@@ -181,7 +181,7 @@ def _remove_what_is_out_of_range(table: str, good: dict[str, Any], start: Any, p
 def _with_range(message: str, key: str, start: Any) -> str:
     """Tell the range, too, of a value that is of the wrong type."""
     told, of, _ = message.partition(": it must be ")
-    rule = rule_of(start, key) if told.startswith(f"{key} is ") else ""
+    rule = rules_of(start).get(key) if told.startswith(f"{key} is ") else ""
     return f"{told}{of}{rule}" if rule else message
 
 
@@ -250,12 +250,18 @@ def dotted_key(key: str, given: Mapping[str, Any]) -> str:
     raise InputError(f"{key} is no key of a scenario{hint}")
 
 
-def rule_of(start: Any, key: str) -> str:
-    """Tell what a key may be, as its dataclass itself tells of a value that cannot be right.
+def rules_of(start: Any) -> dict[str, str]:
+    """Tell what each key of a table may be, as its dataclass itself tells of a value that cannot be right.
 
     Empty where every value of the type is right.
     """
-    hint = hints_of(start)[key]
+    rules = {key: _rule(start, key, hint) for key, hint in hints_of(start).items()}
+    if isinstance(start, Policy):
+        rules["name"] = f"one of {', '.join(POLICIES)}, or package.module:Class"
+    return rules
+
+
+def _rule(start: Any, key: str, hint: Any) -> str:
     if get_origin(hint) not in (Union, types.UnionType):
         return _refusal(start, key, hint)
     number, *others = (_refusal(start, key, each) for each in get_args(hint))
