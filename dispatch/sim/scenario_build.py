@@ -21,7 +21,7 @@ from dispatch.sim.demand import ORDINARY_DAY
 from dispatch.sim.demand_scale import scaled_demand
 from dispatch.sim.recorded_day import recorded_day
 from dispatch.sim.scenario import PARKING_NOTE, Scenario, SimParams, made_up_day
-from dispatch.sim.scenario_tables import AUTO, BUILT_IN, BUSIEST, FROM_DATA, STARTING, Tables
+from dispatch.sim.scenario_tables import AUTO, BUILT_IN, BUSIEST, FROM_DATA, STARTING, UNNAMED, Tables
 from dispatch.units import MS_PER_DAY
 
 DEFAULT_DRIVERS = 2000
@@ -59,7 +59,8 @@ def build_scenario(
     params = DispatchParams(policy=policy_named(policy.pop("name"), **_tuples(policy)), **values["engine"])
     sim = SimParams(**values["sim"])
     day = _day(values, folder, seed, params, sim, cache)
-    zones = values["zones"]["file"]
+    zones, about = values["zones"]["file"], values["scenario"]
+    told = f"Scenario {about['name']}" + (f": {about['description']}." if about["description"] else ".")
     return replace(
         day,
         params=params,
@@ -67,6 +68,7 @@ def build_scenario(
         fare=FareRule(**values["fare"]),
         behaviour=behaviour_of(values),
         zones_file=expanded(zones, folder) if zones else None,
+        notes=day.notes if about["name"] == UNNAMED else (told, *day.notes),
     )
 
 
@@ -127,6 +129,12 @@ def _impossible_values(values: Tables) -> list[str]:
         problems.append(
             f"sim.ping_s is {ping_s:g}: it must be at most engine.stale_position_s, {stale_s:g} seconds, "
             "or parked drivers are no cars half of the time"
+        )
+    asked, driven = values["customers"]["class_shares"], values["vehicles"]["class_shares"]
+    if any(asked[len(driven) :]):
+        problems.append(
+            f"customers.class_shares is {asked}: of vehicles.class_shares there are {len(driven)}, so that "
+            "no car could serve the others"
         )
     if day["drivers"] == FROM_DATA and day["shift_h"] != AUTO:
         problems.append("day.shift_h goes with made-up drivers, not with drivers from-data; leave it out")

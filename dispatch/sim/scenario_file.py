@@ -72,7 +72,7 @@ class ScenarioFile:
 
     @cached_property
     def values(self) -> dict[str, dict[str, Any]]:
-        """All values, defaults included, by table and key; changing them changes nothing."""
+        """All values, defaults included, by table and key; not to be written."""
         complete = {}
         for table, start in starting_tables(self.given).items():
             complete[table] = keys_of(table, start) | dict(self.given.get(table, {}))
@@ -96,8 +96,8 @@ class ScenarioFile:
         ----------
         key : str
             Dotted, ``day.drivers``, or short where one table only has it: ``window_s``. Short are also
-            ``seed``, ``city``, ``policy``, ``drivers`` (of the day), ``behaviour``, ``traffic``, ``zones``
-            and ``name``.
+            ``seed``, ``city``, ``policy``, ``drivers`` (of the day), ``behaviour``, ``traffic`` and
+            ``zones``.
         value
             As in TOML, or text as on a command line: ``"300"``, ``"nearest"``, ``"true"``, ``"[0.8,0.2]"``.
 

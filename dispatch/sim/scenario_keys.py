@@ -142,10 +142,12 @@ def checked_tables(given: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[
 def _checked_table(table: str, given: Mapping[str, Any], start: Any, problems: list[str]) -> dict[str, Any]:
     """Give the right keys of a table, and add what is wrong with the others to the problems."""
     known, hints = keys_of(table, start), hints_of(start)
+    # Of a policy that is not known, nobody knows the parameters.
+    tells_unknown = table != "policy" or "name" not in given or _is_policy(given["name"])
     good = {}
     for key, value in given.items():
         if key not in known:
-            problems.append(_unknown_key(table, key, known))
+            problems += [_unknown_key(table, key, known)] * tells_unknown
             continue
         try:
             good[key] = typed(key, hints[key], value)
@@ -156,6 +158,14 @@ def _checked_table(table: str, given: Mapping[str, Any], start: Any, problems: l
             problems.append(_of_table(table, _with_range(str(error), key, start)))
     _remove_what_is_out_of_range(table, good, start, problems)
     return {key: plain(value) for key, value in good.items()}
+
+
+def _is_policy(name: Any) -> bool:
+    try:
+        policy_named(name)
+    except InputError:
+        return False
+    return True
 
 
 def _remove_what_is_out_of_range(table: str, good: dict[str, Any], start: Any, problems: list[str]) -> None:

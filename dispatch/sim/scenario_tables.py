@@ -18,6 +18,7 @@ AUTO: Final = "auto"
 FROM_DATA: Final = "from-data"
 BUSIEST: Final = "busiest"
 BUILT_IN: Final = "built-in"
+UNNAMED: Final = "unnamed"
 MAX_DRIVERS: Final = 1_000_000
 MAX_DEMAND_SCALE: Final = 20.0
 PRESETS: Final = ("default", "none")
@@ -39,7 +40,7 @@ class About:
         Of everything random but the built-in city.
     """
 
-    name: str = "unnamed"
+    name: str = UNNAMED
     description: str = ""
     seed: int = 1
 

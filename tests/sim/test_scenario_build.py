@@ -106,6 +106,7 @@ def test_every_table_reaches_the_scenario(folder):
         drivers={"answer_s": [1, 2]},
         traffic={"model": "exact"},
         zones={"file": "zones.csv"},
+        scenario={"name": "all", "description": "Of everything a little"},
     )
     built = build_scenario(values, folder)
     assert built.params.rules == replace(POLICIES["priority"], priority_weights=(1.0, 5.0))
@@ -118,6 +119,7 @@ def test_every_table_reaches_the_scenario(folder):
     )
     assert built.behaviour.drivers == replace(Behaviour().drivers, answer_s=(1.0, 2.0))
     assert built.behaviour.traffic == TrafficParams("exact")
+    assert built.notes[0] == "Scenario all: Of everything a little."
     assert built.zones_file == folder / "zones.csv"
     assert values_of(behaviour={"preset": "none"})["vehicles"]["seats"] == [100]
     assert behaviour_of(values_of(behaviour={"preset": "none"})) == Behaviour.none()
@@ -164,6 +166,11 @@ def test_scaled_days(folder):
 
 
 IMPOSSIBLE = [
+    ({"vehicles": {"class_shares": [1.0], "seats": [4]}, "behaviour": {"preset": "none"}}, []),
+    (
+        {"vehicles": {"class_shares": [1.0], "seats": [4]}},
+        ["customers.class_shares is [0.92, 0.08]: of vehicles.class_shares there are 1, so that no car"],
+    ),
     ({"city": {"source": "taxis"}}, []),
     ({"city": {"source": "quiet"}, "drivers": {"cruising": "drift"}}, []),
     (

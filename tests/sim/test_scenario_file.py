@@ -290,7 +290,8 @@ def test_packaged_scenarios_of_real_cities(data, monkeypatch):
     golden = load_scenario("golden_minutes").build()
     assert golden.date == "2008-05-31"
     assert golden.behaviour.customers.impatient_after_s == 180.0
-    assert "scaled by 1.5" in golden.notes[0]
+    assert golden.notes[0].startswith("Scenario golden_minutes: San Francisco under pressure")
+    assert "scaled by 1.5" in golden.notes[1]
 
 
 def test_a_name_is_a_packaged_scenario_where_no_folder_has_it(tmp_path, monkeypatch):

@@ -114,6 +114,13 @@ WRONG = [
         {"policy": {"name": "pkg.none:Mine"}},
         ["policy.name is 'pkg.none:Mine': it cannot be imported (No module named 'pkg')"],
     ),
+    (
+        {"policy": {"name": "pkg.none:Mine", "my_own": 3, "patient_slope": -1}},
+        [
+            "policy.name is 'pkg.none:Mine': it cannot be imported (No module named 'pkg')",
+            "policy.patient_slope is -1.0: it must be a number from 0 to 1000",
+        ],
+    ),
     ({"policy": {"name": 5}}, [f"policy.name is 5: it must be {rules_of(Policy())['name']}"]),
     (
         {"drivers": {"answer_s": [9, 2]}},
