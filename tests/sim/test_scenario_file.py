@@ -152,7 +152,7 @@ def test_behaviour_follows_its_preset_but_for_what_is_set():
         ("window_s", "soon", "sim.window_s is 'soon': it must be a number from 0.1 to 3600 seconds"),
         ("window_s", float("nan"), "sim.window_s is nan: it must be a number from 0.1 to 3600 seconds"),
         ("policy", "best", "policy.name is 'best': it must be one of batch, nearest"),
-        ("upgrades", "yes", "vehicles.upgrades is 'yes': it must be true or false"),
+        ("vehicles.upgrades", "yes", "vehicles.upgrades is 'yes': it must be true or false"),
         ("tier_shares", "[0.5]", "customers.tier_shares is [0.5]: the shares sum to 0.5, they must sum to 1"),
         ("class_shares", "[1]", "class_shares is a key of several tables: write customers.class_shares or"),
         ("window_ms", 30, "window_ms is no key of a scenario: write sim.window_s, in seconds"),
