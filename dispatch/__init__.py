@@ -57,6 +57,7 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
         made_up_day as made_up_day,
         synthetic_scenario as synthetic_scenario,
     )
+    from dispatch.sim.scenario_file import ScenarioFile as ScenarioFile, load_scenario as load_scenario
     from dispatch.spatial.geo_index import GeoIndex as GeoIndex
     from dispatch.spatial.grid_index import GridIndex as GridIndex, Neighbours as Neighbours
     from dispatch.spatial.projection import LocalProjection as LocalProjection
@@ -88,6 +89,7 @@ _HOME: Final = {
     "RecordedPings": "dispatch.roads.pings",
     "RoadDemandParams": "dispatch.roads.land_use_of_roads",
     "RoadNetwork": "dispatch.roads.road_network",
+    "ScenarioFile": "dispatch.sim.scenario_file",
     "Status": "dispatch.matching.assignment",
     "TimeOfDay": "dispatch.roads.time_of_day",
     "certificate": "dispatch.matching.certificate",
@@ -96,6 +98,7 @@ _HOME: Final = {
     "kpis": "dispatch.analysis.kpis",
     "land_use_of_roads": "dispatch.roads.land_use_of_roads",
     "linear_sum_assignment": "dispatch.matching.dense",
+    "load_scenario": "dispatch.sim.scenario_file",
     "load_time_of_day": "dispatch.roads.time_of_day",
     "log_sha256": "dispatch.engine.events",
     "made_up_day": "dispatch.sim.scenario",

@@ -3,11 +3,13 @@
 import importlib.util
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import typer
 
 from dispatch.cli import app
+from dispatch.sim.scenario_file import ScenarioFile
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,13 +51,20 @@ def test_they_are_on_the_first_screen():
 
 
 def test_commands_and_options_exist():
-    commands = typer.main.get_command(app).commands
     assert len(calls()) >= 3
-    for name, *arguments in calls():
-        assert name in commands, f"dispatch {name}"
-        known = {option for parameter in commands[name].params for option in parameter.opts}
-        given = {word.partition("=")[0] for word in arguments if word.startswith("-")}
-        assert given <= known, f"dispatch {name}: {given - known}"
+    for call in calls():
+        command, words = typer.main.get_command(app), list(call)
+        while hasattr(command, "commands"):
+            assert words[0] in command.commands, f"dispatch {' '.join(call)}"
+            command = command.commands[words.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
+        given = {word.partition("=")[0] for word in words if word.startswith("-")}
+        assert given <= known, f"dispatch {' '.join(call)}: {given - known}"
+
+
+def test_scenario_files_have_right_keys_and_values():
+    (text,) = blocks("toml")
+    assert ScenarioFile(tomllib.loads(text)).values["day"]["demand_scale"] == 1.5
 
 
 def test_modules_that_are_run_exist():

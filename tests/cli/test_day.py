@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from cli.said import assert_one_line
+from dispatch.cli.day import Day
+from dispatch.sim.scenario_file import load_scenario
 
 WRONG_OPTIONS = [
     (["--window", "0"], "--window is 0.0: it must be a number from 0.1 to 3600 seconds"),
@@ -43,3 +47,28 @@ def test_a_wrong_option_is_told_in_one_line_that_names_it(dispatch, city, option
 @pytest.mark.parametrize(("options", "message"), WRONG_BUILT_IN)
 def test_a_wrong_option_of_the_built_in_city(dispatch, options, message):
     assert_one_line(dispatch("simulate", *options), message)
+
+
+def test_without_a_scenario_file_it_is_a_city_of_machines(city):
+    for day in (Day(), Day(city)):
+        values = day.scenario_file().values
+        assert values["behaviour"]["preset"] == "none"
+        assert (values["policy"]["name"], values["sim"]["window_s"]) == ("batch", 30.0)
+        assert values["engine"]["max_pickup_s"] == 1200.0
+
+
+def test_the_seed_of_the_options_is_that_of_the_built_in_city_but_not_of_a_scenario_s():
+    built_in = Day(seed=5).scenario_file().values
+    assert (built_in["scenario"]["seed"], built_in["city"]["seed"]) == (5, 5)
+    packaged = Day(Path("built_in"), seed=5).scenario_file().values
+    assert (packaged["scenario"]["seed"], packaged["city"]["seed"]) == (5, 1)
+
+
+def test_options_that_are_not_given_leave_a_scenario_as_it_is():
+    assert Day(Path("built_in")).scenario_file() == load_scenario("built_in")
+
+
+def test_a_folder_of_the_built_in_city_s_name_is_a_folder(tmp_path, monkeypatch):
+    (tmp_path / "built-in").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert Day(Path("built-in")).scenario_file().values["city"]["source"] == "./built-in"
