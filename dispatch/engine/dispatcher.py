@@ -71,6 +71,9 @@ class Dispatcher:
     params : DispatchParams, optional
     fare : FareRule, optional
         Prices quotes and finished trips.
+    node_rank : (nodes,) int32, optional
+        Taxi rank that each node belongs to, ``NO_INDEX`` for none. Idle drivers at a rank's nodes queue: its
+        orders go to the first in the queue whose car suits, and the others get no orders from elsewhere.
 
     Examples
     --------
@@ -83,11 +86,12 @@ class Dispatcher:
         travel_times: TravelTimes | ByTime[TravelTimes] | None = None,
         params: DispatchParams | None = None,
         fare: FareRule | None = None,
+        node_rank: NDArray[np.int32] | None = None,
     ) -> None:
         if travel_times is None:
             travel_times = city.free_flow()
         self.fare = fare or FareRule()
-        self._world = World.of(city, travel_times, params or DispatchParams())
+        self._world = World.of(city, travel_times, params or DispatchParams(), node_rank)
         self._state = EngineState()
 
     @property

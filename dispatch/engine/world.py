@@ -19,7 +19,13 @@ from dispatch.roads.city import City
 from dispatch.roads.metric import Metric
 from dispatch.roads.pace import PacedTimes
 from dispatch.roads.time_of_day import ByTime
-from dispatch.roads.travel_times import MatrixTravelTimes, NearestByTime, NearestFinder, TravelTimes
+from dispatch.roads.travel_times import (
+    MatrixTravelTimes,
+    NearestByTime,
+    NearestFinder,
+    TravelTimes,
+    as_nodes,
+)
 from dispatch.spatial.grid_index import GridIndex, Neighbours
 from dispatch.units import MAX_TRAVEL_MS, MS_PER_S, NO_INDEX, UNREACHABLE_MS
 
@@ -44,7 +50,13 @@ class World:
     """(nodes,) the taxi rank that each node belongs to, NO_INDEX for none; None: there are no ranks"""
 
     @classmethod
-    def of(cls, city: City, told: TravelTimes | ByTime[TravelTimes], params: DispatchParams) -> World:
+    def of(
+        cls,
+        city: City,
+        told: TravelTimes | ByTime[TravelTimes],
+        params: DispatchParams,
+        node_rank: NDArray[np.int32] | None = None,
+    ) -> World:
         """Lay the nodes out in the plane, and check that the travel times are of this network."""
         by_time = told if isinstance(told, ByTime) else None
         # Those of any instant, to be checked: every question is asked of those of its own instant.
@@ -65,7 +77,14 @@ class World:
                 "finds the nearest drivers by road; use RoadNetwork.customize, or 'air'"
             )
         x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
-        return cls(city, travel_times, params, x, y, by_time)
+        if node_rank is not None:
+            node_rank = as_nodes("node_rank", node_rank)
+            if len(node_rank) != len(x) or (node_rank < NO_INDEX).any():
+                raise InputError(
+                    f"node_rank has {len(node_rank)} rows for {len(x)} nodes: it must hold a rank from 0 on, "
+                    f"or {NO_INDEX}, a node"
+                )
+        return cls(city, travel_times, params, x, y, by_time, node_rank)
 
     def at(self, now_ms: int) -> World:
         """Give the world of an instant, milliseconds since the epoch: with the travel times in force then."""

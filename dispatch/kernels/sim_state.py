@@ -17,7 +17,9 @@ from dispatch.kernels.labels import ENDS, Ends
 from dispatch.kernels.traffic import TRAFFIC, Traffic
 from dispatch.kernels.unpacking import SHORTCUTS, Shortcuts
 
-OFF, PARKED, CRUISING, REPOSITIONING, TO_PICKUP, AT_DOOR, BOARDING, ON_TRIP, BREAK, TO_STATION, CHARGING = range(11)
+OFF, PARKED, CRUISING, REPOSITIONING, TO_PICKUP, AT_DOOR, BOARDING, ON_TRIP, BREAK, TO_STATION, CHARGING = (
+    range(11)
+)
 """Phases of a driver; what is due ends them. At the door it waits for a customer who does not come."""
 FUTURE, WAITING, OFFERED, ACCEPTED, ARRIVED, RIDING, DONE = range(7)
 """Stages of an order, as its customer knows them."""

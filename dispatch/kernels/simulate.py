@@ -353,7 +353,9 @@ def advance(day, now_ms):
     """
     agenda, out = day.agenda, day.out
     while agenda.size[0] > 0 and agenda.at_ms[0] <= now_ms:
-        if out.num[EVENTS_MADE] + ROOM_PER_TURN > len(out.events):
+        if max(out.num[EVENTS_MADE], out.num[RETRIES_MADE]) + ROOM_PER_TURN > len(out.events):
+            return False
+        if agenda.size[0] + ROOM_PER_TURN > len(agenda.key) or out.num[ORDERS_KNOWN] == len(day.orders):
             return False
         at_ms = agenda.at_ms[0]
         key = take(agenda)
@@ -386,8 +388,21 @@ def advance(day, now_ms):
     return True
 
 
-@kernel((DAY, i64, LOG, I32, I32))
-def react(day, now_ms, decided, driver_row, node):
+@kernel()
+def _row_of(driver_id, wanted):
+    """Find the row of a driver, who is there."""
+    low, high = 0, len(driver_id) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if driver_id[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return np.int64(low)
+
+
+@kernel((DAY, i64, LOG, I32))
+def react(day, now_ms, decided, node):
     """Take up what the dispatcher decided; what drivers decide in turn waits for the next window.
 
     Parameters
@@ -397,19 +412,18 @@ def react(day, now_ms, decided, driver_row, node):
         Instant of the decisions.
     decided : (n,) EVENT_DTYPE
         What a step of the dispatcher gave, in its sequence.
-    driver_row : (n,) int32
-        Row of each event's driver; ``NO_INDEX`` without one.
     node : (n,) int32
-        Where drivers are sent to by advice; ``NO_INDEX`` elsewhere.
+        Where drivers are sent to by advice; (0,) where there is none.
     """
     for i in range(len(decided)):
         kind = decided[i]["kind"]
         if kind < ORDER_OFFERED or (OFFER_EXPIRED < kind < ORDER_EXPIRED) or kind > REPOSITION_ADVISED:
             continue
-        order_row, row = decided[i]["order_id"], np.int64(driver_row[i])
+        order_row = decided[i]["order_id"]
         if kind == ORDER_EXPIRED:
             _expire(day, order_row, now_ms)
             continue
+        row = _row_of(day.driver_id, decided[i]["driver_id"])
         driver = day.drivers[row]
         breaks_off = False
         if kind == ORDER_OFFERED:

@@ -285,16 +285,25 @@ class Metric:
             raise InputError(f"from_node has {len(starts)} rows and to_node {len(stops)}: they must pair up")
         sources, targets, num = self._ends(starts, True), self._ends(stops, False), len(starts)
         total_ms, first_edge = np.empty(num, DURATION_DTYPE), np.empty(num + 1, INDEX_DTYPE)
-        hierarchy = self.network.hierarchy
         edge = find_paths(
-            Shortcuts(self._climb, hierarchy.inputs, hierarchy.lower, self.travel_ms),
+            self.shortcuts,
             sources,
             targets,
-            max(hierarchy.height, 1),
+            max(self.network.hierarchy.height, 1),
             total_ms,
             first_edge,
         )
         return self._as_paths(starts, total_ms < UNREACHABLE_MS, first_edge, edge)
+
+    @property
+    def shortcuts(self) -> Shortcuts:
+        """What kernels find ways with."""
+        hierarchy = self.network.hierarchy
+        return Shortcuts(self._climb, hierarchy.inputs, hierarchy.lower, self.travel_ms)
+
+    def ends(self, nodes: NDArray[np.int32], are_sources: bool) -> Ends:
+        """Give nodes (n,), which are taken as valid, as kernels take starts or ends of ways."""
+        return self._ends(nodes, are_sources)
 
     def _as_paths(
         self,

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.params import check_range
+from dispatch.engine.limits import check_range
 from dispatch.errors import InputError
 from dispatch.kernels.cruising import Cruise
 from dispatch.roads.city import City

@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EVENT_DTYPE, EventKind, Events
-from dispatch.engine.inputs import NewOrders
-from dispatch.sim.drivers import SimDrivers
+from dispatch.engine.inputs import NewDrivers, NewOrders, Positions
+from dispatch.kernels import sim_state as kernels, simulate
+from dispatch.kernels.sim_legs import locate_all
+from dispatch.sim.day import grown_agenda, make_day, week_offset_ms
+from dispatch.sim.population import booked_ahead, car_classes
 from dispatch.sim.scenario import Scenario
-from dispatch.units import MS_PER_S
+from dispatch.sim.streets import DayStreets
+from dispatch.units import MS_PER_S, NO_INDEX
 
-_ENDS_ORDER = np.zeros(len(EventKind), np.bool_)
-_ENDS_ORDER[[EventKind.ORDER_CLOSED, EventKind.ORDER_CANCELLED, EventKind.ORDER_EXPIRED]] = True
+_NO_NODES = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Run:
     partial: bool
     """stopped before every order was in a final state"""
     wall_s: float
+    """the day itself"""
+    setup_s: float
+    """before it: streets, everybody at their places"""
+    num_orders: int
+    """submitted; with those of customers who asked again"""
     driver_id: NDArray[np.int64]
     """(drivers,) in the sequence of ``driven_m``"""
     driven_m: NDArray[np.int64]
@@ -60,58 +68,183 @@ def run(
         Asked after every window; true ends the run, which is then partial.
     """
     started = time.perf_counter()
-    orders = scenario.orders
-    dispatcher = Dispatcher(scenario.city, scenario.travel_times, scenario.params, scenario.fare)
-    drivers = SimDrivers(scenario, dispatcher)
-    window_ms = round(scenario.sim.window_s * MS_PER_S)
-    ping_ms = round(scenario.sim.ping_s * MS_PER_S)
-    now_ms = next_ping_ms = scenario.start_at_ms
-    num_submitted = num_finished = 0
-    log: list[Events] = []
+    simulation = Simulation(scenario)
+    setup_s = time.perf_counter() - started
+    started = time.perf_counter()
     stopped = False
-    while num_finished < len(orders) and not stopped:
-        now_ms += window_ms
-        drivers.advance(now_ms)
-        num_due = int(np.searchsorted(orders.requested_at_ms, now_ms, side="right"))
-        if num_due > num_submitted:
-            dispatcher.submit(_new_orders(scenario, num_submitted, num_due))
-            num_submitted = num_due
-        if now_ms >= next_ping_ms:
-            drivers.send_positions(now_ms)
-            next_ping_ms = now_ms + ping_ms
-        events = dispatcher.step(now_ms)
-        log.append(events)
-        num_finished += int(_ENDS_ORDER[events["kind"]].sum())
-        offered = events[events["kind"] == EventKind.ORDER_OFFERED]
-        if len(offered):
-            drivers.accept(offered["order_id"], offered["driver_id"], now_ms)
+    while simulation.num_unfinished and not stopped:
+        simulation.window()
         if on_progress is not None:
-            on_progress(Progress(now_ms, num_finished, len(orders)))
+            on_progress(simulation.progress())
         stopped = should_stop()
-    if not stopped:
-        drivers.go_home(now_ms)
-    log.append(dispatcher.take_events())
-    everything = np.concatenate(log) if log else np.empty(0, EVENT_DTYPE)
+    events = simulation.end(stopped)
+    wall_s = time.perf_counter() - started
+    drivers = simulation.day.drivers
     return Run(
         scenario,
-        everything,
-        num_finished < len(orders),
-        time.perf_counter() - started,
-        drivers.driver_id,
-        drivers.driven_m,
+        events,
+        simulation.num_unfinished > 0,
+        wall_s,
+        setup_s,
+        simulation.num_known,
+        simulation.day.driver_id,
+        drivers["driven_m"].copy(),
     )
 
 
-def _new_orders(scenario: Scenario, first: int, end: int) -> NewOrders:
-    """Give the orders of rows `first` … `end` - 1 as the dispatcher takes them."""
-    orders, rows = scenario.orders, slice(first, end)
-    return NewOrders(
-        np.arange(first, end),
-        orders.pickup_lon[rows],
-        orders.pickup_lat[rows],
-        orders.dropoff_lon[rows],
-        orders.dropoff_lat[rows],
-        orders.requested_at_ms[rows],
-        orders.pickup_node[rows],
-        orders.dropoff_node[rows],
-    )
+class Simulation:
+    """A day under way: windows in which people act, and the dispatcher decides through its public calls."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        scenario = booked_ahead(scenario)
+        self._scenario = scenario
+        self._streets = DayStreets(scenario.travel_times, scenario.traffic, week_offset_ms(scenario))
+        self.day = make_day(scenario, self._streets)
+        self._dispatcher = Dispatcher(
+            scenario.city, self._streets.engine_times, scenario.params, scenario.fare, scenario.node_rank
+        )
+        self._register()
+        self._window_ms = round(scenario.sim.window_s * MS_PER_S)
+        self._ping_ms = round(scenario.sim.ping_s * MS_PER_S)
+        self._now_ms = self._next_ping_ms = scenario.start_at_ms
+        self._submitted = 0
+        self._log: list[Events] = []
+        self._said = self._read(np.arange(len(scenario.orders), dtype=np.int32))
+        num_drivers = len(self.day.drivers)
+        self._located = (
+            np.empty(num_drivers, np.int32),
+            np.empty(num_drivers),
+            np.empty(num_drivers),
+            np.empty(num_drivers, np.int32),
+        )
+
+    @property
+    def num_unfinished(self) -> int:
+        """Number of orders, also future ones, in no final state."""
+        return int(self.day.out.num[kernels.UNFINISHED])
+
+    @property
+    def num_known(self) -> int:
+        """Number of orders so far, with all of the day."""
+        return int(self.day.out.num[kernels.ORDERS_KNOWN])
+
+    def progress(self) -> Progress:
+        """Tell how far it has come."""
+        return Progress(self._now_ms, self.num_known - self.num_unfinished, self.num_known)
+
+    def window(self) -> None:
+        """Let the next window pass: submit, let people act, tell the dispatcher, let it decide."""
+        self._now_ms = now_ms = self._now_ms + self._window_ms
+        requested_at_ms = self._scenario.orders.requested_at_ms
+        num_due = int(np.searchsorted(requested_at_ms, now_ms, side="right"))
+        if num_due > self._submitted:
+            self._submit(slice(self._submitted, num_due))
+            self._submitted = num_due
+        self._advance(now_ms)
+        if now_ms >= self._next_ping_ms:
+            self._send_positions(now_ms)
+            self._next_ping_ms = now_ms + self._ping_ms
+        decided = self._dispatcher.step(now_ms)
+        self._log.append(decided)
+        simulate.react(self.day, now_ms, decided, self._advised(decided))
+
+    def end(self, stopped: bool) -> Events:
+        """Send everybody home, unless the day was stopped, and give the whole log."""
+        if not stopped:
+            simulate.go_home(self.day, self._now_ms)
+        self._tell()
+        self._log.append(self._dispatcher.take_events())
+        return np.concatenate(self._log) if self._log else np.empty(0, EVENT_DTYPE)
+
+    # --- what a window consists of ---------------------------------------------------------------
+
+    def _advance(self, now_ms: int) -> None:
+        if self._streets.changes:
+            self.day = self.day._replace(streets=self._streets.at(now_ms))
+        while not simulate.advance(self.day, now_ms):
+            self._tell()
+            self._make_room()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the dispatcher what has happened, and submit the orders of those who ask again."""
+        out = self.day.out
+        num_events, num_retries = out.num[:2].tolist()
+        if num_events:
+            self._dispatcher.apply(out.events[:num_events], out.node[:num_events])
+        if num_retries:
+            self._submit_again(out.retries[:num_retries].copy())
+        out.num[:2] = 0
+
+    def _make_room(self) -> None:
+        agenda = self.day.agenda
+        if 2 * int(agenda.size[0]) > len(agenda.key):
+            self.day = self.day._replace(agenda=grown_agenda(agenda))
+        if self.num_known == len(self.day.orders):
+            more = np.zeros(len(self.day.orders), kernels.SIM_ORDER)
+            self.day = self.day._replace(orders=np.append(self.day.orders, more))
+
+    def _submit(self, rows: slice) -> None:
+        """Submit the orders of some rows of the scenario, row = order id."""
+        orders = self._scenario.orders
+        told = NewOrders(
+            np.arange(rows.start, rows.stop),
+            orders.pickup_lon[rows],
+            orders.pickup_lat[rows],
+            orders.dropoff_lon[rows],
+            orders.dropoff_lat[rows],
+            orders.requested_at_ms[rows],
+            orders.pickup_node[rows],
+            orders.dropoff_node[rows],
+            *(column[rows] for column in self._said),
+        )
+        self._dispatcher.submit(told)
+        simulate.ask(self.day, np.arange(rows.start, rows.stop, dtype=np.int32))
+
+    def _submit_again(self, rows: NDArray[np.int32]) -> None:
+        """Submit the orders of customers who ask again, (n,) rows."""
+        of_day, orders = self.day.orders[rows], self._scenario.orders
+        origin = of_day["origin"]
+        told = NewOrders(
+            rows.astype(np.int64),
+            orders.pickup_lon[origin],
+            orders.pickup_lat[origin],
+            orders.dropoff_lon[origin],
+            orders.dropoff_lat[origin],
+            of_day["requested_at_ms"].copy(),
+            orders.pickup_node[origin],
+            orders.dropoff_node[origin],
+            *self._read(rows),
+        )
+        self._dispatcher.submit(told)
+        simulate.ask(self.day, rows)
+
+    def _read(self, rows: NDArray[np.int32]) -> tuple[NDArray[np.int64], ...]:
+        """Give what customers say of their orders (n,), as the last columns of :class:`NewOrders`."""
+        columns = tuple(np.empty(len(rows), np.int64) for _ in range(6))
+        simulate.read_orders(self.day, rows, *columns)
+        return columns
+
+    def _send_positions(self, now_ms: int) -> None:
+        """Tell the dispatcher where every driver on duty is."""
+        graph = self._scenario.city.graph
+        num = locate_all(self.day, now_ms, graph.node_lon, graph.node_lat, *self._located)
+        if num:
+            driver, lon, lat, node = (column[:num] for column in self._located)
+            self._dispatcher.update_positions(Positions(self.day.driver_id[driver], lon, lat, now_ms, node))
+
+    def _advised(self, decided: Events) -> NDArray[np.int32]:
+        """Give the node (n,) that each advice to reposition leads to; none at all without advice."""
+        rows = np.flatnonzero(decided["kind"] == EventKind.REPOSITION_ADVISED)
+        if not len(rows):
+            return _NO_NODES
+        node = np.full(len(decided), NO_INDEX, np.int32)
+        at = decided[rows]
+        node[rows], _ = self._scenario.city.snap(at["lon_e6"] / 1e6, at["lat_e6"] / 1e6, np.inf)
+        return node
+
+    def _register(self) -> None:
+        vehicles = self._scenario.behaviour.vehicles
+        classes = car_classes(self._scenario, len(self.day.drivers))
+        seats = np.array(vehicles.seats, np.int64)[classes]
+        self._dispatcher.register_drivers(NewDrivers(self.day.driver_id, classes, seats))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dispatch.analysis.recorded import EmptyDriving
 from dispatch.engine.limits import check_range, check_whole
@@ -19,8 +20,10 @@ from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import PathFinder
 from dispatch.roads.trips import RecordedTrips
 from dispatch.sim.behaviour import Behaviour
+from dispatch.sim.cruising import CruiseModel
 from dispatch.sim.demand import ORDINARY_DAY, DemandProfile, ordinary_day, synthetic_orders
 from dispatch.sim.shifts import Shifts, made_up_shifts
+from dispatch.sim.traffic import TrafficModel
 from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
 
 LONGEST_RIDE_S: Final = 3600
@@ -98,6 +101,16 @@ class Scenario:
     behaviour: Behaviour = field(default_factory=Behaviour.none)
     zones_file: Path | None = None
     """file of zones to tell figures by"""
+    traffic: TrafficModel = field(default_factory=TrafficModel.exact)
+    """how predicted and true travel times follow from ``travel_times``"""
+    recorded_durations: bool = True
+    """rides last as recorded where that is known, else as the traffic says"""
+    cruise: CruiseModel | None = None
+    """how idle drivers move; None: they park"""
+    wanted_at_ms: NDArray[np.int64] | None = None
+    """(orders,) when customers want to be picked up, where some have booked ahead"""
+    node_rank: NDArray[np.int32] | None = None
+    """(nodes,) the taxi rank that each node belongs to, NO_INDEX for none; None: there are no ranks"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
