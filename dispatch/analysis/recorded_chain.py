@@ -17,7 +17,7 @@ from dispatch.units import MAX_TRAVEL_MS, MS_PER_S, NO_INDEX
 MAX_BREAK_MS: Final = 2 * 3600 * MS_PER_S
 """A taxi that drops off and picks up nobody for longer has had a break: it may have gone home meanwhile."""
 _M_PER_KM: Final = 1000.0
-_PER_M: Final = 10
+_STEPS_PER_M: Final = 10
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class RealChain:
 
 def by_metres(city: City) -> Metric:
     """Give the metric whose best paths are the shortest, to a decimetre an arc; its times mean nothing."""
-    length = np.rint(city.graph.length_m * _PER_M)
+    length = np.rint(city.graph.length_m * _STEPS_PER_M)
     return city.network.customize(np.clip(length, 1, MAX_TRAVEL_MS).astype(np.int32))
 
 
@@ -75,10 +75,10 @@ def real_chain(trips: RecordedTrips, travel: PathFinder) -> RealChain:
     same_taxi = trips.driver_id[1:] == trips.driver_id[:-1]
     soon = trips.requested_at_ms[1:] - end_at_ms[:-1] <= MAX_BREAK_MS
     link = np.flatnonzero(same_taxi & soon)
-    trip_km = float(path_metres(travel, trips.pickup_node, trips.dropoff_node).sum()) / _M_PER_KM
+    trip_m = path_metres(travel, trips.pickup_node, trips.dropoff_node)
     empty_m = path_metres(travel, trips.dropoff_node[link], trips.pickup_node[link + 1])
     empty_km = float(empty_m.sum()) / _M_PER_KM
-    total_km = empty_km + trip_km
+    total_km = empty_km + float(trip_m.sum()) / _M_PER_KM
     return RealChain(
         empty_km / total_km if total_km > 0 else None,
         empty_km,
