@@ -97,5 +97,5 @@ def next_moves(cruise, hour, node, uniform, out_target, out_stay_ms):
     """
     for i in range(len(node)):
         u_stay, u_cell, u_node, u_length = uniform[i, 0], uniform[i, 1], uniform[i, 2], uniform[i, 3]
-        target, stay_ms = next_move(cruise, hour[i], node[i], u_stay, u_cell, u_node, u_length)
-        out_target[i], out_stay_ms[i] = target, stay_ms
+        at = np.int64(node[i])  # or a second version would be compiled
+        out_target[i], out_stay_ms[i] = next_move(cruise, hour[i], at, u_stay, u_cell, u_node, u_length)

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatch.analysis.on_shift import on_shift
 from dispatch.engine.limits import check_range, check_seed, check_whole
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings
 from dispatch.roads.snapping import MAX_SNAP_M
 from dispatch.roads.trips import RecordedTrips
-from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
-
-MAX_GAP_MS = 15 * 60 * MS_PER_S
-"""A taxi is on shift while its pings run on without a longer gap."""
+from dispatch.units import MS_PER_DAY, NO_INDEX
 
 _MS_PER_HOUR = 3_600_000
 
@@ -105,9 +103,8 @@ def recorded_shifts(
 ) -> Shifts:
     """Read shifts off the pings of real taxis.
 
-    A taxi is on shift during each run of pings without a gap of more than 15 minutes, less the time
-    off the network and on trips that leave it (those in `trips` with an end outside). It comes on duty
-    where it really was; with a passenger on board, at its first empty ping.
+    Drivers are on duty as :func:`dispatch.analysis.on_shift.on_shift` finds taxis on shift, from where they
+    really were.
 
     Parameters
     ----------
@@ -119,24 +116,14 @@ def recorded_shifts(
     day_ms : (start, end)
         Instants between which drivers are on duty.
     """
-    inside = (pings.at_ms >= day_ms[0]) & (pings.at_ms < day_ms[1])
-    driver_id, at_ms = pings.driver_id[inside], pings.at_ms[inside]
-    empty = ~pings.occupied[inside]
-    node, _ = city.snap(pings.lon[inside], pings.lat[inside])
-    usable = (node != NO_INDEX) & ~_on_trips_outside(driver_id, at_ms, trips)
-    follows = np.zeros(len(driver_id), np.bool_)
-    follows[1:] = (
-        (driver_id[1:] == driver_id[:-1]) & (np.diff(at_ms) <= MAX_GAP_MS) & usable[1:] & usable[:-1]
+    pings = pings.between(*day_ms)
+    spells = on_shift(pings, trips, city)
+    return Shifts(
+        pings.driver_id[spells.first_ping],
+        pings.at_ms[spells.first_ping],
+        pings.at_ms[spells.last_ping],
+        spells.node,
     )
-    run = np.cumsum(~follows)
-    first_empty = np.flatnonzero(usable & empty)
-    _, which = np.unique(run[first_empty], return_index=True)
-    begin = first_empty[which]
-    last_of_run = np.append(np.flatnonzero(~follows)[1:], len(run)) - 1
-    end = last_of_run[run[begin] - 1]
-    lasting = at_ms[end] > at_ms[begin]
-    begin, end = begin[lasting], end[lasting]
-    return Shifts(driver_id[begin], at_ms[begin], at_ms[end], node[begin])
 
 
 def why_no_shifts(pings: RecordedPings, city: City) -> str:
@@ -159,26 +146,3 @@ def why_no_shifts(pings: RecordedPings, city: City) -> str:
         f"{left_out}, {num_near} lie within {MAX_SNAP_M:g} m of the network: {reason}; or give --drivers N "
         "for made-up drivers"
     )
-
-
-def _on_trips_outside(
-    driver_id: NDArray[np.int64], at_ms: NDArray[np.int64], trips: RecordedTrips
-) -> NDArray[np.bool_]:
-    """Tell which pings were sent on a trip that leaves the network."""
-    outside = (trips.pickup_node == NO_INDEX) | (trips.dropoff_node == NO_INDEX)
-    out = trips.select(outside & (trips.duration_s > 0) & (trips.driver_id >= 0))
-    if not len(out):
-        return np.zeros(len(driver_id), np.bool_)
-    # One sortable number a (driver, instant): drivers by rank, instants as offsets within the span of the
-    # data, so that no id is too large.
-    known = np.unique(np.concatenate([out.driver_id, driver_id]))
-    base = min(int(out.requested_at_ms.min()), int(at_ms.min(initial=out.requested_at_ms.min())))
-    span = max(int(out.requested_at_ms.max()), int(at_ms.max(initial=0))) - base + 1
-    key = np.searchsorted(known, out.driver_id) * span + (out.requested_at_ms - base)
-    order = np.argsort(key, kind="stable")
-    asked = np.searchsorted(known, driver_id) * span + (at_ms - base)
-    latest = np.searchsorted(key[order], asked, side="right") - 1
-    trip = order[np.maximum(latest, 0)]
-    end_at_ms = out.requested_at_ms[trip] + out.duration_s[trip].astype(np.int64) * MS_PER_S
-    on_trip: NDArray[np.bool_] = (latest >= 0) & (out.driver_id[trip] == driver_id) & (at_ms <= end_at_ms)
-    return on_trip

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cities import T0, line_city, places, random_trips
+from dispatch.analysis.on_shift import MAX_SILENCE_MS
 from dispatch.errors import InputError
 from dispatch.roads.pings import RecordedPings
 from dispatch.roads.tables import Dropped
 from dispatch.roads.trips import RecordedTrips
-from dispatch.sim.shifts import MAX_GAP_MS, made_up_shifts, recorded_shifts, why_no_shifts
+from dispatch.sim.shifts import made_up_shifts, recorded_shifts, why_no_shifts
 
 CITY = line_city()
 HOUR_MS = 3_600_000
@@ -169,7 +170,7 @@ def test_a_run_of_pings_is_a_shift():
 def test_a_gap_of_more_than_15_minutes_ends_it():
     assert shifts_told(drive(7, [0, 10, 25, 30])) == [(7, 0, 30, 3)]
     assert shifts_told(drive(7, [0, 10, 25.001, 30])) == [(7, 0, 10, 3), (7, 25.001, 30, 3)]
-    assert MAX_GAP_MS == 15 * MINUTE
+    assert MAX_SILENCE_MS == 15 * MINUTE
 
 
 def test_time_off_the_network_is_no_shift():
