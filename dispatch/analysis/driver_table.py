@@ -124,6 +124,9 @@ class _Rows:
     """Events that concern a driver, by driver, each one's in the order of the log; arrays are (rows,)."""
 
     events: Events
+    """The log"""
+    event: NDArray[np.int64]
+    """Row in the log"""
     driver_id: NDArray[np.int64]
     """(drivers,) ascending"""
     driver: NDArray[np.int32]
@@ -161,16 +164,17 @@ class _Rows:
         last = self.last(made != _UNCHANGED)
         return np.where(last == NO_INDEX, np.int8(0), made[last])
 
-    def sum(self, value: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """(drivers,) sum of the chosen values (rows,)."""
+    def sum(self, value: NDArray[np.integer], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(drivers,) sum of values (n,) that the chosen rows (n,) have."""
         # Sums of float64 are exact here: far below 2**53.
-        total = np.bincount(self.driver[chosen], value[chosen], minlength=len(self.driver_id))
+        total = np.bincount(self.driver[chosen], value, minlength=len(self.driver_id))
         return total.astype(np.int64)
 
     def total(self, field: str, kind: EventKind) -> NDArray[np.int64]:
         """(drivers,) sum of a column over the events of a kind."""
-        value = self.events[field]
-        return self.sum(value, self.is_any(kind) & (value != NO_VALUE))
+        chosen = np.flatnonzero(self.is_any(kind))
+        value = self.events[field][self.event[chosen]]
+        return self.sum(np.where(value == NO_VALUE, 0, value), chosen)
 
     def count(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         """(drivers,) number of chosen rows."""
@@ -182,15 +186,16 @@ def _by_driver(events: Events) -> _Rows:
     driver_id, row = dense_rows(ids)
     concerns = np.flatnonzero(row != NO_INDEX)
     concerns = concerns[by_row(row[concerns], len(driver_id))]
-    driver, own = row[concerns], events[concerns]
+    driver = row[concerns]
     starts = np.searchsorted(driver, np.arange(len(driver_id)))
     return _Rows(
-        own,
+        events,
+        concerns,
         driver_id,
         driver,
         starts[driver],
-        np.ascontiguousarray(own["kind"]),
-        np.ascontiguousarray(own["at_ms"]),
+        np.ascontiguousarray(events["kind"])[concerns],
+        np.ascontiguousarray(events["at_ms"])[concerns],
         int(events["at_ms"][-1]) if len(events) else NO_VALUE,
     )
 
@@ -254,13 +259,14 @@ def driver_table(events: Events) -> DriverTable:
     arrival_ms = rows.since_ms(is_given)
     is_short = rows.is_any(_K.DRIVER_ARRIVED) & (arrival_ms != NO_VALUE) & (arrival_ms <= SHORT_ARRIVAL_MS)
     away_ms = rows.since_ms(rows.is_any(_K.DRIVER_OFFLINE))
+    returns = np.flatnonzero(rows.is_any(_K.DRIVER_ONLINE) & (away_ms != NO_VALUE))
     return DriverTable(
         driver_id=rows.driver_id,
         online_ms=time_in(*DriverStatus),
         to_pickup_ms=time_in(DriverStatus.TO_PICKUP),
         at_pickup_ms=time_in(DriverStatus.AT_PICKUP),
         occupied_ms=time_in(*OCCUPIED_STATES),
-        break_ms=rows.sum(away_ms, rows.is_any(_K.DRIVER_ONLINE) & (away_ms != NO_VALUE)),
+        break_ms=rows.sum(away_ms[returns], returns),
         pickup_m=rows.total("leg_m", _K.DRIVER_ARRIVED),
         trip_m=rows.total("leg_m", _K.DROPPED_OFF),
         cruising_m=rows.total("leg_m", _K.CRUISING_LEG),

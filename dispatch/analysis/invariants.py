@@ -182,9 +182,13 @@ def _first(wrong: NDArray[np.bool_], text: str) -> list[_Breach]:
     return [_Breach(int(np.argmax(wrong)), text)] if wrong.any() else []
 
 
+def _first_of(rows: NDArray[np.int64], wrong: NDArray[np.bool_], text: str) -> list[_Breach]:
+    return [_Breach(int(rows[np.argmax(wrong)]), text)] if wrong.any() else []
+
+
 def _first_column_breach(events: Events) -> _Breach | None:
     """Find the first event that breaks a rule by itself, or with its neighbour in the log."""
-    raw_kind = events["kind"]
+    raw_kind = np.ascontiguousarray(events["kind"])
     unknown = (raw_kind < 0) | (raw_kind >= len(EventKind))
     kind = np.where(unknown, 0, raw_kind)
     backwards = np.zeros(len(events), np.bool_)
@@ -192,7 +196,6 @@ def _first_column_breach(events: Events) -> _Breach | None:
     has_order, has_driver = events["order_id"] != NO_VALUE, events["driver_id"] != NO_VALUE
     needs_no_order, needs_no_driver = _set_of(_HAS_NO_ORDER)[kind], _set_of(_HAS_NO_DRIVER)[kind]
     may_lack_driver = needs_no_driver | (kind == _K.ORDER_CANCELLED)
-    nowhere = (events["lon_e6"] == NO_COORDINATE) | (events["lat_e6"] == NO_COORDINATE)
     breaches = [
         *_first(unknown, "there is no such kind of event"),
         *_first(backwards, "time goes backwards in the log"),
@@ -200,7 +203,7 @@ def _first_column_breach(events: Events) -> _Breach | None:
         *_first(~has_order & ~needs_no_order, "it must name its order"),
         *_first(has_driver & needs_no_driver, "it cannot concern a driver"),
         *_first(~has_driver & ~may_lack_driver, "it must name its driver"),
-        *_first(nowhere & (kind == _K.REPOSITION_ADVISED), "it names no place to drive to"),
+        *_place_breaches(events, kind),
         *_number_breaches(events, kind),
         *_told_breaches(events, kind),
     ]
@@ -209,10 +212,12 @@ def _first_column_breach(events: Events) -> _Breach | None:
 
 def _number_breaches(events: Events, kind: NDArray[np.int8]) -> list[_Breach]:
     """Rules on metres, ETAs and fares."""
-    leg_m = events["leg_m"]
+    leg_m = np.ascontiguousarray(events["leg_m"])
     has_leg, has_quote = _set_of(_HAS_LEG)[kind], _set_of(_HAS_QUOTE)[kind]
-    eta_ms, nearest_eta_ms = events["eta_ms"], events["nearest_eta_ms"]
-    fare_cents, is_trip = events["fare_cents"], kind == _K.DROPPED_OFF
+    eta_ms, nearest_eta_ms, fare_cents = (
+        np.ascontiguousarray(events[name]) for name in ("eta_ms", "nearest_eta_ms", "fare_cents")
+    )
+    is_trip = kind == _K.DROPPED_OFF
     has_fare = fare_cents != NO_VALUE
     # argmax: the log's first trip says whether its trips have fares.
     unlike_first = is_trip & (has_fare != has_fare[np.argmax(is_trip)]) if len(events) else is_trip
@@ -229,13 +234,20 @@ def _number_breaches(events: Events, kind: NDArray[np.int8]) -> list[_Breach]:
     ]
 
 
+def _place_breaches(events: Events, kind: NDArray[np.int8]) -> list[_Breach]:
+    advised = np.flatnonzero(kind == _K.REPOSITION_ADVISED)
+    nowhere = (events["lon_e6"][advised] == NO_COORDINATE) | (events["lat_e6"][advised] == NO_COORDINATE)
+    return _first_of(advised, nowhere, "it names no place to drive to")
+
+
 def _told_breaches(events: Events, kind: NDArray[np.int8]) -> list[_Breach]:
     """Rules on what requests tell of customers, and drivers of their cars."""
     breaches = _first(events["is_first"] > 1, "is_first is neither 0 nor 1")
     for field, kinds in _MAY_TELL.items():
-        value = events[field]
-        breaches += _first(value < NO_VALUE, f"{field} is negative")
-        breaches += _first((value != NO_VALUE) & ~_set_of(kinds)[kind], f"it cannot have a {field}")
+        told = np.flatnonzero(events[field] != NO_VALUE)
+        value = events[field][told]
+        breaches += _first_of(told, value < NO_VALUE, f"{field} is negative")
+        breaches += _first_of(told, ~_set_of(kinds)[kind[told]], f"it cannot have a {field}")
     return breaches
 
 

@@ -24,7 +24,7 @@ GOLDEN_RESPONSE_MS: Final = 300 * MS_PER_S
 GOLDEN_ETA_MS: Final = 600 * MS_PER_S
 FAR_PICKUP_MS: Final = 180 * MS_PER_S
 MIN_ACCEPTANCES: Final = 5
-"""Drivers with fewer count in no quantile over drivers: one arrival more or less would be all the difference."""
+"""Drivers with fewer count in no quantile over drivers: one arrival would make all the difference."""
 _M_PER_KM: Final = 1000
 
 

@@ -82,13 +82,12 @@ def between_s(from_at_ms: NDArray[np.int64], to_at_ms: NDArray[np.int64]) -> NDA
 def measured(events: Events) -> Measured:
     """Read from the log what KPIs are made of."""
     kind, leg_m = events["kind"], events["leg_m"]
+    is_assigned = (kind == EventKind.ORDER_ASSIGNED) | (kind == EventKind.ORDER_REASSIGNED)
     return Measured(
         orders=order_table(events),
         drivers=driver_table(events),
         end_at_ms=int(events["at_ms"][-1]) if len(events) else NO_VALUE,
         driven_m=int(leg_m[leg_m != NO_VALUE].sum(dtype=np.int64)),
-        num_assigned=int(
-            np.count_nonzero(np.isin(kind, (EventKind.ORDER_ASSIGNED, EventKind.ORDER_REASSIGNED)))
-        ),
+        num_assigned=int(np.count_nonzero(is_assigned)),
         num_unassigned=int(np.count_nonzero(kind == EventKind.ORDER_UNASSIGNED)),
     )
