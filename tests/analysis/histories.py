@@ -26,7 +26,7 @@ WEIGHTS = {
     K.DRIVER_OFFLINE: 0.3,
     K.ORDER_EXPIRED: 0.2,
     K.ORDER_CANCELLED: 0.2,
-    **dict.fromkeys(LEGS, 0.05),
+    **dict.fromkeys(LEGS, 0.1),
 }
 """How often a transition is chosen where it is legal; 1 where it is not named."""
 

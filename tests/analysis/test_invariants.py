@@ -170,6 +170,8 @@ def test_a_number_that_cannot_be_is_caught_wherever_it_stands(how):
         trips = rows_of_kinds(events, K.DROPPED_OFF)
         if len(trips) < 2 or (how == "fare missing" and events["fare_cents"][trips[0]] == -1):
             continue
+        if how == "advised nowhere" and not len(rows_of_kinds(events, K.REPOSITION_ADVISED)):
+            continue
         mutated = mutate(events, how, 0, 0, random)
         expected = replay(mutated)[1]
         assert expected is not None
