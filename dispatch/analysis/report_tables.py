@@ -262,7 +262,8 @@ def beside_empty_driving(tables: Sequence[RunTables], recorded: EmptyDriving | N
     distances = ", ".join(
         f"{kpi.format(one.run.kpis[kpi.name])}{f' ({one.name})' if len(tables) > 1 else ''}" for one in tables
     )
-    text = f"<b>Empty driving.</b> {f'{PARKED_NOTE} ' if _all_park(tables) else ''}Pickup distance per trip: {distances}."
+    note = f" {PARKED_NOTE}" if _all_park(tables) else ""
+    text = f"<b>Empty driving.</b>{note} Pickup distance per trip: {distances}."
     if recorded is not None:
         text += (
             f" Real drivers drove {recorded.empty_km:,.0f} of {recorded.total_km:,.0f} km empty, cruising "
