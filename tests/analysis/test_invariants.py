@@ -66,8 +66,8 @@ def test_legal_logs_pass_and_the_report_agrees_with_the_oracle(make_log, seed, n
 
 def test_histories_drive_every_transition_and_every_part_of_them_is_legal():
     used = set()
-    for seed in range(25):
-        history = make_history(seed)
+    for seed in range(30):
+        history = make_history(seed, num_steps=500)
         used |= history.used
         events = history.events()
         for length in np.random.default_rng(seed).integers(0, len(events), 5):
