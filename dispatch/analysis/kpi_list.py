@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from dispatch.analysis.driver_table import SHORT_ARRIVAL_MS
 from dispatch.analysis.formatting import (
     format_duration,
     format_km,
@@ -21,8 +22,9 @@ from dispatch.units import MS_PER_S, NO_VALUE
 
 GOLDEN_RESPONSE_MS: Final = 300 * MS_PER_S
 GOLDEN_ETA_MS: Final = 600 * MS_PER_S
-SHORT_ARRIVAL_MS: Final = 300 * MS_PER_S
 FAR_PICKUP_MS: Final = 180 * MS_PER_S
+MIN_ACCEPTANCES: Final = 5
+"""Drivers with fewer count in no quantile over drivers: one arrival would make all the difference."""
 _M_PER_KM: Final = 1000
 
 
@@ -85,12 +87,18 @@ def _phantom_cars(m: Measured) -> float | None:
     return share(np.count_nonzero(shown & ~in_time), np.count_nonzero(shown))
 
 
+def _short_arrival_of_drivers(m: Measured) -> float | None:
+    drivers = m.drivers
+    known = drivers.num_accepted >= MIN_ACCEPTANCES
+    return quantile(drivers.num_short_arrivals[known] / drivers.num_accepted[known], 0.1)
+
+
 def _empty_km(m: Measured) -> float | None:
     return share(m.driven_m - int(m.drivers.trip_m.sum()), m.driven_m)
 
 
-def _empty_km_pickup(m: Measured) -> float | None:
-    return share(int(m.drivers.pickup_m.sum()), m.driven_m)
+def _of_driven(*fields: str) -> Callable[[Measured], float | None]:
+    return lambda m: share(sum(int(getattr(m.drivers, field).sum()) for field in fields), m.driven_m)
 
 
 def _pickup_km(m: Measured) -> float | None:
@@ -105,12 +113,18 @@ def _of_online(*fields: str) -> Callable[[Measured], float | None]:
     return measure
 
 
-def _customer_cancel(stage: Literal["any", "before", "after"]) -> Callable[[Measured], float | None]:
+def _customer_cancel(
+    stage: Literal["any", "open", "accepted", "arrived"],
+) -> Callable[[Measured], float | None]:
     def measure(m: Measured) -> float | None:
-        cancelled = m.orders.cancelled_at_ms != NO_VALUE
-        if stage != "any":
-            cancelled = cancelled & (m.orders.is_accepted == (stage == "after"))
-        return share(np.count_nonzero(cancelled), len(m.orders))
+        cancelled, arrived = m.orders.cancelled_at_ms != NO_VALUE, m.orders.arrived_at_ms != NO_VALUE
+        of_stage = {
+            "any": cancelled,
+            "open": cancelled & ~m.orders.is_accepted,
+            "accepted": cancelled & m.orders.is_accepted & ~arrived,
+            "arrived": cancelled & arrived,
+        }
+        return share(np.count_nonzero(of_stage[stage]), len(m.orders))
 
     return measure
 
@@ -180,6 +194,15 @@ KPIS: Final = (
         "up",
         format_share,
         _short_arrival,
+    ),
+    Kpi(
+        "five_minute_arrival_driver_p10_share",
+        "Arrival within five minutes, 10th percentile of drivers",
+        "Pickups reached within 300 s of being given the order / orders given, that 90 % of drivers exceed, "
+        f"over drivers with at least {MIN_ACCEPTANCES} orders given.",
+        "up",
+        format_share,
+        _short_arrival_of_drivers,
     ),
     Kpi(
         "arrival_after_accept_mean_s",
@@ -274,28 +297,35 @@ KPIS: Final = (
     Kpi(
         "empty_km_share",
         "Empty driving",
-        "Metres without a passenger / all metres in the log; it holds none driven while idle, so that this "
-        "is the whole of empty driving only where idle drivers park.",
+        "Metres without a passenger / all metres.",
         "down",
         format_share,
         _empty_km,
     ),
     Kpi(
-        "empty_km_pickup_share",
-        "Empty driving, to pickups",
-        "Metres to pickups that were reached / all metres in the log.",
-        "down",
-        format_share,
-        _empty_km_pickup,
-    ),
-    Kpi(
         "empty_km_idle_share",
         "Empty driving, idle",
-        "Metres driven while idle / all metres; empty because the log holds no idle metres: 0 where idle "
-        "drivers park, unknown elsewhere.",
+        "Metres that drivers without an order cruise of their own accord / all metres; 0 where they park.",
         "down",
         format_share,
-        lambda _: None,
+        _of_driven("cruising_m"),
+    ),
+    Kpi(
+        "empty_km_pickup_share",
+        "Empty driving, to pickups",
+        "Metres to pickups, also to those not reached because the order was cancelled or taken away / all "
+        "metres.",
+        "down",
+        format_share,
+        _of_driven("pickup_m", "abandoned_m"),
+    ),
+    Kpi(
+        "empty_km_repositioning_share",
+        "Empty driving, repositioning",
+        "Metres that drivers without an order drive to where they were advised to / all metres.",
+        "down",
+        format_share,
+        _of_driven("repositioning_m"),
     ),
     Kpi(
         "pickup_km_per_order",
@@ -308,7 +338,7 @@ KPIS: Final = (
     Kpi(
         "utilisation_share",
         "Utilisation",
-        "Drivers' time with a passenger / their time online.",
+        "Drivers' time with a passenger, also while the next order is fixed / their time online.",
         "up",
         format_share,
         _of_online("occupied_ms"),
@@ -325,7 +355,8 @@ KPIS: Final = (
         "driver_cancel_share",
         "Assignments undone",
         "Assignments taken from their driver again, by the driver or by hand (the log does not tell them "
-        "apart) / assignments; empty where nobody can cancel.",
+        "apart) / assignments, also from driver to driver; what is given to another driver at once is not "
+        "undone; empty where nobody can cancel.",
         "down",
         format_share,
         lambda m: share(m.num_unassigned, m.num_assigned),
@@ -346,16 +377,27 @@ KPIS: Final = (
         "Orders cancelled that no driver had accepted / orders submitted; empty where nobody can cancel.",
         "down",
         format_share,
-        _customer_cancel("before"),
+        _customer_cancel("open"),
         needs_cancelling=True,
     ),
     Kpi(
         "customer_cancel_after_acceptance_share",
         "Cancelled after acceptance",
-        "Orders cancelled after a driver had accepted / orders submitted; empty where nobody can cancel.",
+        "Orders cancelled after a driver had accepted and before the last one to do so had arrived / orders "
+        "submitted; empty where nobody can cancel.",
         "down",
         format_share,
-        _customer_cancel("after"),
+        _customer_cancel("accepted"),
+        needs_cancelling=True,
+    ),
+    Kpi(
+        "customer_cancel_after_arrival_share",
+        "Cancelled after arrival",
+        "Orders cancelled after the last driver to accept had arrived, by a customer at the door or one who "
+        "did not come / orders submitted; empty where nobody can cancel.",
+        "down",
+        format_share,
+        _customer_cancel("arrived"),
         needs_cancelling=True,
     ),
     Kpi(

@@ -28,7 +28,9 @@ class Measured:
     driven_m: int
     """Metres of all legs in the log, whatever they were driven for"""
     num_assigned: int
+    """Orders given to a driver, also from another one"""
     num_unassigned: int
+    """Orders taken from their driver, but not to be given to another one at once"""
 
     @cached_property
     def response_s(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -80,11 +82,12 @@ def between_s(from_at_ms: NDArray[np.int64], to_at_ms: NDArray[np.int64]) -> NDA
 def measured(events: Events) -> Measured:
     """Read from the log what KPIs are made of."""
     kind, leg_m = events["kind"], events["leg_m"]
+    is_assigned = (kind == EventKind.ORDER_ASSIGNED) | (kind == EventKind.ORDER_REASSIGNED)
     return Measured(
         orders=order_table(events),
         drivers=driver_table(events),
         end_at_ms=int(events["at_ms"][-1]) if len(events) else NO_VALUE,
         driven_m=int(leg_m[leg_m != NO_VALUE].sum(dtype=np.int64)),
-        num_assigned=int(np.count_nonzero(kind == EventKind.ORDER_ASSIGNED)),
+        num_assigned=int(np.count_nonzero(is_assigned)),
         num_unassigned=int(np.count_nonzero(kind == EventKind.ORDER_UNASSIGNED)),
     )

@@ -169,7 +169,7 @@ def order_table(events: Events) -> OrderTable:
     """
     columns = _Columns(events)
     submitted = columns.position(EventKind.ORDER_SUBMITTED)
-    assigned = columns.position(EventKind.ORDER_ASSIGNED)
+    assigned = columns.position(EventKind.ORDER_ASSIGNED, EventKind.ORDER_REASSIGNED)
     accepted_first = columns.position(EventKind.OFFER_ACCEPTED, EventKind.ORDER_ASSIGNED, first=True)
     arrived = columns.position(EventKind.DRIVER_ARRIVED)
     # An arrival before the last assignment was another driver's: the order was taken from that one.

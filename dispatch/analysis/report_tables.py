@@ -27,6 +27,7 @@ GROUPS: Final = {
         "customer_cancel_share",
         "customer_cancel_before_acceptance_share",
         "customer_cancel_after_acceptance_share",
+        "customer_cancel_after_arrival_share",
         "offers_per_order",
         "processing_mean_s",
     ),
@@ -36,6 +37,7 @@ GROUPS: Final = {
         "golden10_share",
         "golden10_of_submitted_share",
         "five_minute_arrival_share",
+        "five_minute_arrival_driver_p10_share",
         "arrival_after_accept_mean_s",
         "pickup_eta_mae_s",
         "pickup_eta_bias_s",
@@ -44,7 +46,13 @@ GROUPS: Final = {
         "far_pickup_share",
         "eta_regret_mean_s",
     ),
-    "Driving": ("empty_km_share", "empty_km_pickup_share", "empty_km_idle_share", "pickup_km_per_order"),
+    "Driving": (
+        "empty_km_share",
+        "empty_km_idle_share",
+        "empty_km_pickup_share",
+        "empty_km_repositioning_share",
+        "pickup_km_per_order",
+    ),
     "Drivers": (
         "utilisation_share",
         "busy_share",
@@ -177,15 +185,24 @@ def cards(tables: Sequence[RunTables], recorded: EmptyDriving | None) -> str:
                     f'<li class="many"><span class="run">{run_name(one, "span")}</span>{marked}</li>'
                 )
         head = f'<div class="name">{known(kpi, "card")}</div>'
-        parts.append(f'<div class="card">{head}<ul>{"".join(lines)}</ul>{_card_note(name, recorded)}</div>')
+        parts.append(
+            f'<div class="card">{head}<ul>{"".join(lines)}</ul>{_card_note(name, tables, recorded)}</div>'
+        )
     return "".join(parts)
 
 
-def _card_note(name: str, recorded: EmptyDriving | None) -> str:
+def _all_park(tables: Sequence[RunTables]) -> bool:
+    """Whether nobody drove without an order in any of the runs."""
+    idle = ("empty_km_idle_share", "empty_km_repositioning_share")
+    return not any(one.run.kpis.get(name) for one in tables for name in idle)
+
+
+def _card_note(name: str, tables: Sequence[RunTables], recorded: EmptyDriving | None) -> str:
     if name != "empty_km_share":
         return ""
     real = f" Real drivers: {KPI[name].format(recorded.share)}." if recorded is not None else ""
-    return f'<p class="more">Way to pickups only; parked drivers save cruising.{real}</p>'
+    what = "Way to pickups only; parked drivers save cruising." if _all_park(tables) else "Cruising included."
+    return f'<p class="more">{what}{real}</p>'
 
 
 def better_runs(kpi: Kpi, tables: Sequence[RunTables]) -> set[int]:
@@ -245,7 +262,8 @@ def beside_empty_driving(tables: Sequence[RunTables], recorded: EmptyDriving | N
     distances = ", ".join(
         f"{kpi.format(one.run.kpis[kpi.name])}{f' ({one.name})' if len(tables) > 1 else ''}" for one in tables
     )
-    text = f"<b>Empty driving.</b> {PARKED_NOTE} Pickup distance per trip: {distances}."
+    note = f" {PARKED_NOTE}" if _all_park(tables) else ""
+    text = f"<b>Empty driving.</b>{note} Pickup distance per trip: {distances}."
     if recorded is not None:
         text += (
             f" Real drivers drove {recorded.empty_km:,.0f} of {recorded.total_km:,.0f} km empty, cruising "

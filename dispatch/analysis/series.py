@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.analysis.driver_table import driver_spans, drivers_in_state
+from dispatch.analysis.driver_table import OCCUPIED_STATES, driver_spans, drivers_in_state
 from dispatch.analysis.measured import measured
 from dispatch.analysis.statistics import kaplan_meier_quantile, quantile
 from dispatch.engine.events import Events
@@ -21,7 +21,7 @@ MIN_ORDERS = 5
 """A quantile of fewer orders is ``None``: it would be noise."""
 
 DRIVER_STATES = {
-    "occupied": (DriverStatus.OCCUPIED,),
+    "occupied": OCCUPIED_STATES,
     "at_pickup": (DriverStatus.AT_PICKUP,),
     "to_pickup": (DriverStatus.TO_PICKUP,),
     "idle": (DriverStatus.IDLE, DriverStatus.OFFERED),

@@ -82,7 +82,7 @@ def _check_books(run: Run) -> None:
         raise InvariantError(f"the log has {num_submitted} orders submitted, the scenario {num_orders}")
     drivers = driver_table(run.events)
     row = rows_of(drivers.driver_id, run.driver_id)
-    logged_m = np.append(drivers.pickup_m + drivers.trip_m, 0)[np.where(row == NO_INDEX, -1, row)]
+    logged_m = np.append(drivers.driven_m, 0)[np.where(row == NO_INDEX, -1, row)]
     wrong = np.flatnonzero(logged_m != run.driven_m)
     if len(wrong):
         first = wrong[0]

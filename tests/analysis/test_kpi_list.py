@@ -1,15 +1,16 @@
-from dataclasses import replace
-
 import pytest
 
-from analysis.logs import random_log
+from analysis.histories import random_history
+from analysis.logs import event, log_of, random_log
 from dispatch.analysis.kpi_list import KPI, KPIS
 from dispatch.analysis.measured import measured
+from dispatch.engine.events import EventKind as K
 
 NEED_CANCELLING = {
     "customer_cancel_share",
     "customer_cancel_before_acceptance_share",
     "customer_cancel_after_acceptance_share",
+    "customer_cancel_after_arrival_share",
     "driver_cancel_share",
 }
 NEED_DRIVEN_TRAVEL = {"pickup_eta_mae_s", "pickup_eta_bias_s", "pickup_late5_share", "pickup_late10_share"}
@@ -42,19 +43,42 @@ def test_income_rests_on_the_declared_fare_rule():
     assert all("by the declared fare rule" in kpi.definition for kpi in income)
 
 
-def test_idle_metres_are_empty_driving_but_no_way_to_a_pickup():
-    tables = measured(random_log(4))
-    pickup_m, trip_m = int(tables.drivers.pickup_m.sum()), int(tables.drivers.trip_m.sum())
-    assert tables.driven_m == pickup_m + trip_m
-    assert KPI["empty_km_share"].measure(tables) == KPI["empty_km_pickup_share"].measure(tables)
-    cruised = replace(tables, driven_m=pickup_m + trip_m + 1000)
-    driven_m = cruised.driven_m
-    assert KPI["empty_km_share"].measure(cruised) == (pickup_m + 1000) / driven_m
-    assert KPI["empty_km_pickup_share"].measure(cruised) == pickup_m / driven_m
+@pytest.mark.parametrize("seed", range(3))
+def test_empty_driving_is_the_sum_of_what_it_is_split_into(seed):
+    tables = measured(random_history(seed, num_steps=400))
+    parts = ("idle", "pickup", "repositioning")
+    shares = [KPI[f"empty_km_{part}_share"].measure(tables) for part in parts]
+    assert all(shares)
+    assert sum(shares) == pytest.approx(KPI["empty_km_share"].measure(tables))
+    trip_m = int(tables.drivers.trip_m.sum())
+    assert KPI["empty_km_share"].measure(tables) == pytest.approx(1 - trip_m / tables.driven_m)
 
 
+def test_ways_to_pickups_that_were_not_reached_are_ways_to_pickups():
+    legs = ((K.CRUISING_LEG, 100), (K.REPOSITIONING_LEG, 200), (K.ABANDONED_LEG, 300))
+    told = [event(kind, 5, driver_id=1, leg_m=metres) for kind, metres in legs]
+    tables = measured(log_of(event(K.DRIVER_ONLINE, 0, driver_id=1), *told))
+    assert [
+        KPI[f"empty_km_{part}_share"].measure(tables) for part in ("idle", "pickup", "repositioning")
+    ] == [
+        100 / 600,
+        300 / 600,
+        200 / 600,
+    ]
+    assert KPI["empty_km_share"].measure(tables) == 1.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_customers_cancel_in_one_of_three_stages(seed):
+    tables = measured(random_history(seed, num_steps=400))
+    stages = ("before_acceptance", "after_acceptance", "after_arrival")
+    shares = [KPI[f"customer_cancel_{stage}_share"].measure(tables) for stage in stages]
+    assert sum(shares) == pytest.approx(KPI["customer_cancel_share"].measure(tables))
+
+
+@pytest.mark.parametrize("make_log", [random_log, random_history])
 @pytest.mark.parametrize("seed", range(5))
-def test_shares_lie_between_none_and_all(seed):
-    tables = measured(random_log(seed))
+def test_shares_lie_between_none_and_all(seed, make_log):
+    tables = measured(make_log(seed))
     shares = {kpi.name: kpi.measure(tables) for kpi in KPIS if kpi.name.endswith("_share")}
     assert all(value is None or 0 <= value <= 1 for value in shares.values()), shares

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from analysis.histories import random_history
 from analysis.logs import event, log_of, random_log
 from dispatch.analysis import KPI, KPIS, kpis
 from dispatch.engine.events import EVENT_DTYPE, EventKind
@@ -49,7 +50,9 @@ def test_one_order_by_hand():
     assert (got["pickup_eta_bias_s"], got["pickup_eta_mae_s"]) == (-20.0, 20.0)
     assert (got["far_pickup_share"], got["eta_regret_mean_s"]) == (0.0, 60.0)
     assert (got["empty_km_share"], got["pickup_km_per_order"]) == (0.25, 1.0)
-    assert got["empty_km_idle_share"] is None
+    assert (got["empty_km_pickup_share"], got["empty_km_idle_share"]) == (0.25, 0.0)
+    assert got["empty_km_repositioning_share"] == 0.0
+    assert got["five_minute_arrival_driver_p10_share"] is None, "one acceptance tells little of a driver"
     assert got["utilisation_share"] == pytest.approx(600 / 740)
     assert got["busy_share"] == pytest.approx(730 / 740)
     assert got["processing_mean_s"] == 740.0
@@ -111,6 +114,7 @@ def test_where_nobody_cancels_shares_of_cancels_are_no_measurement():
         "customer_cancel_share",
         "customer_cancel_before_acceptance_share",
         "customer_cancel_after_acceptance_share",
+        "customer_cancel_after_arrival_share",
         "driver_cancel_share",
     }
     assert all((free[name], bound[name]) == (0.0, None) for name in differing)
@@ -131,10 +135,45 @@ def test_undone_assignments():
     assert got["customer_cancel_after_acceptance_share"] == 1.0
 
 
+def test_what_is_given_to_another_driver_at_once_is_not_undone():
+    first = served(1, 1, 0, accept_s=1)[:6]
+    quote = {"eta_ms": 60 * S, "nearest_eta_ms": 60 * S}
+    got = kpis(
+        in_time(
+            event(K.DRIVER_ONLINE, 0, driver_id=2),
+            *first,
+            event(K.ORDER_RELEASED, 5 * S, 1, 1),
+            event(K.ORDER_REASSIGNED, 5 * S, 1, 2, **quote),
+            event(K.DRIVER_ARRIVED, 306 * S, 1, 2, leg_m=10),
+            event(K.ORDER_CANCELLED, 400 * S, 1, 2),
+        )
+    )
+    assert got["driver_cancel_share"] == 0.0
+    assert (got["response_p50_s"], got["pickup_eta_bias_s"]) == (1.0, 241.0)
+    assert got["five_minute_arrival_share"] == 0.0, "301 s after it was given to the driver who came"
+    assert got["customer_cancel_after_arrival_share"] == 1.0
+    assert got["customer_cancel_after_acceptance_share"] == 0.0
+
+
+def test_arrivals_within_five_minutes_of_the_slowest_drivers():
+    def day(driver_id, num_orders, num_short):
+        arrive_s = [300] * num_short + [301] * (num_orders - num_short)
+        orders = [
+            served(100 * driver_id + n, driver_id, 2000 * n, accept_s=1, arrive_s=one)[n > 0 :]
+            for n, one in enumerate(arrive_s)
+        ]
+        return [one for order in orders for one in order]
+
+    got = kpis(in_time(*day(1, 5, 1), *day(2, 10, 9), *day(3, 4, 0)))
+    assert got["five_minute_arrival_driver_p10_share"] == pytest.approx(0.2 + 0.1 * 0.7)
+
+
 @settings(max_examples=80, deadline=None)
-@given(seed=st.integers(0, 10**6), complete=st.booleans())
-def test_random_logs_agree_with_plain_python(seed, complete):
-    events = random_log(seed, complete=complete)
+@given(
+    make_log=st.sampled_from([random_log, random_history]), seed=st.integers(0, 10**6), complete=st.booleans()
+)
+def test_random_logs_agree_with_plain_python(make_log, seed, complete):
+    events = make_log(seed, complete=complete)
     got = kpis(events)
     orders, drivers = orders_in_plain_python(events), drivers_in_plain_python(events).values()
     accepted = [o for o in orders if "first_accepted_at_ms" in o]
@@ -146,7 +185,11 @@ def test_random_logs_agree_with_plain_python(seed, complete):
         if "arrived_at_ms" in o
     ]
     shown = [o for o in orders if o.get("num_cars_shown", 0) >= 1]
-    pickup_m, trip_m = sum(d["pickup_m"] for d in drivers), sum(d["trip_m"] for d in drivers)
+    driven_m, trip_m = sum(d["driven_m"] for d in drivers), sum(d["trip_m"] for d in drivers)
+    pickup_m = sum(d["pickup_m"] + d["abandoned_m"] for d in drivers)
+    given = sum(d["num_accepted"] for d in drivers)
+    at_door = [o for o in orders if "cancelled_at_ms" in o and "arrived_at_ms" in o]
+    short = sorted(d["num_short_arrivals"] / d["num_accepted"] for d in drivers if d["num_accepted"] >= 5)
     online, occupied = sum(d["online_ms"] for d in drivers), sum(d["occupied_ms"] for d in drivers)
 
     def ratio(part, whole):
@@ -160,7 +203,12 @@ def test_random_logs_agree_with_plain_python(seed, complete):
         "pickup_eta_mae_s": ratio(sum(map(abs, errors)), len(errors)),
         "pickup_late5_share": ratio(sum(e > 300 for e in errors), len(errors)),
         "phantom_cars_share": ratio(sum(o not in in_five for o in shown), len(shown)),
-        "empty_km_share": ratio(pickup_m, pickup_m + trip_m),
+        "empty_km_share": ratio(driven_m - trip_m, driven_m),
+        "empty_km_pickup_share": ratio(pickup_m, driven_m),
+        "empty_km_idle_share": ratio(sum(d["cruising_m"] for d in drivers), driven_m),
+        "driver_cancel_share": ratio(sum(d["num_cancelled"] for d in drivers), given),
+        "customer_cancel_after_arrival_share": ratio(len(at_door), len(orders)),
+        "five_minute_arrival_driver_p10_share": np.quantile(short, 0.1) if short else None,
         "utilisation_share": ratio(occupied, online),
         "offers_per_order": ratio(sum(o["num_offers"] for o in orders), len(orders)),
     }

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from analysis.logs import event, log_of, random_log
+from analysis.histories import random_history
+from analysis.logs import event, log_of
 from dispatch.analysis.measured import between_s, measured
 from dispatch.engine.events import EVENT_DTYPE, EventKind
 from dispatch.units import NO_VALUE
@@ -38,7 +39,13 @@ def test_an_empty_log():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_counts_are_the_logs(seed):
-    events = random_log(seed)
+    events = random_history(seed)
     tables = measured(events)
-    assert tables.num_assigned == sum(kind == K.ORDER_ASSIGNED for kind in events["kind"])
+    given = (K.ORDER_ASSIGNED, K.ORDER_REASSIGNED)
+    assert (
+        tables.num_assigned
+        == sum(kind in given for kind in events["kind"])
+        == tables.drivers.num_accepted.sum()
+    )
+    assert tables.driven_m == tables.drivers.driven_m.sum()
     assert tables.num_unassigned == sum(kind == K.ORDER_UNASSIGNED for kind in events["kind"])

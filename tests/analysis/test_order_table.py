@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from analysis.histories import random_history
 from analysis.logs import event, log_of, random_log
 from dispatch.analysis.order_table import OrderTable, order_table, rows_of
 from dispatch.engine.events import EVENT_DTYPE, EventKind, make_events
@@ -16,9 +17,14 @@ K = EventKind
 
 
 @settings(max_examples=150, deadline=None)
-@given(seed=st.integers(0, 10**6), num_drivers=st.integers(0, 8), complete=st.booleans())
-def test_table_agrees_with_the_oracle(seed, num_drivers, complete):
-    events = random_log(seed, num_drivers=num_drivers, complete=complete)
+@given(
+    make_log=st.sampled_from([random_log, random_history]),
+    seed=st.integers(0, 10**6),
+    num_drivers=st.integers(0, 8),
+    complete=st.booleans(),
+)
+def test_table_agrees_with_the_oracle(make_log, seed, num_drivers, complete):
+    events = make_log(seed, num_drivers=num_drivers, complete=complete)
     table = order_table(events)
     expected = orders_in_plain_python(events)
     assert len(table) == len(expected)

@@ -7,7 +7,10 @@ from dispatch.analysis.charts import run_tables
 from dispatch.analysis.kpi_list import KPI
 from dispatch.analysis.report_tables import (
     GROUPS,
+    PARKED_NOTE,
+    beside_empty_driving,
     better_runs,
+    cards,
     kpi_table,
     notes,
     run_legend,
@@ -39,6 +42,19 @@ def test_the_better_value_is_marked_by_its_direction_and_not_where_equal():
 def test_groups_hold_every_kpi_once():
     grouped = [name for names in GROUPS.values() for name in names]
     assert sorted(grouped) == sorted(KPI)
+
+
+def test_that_drivers_park_is_said_only_where_all_of_them_do():
+    one = record(1, "a")
+    parked, cruised = (
+        replace(one, kpis={**one.kpis, "empty_km_idle_share": share, "empty_km_repositioning_share": 0.0})
+        for share in (0.0, 0.1)
+    )
+    for runs, expected in (([parked], True), ([parked, cruised], False)):
+        tables = run_tables(runs, "UTC")
+        assert (PARKED_NOTE in beside_empty_driving(tables, None)) == expected
+        assert ("parked drivers save cruising" in cards(tables, None)) == expected
+        assert ("Cruising included" in cards(tables, None)) != expected
 
 
 def test_a_title_says_each_thing_once():

@@ -1,10 +1,13 @@
-"""A dispatcher with two orders in each status and drivers in each status, on a line of nodes."""
+"""A dispatcher with two orders in each status and two drivers in each status, on a line of nodes."""
 
+from collections import Counter
 from itertools import count
 
 import numpy as np
 
 from cities import T0, dispatcher_on, line_city, new_orders, positions
+from dispatch.engine.commit import Happening, commit
+from dispatch.engine.events import EventKind
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 
 CITY = line_city()
@@ -32,6 +35,7 @@ class Stages:
     def __init__(self):
         self.dispatcher = dispatcher_on(CITY, offer_timeout_s=600.0)
         self.orders, self.drivers, self.driver_of_order = {}, {}, {}
+        self.next_orders, self.num_chained = {}, Counter()
         self._order_ids, self._driver_ids = count(501), count(71)
         self._expire()
         self._offer()
@@ -41,6 +45,8 @@ class Stages:
         self._by_hand(S.DROPPED_OFF, None, "arrive", "pick_up", "drop_off")
         self._by_hand(S.CLOSED, None, "arrive", "pick_up", "drop_off", "close")
         self._by_hand(S.CANCELLED, None, "cancel")
+        self._chain(D.OCCUPIED_OFFERED, S.OFFERED)
+        self._chain(D.OCCUPIED_ASSIGNED, S.ASSIGNED)
         self.drivers[D.OFFLINE] = self.online(2)
         self.dispatcher.drivers_offline(self.drivers[D.OFFLINE], T0)
         self.drivers[D.IDLE] = self.online(2)
@@ -77,6 +83,26 @@ class Stages:
         self.orders[order_status] = orders
         if driver_status is not None:
             self.drivers[driver_status] = drivers
+
+    def _chain(self, driver_status, order_status):
+        """Drivers with a passenger and a next order; both orders of each are beside those of `orders`."""
+        aboard, following, drivers = self.submit(2), self.submit(2), self.online(2)
+        self.driver_of_order |= dict(zip([*aboard, *following], [*drivers, *drivers], strict=True))
+        self.dispatcher.assign(aboard, drivers, T0)
+        self.call("arrive", aboard, T0)
+        self.call("pick_up", aboard, T0)
+        if order_status == S.ASSIGNED:
+            self.dispatcher.assign(following, drivers, T0)
+        else:
+            state = self.dispatcher._state
+            rows = [
+                table.ids.rows(np.array(ids)).astype(np.int32)
+                for table, ids in ((state.orders, following), (state.fleet, drivers))
+            ]
+            offered = Happening(EventKind.ORDER_OFFERED, np.full(2, T0), *rows)
+            commit(state, offered, eta_ms=1000, nearest_eta_ms=1000)
+        self.drivers[driver_status], self.next_orders[driver_status] = drivers, following
+        self.num_chained += Counter({S.ON_BOARD: 2, order_status: 2})
 
     def call(self, command, orders, at_ms=NOW):
         """Give a command on orders, with the drivers and metres that it wants."""

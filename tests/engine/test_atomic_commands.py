@@ -27,6 +27,8 @@ def test_the_stages_are_what_they_say():
         assert stages.dispatcher.order_status(orders) == [status] * 2
     for status, drivers in stages.drivers.items():
         assert set(stages.dispatcher.driver_status(drivers)) == {status}
+    assert stages.dispatcher.order_status(stages.next_orders[D.OCCUPIED_OFFERED]) == [S.OFFERED] * 2
+    assert stages.dispatcher.order_status(stages.next_orders[D.OCCUPIED_ASSIGNED]) == [S.ASSIGNED] * 2
     assert set(stages.orders) == set(OrderStatus)
     assert set(stages.drivers) == set(DriverStatus)
 
@@ -94,8 +96,11 @@ def test_one_driver_an_order(command):
     refused(stages, InputError, unknown, lambda: call(orders, [drivers[0], 9999], NOW))
 
 
-@pytest.mark.parametrize("status", [D.OFFLINE, D.OFFERED, D.TO_PICKUP, D.AT_PICKUP, D.OCCUPIED])
-def test_a_driver_who_is_not_idle_gets_no_order_by_hand(status):
+WITH_NEXT = [D.OFFERED, D.TO_PICKUP, D.AT_PICKUP, D.OCCUPIED_OFFERED, D.OCCUPIED_ASSIGNED]
+
+
+@pytest.mark.parametrize("status", [D.OFFLINE, *WITH_NEXT])
+def test_a_driver_off_duty_or_with_a_next_order_gets_none_by_hand(status):
     stages = Stages()
     drivers = [stages.drivers[D.IDLE][0], stages.drivers[status][0]]
     refused(
@@ -106,7 +111,56 @@ def test_a_driver_who_is_not_idle_gets_no_order_by_hand(status):
     )
 
 
-@pytest.mark.parametrize("status", [D.OFFLINE, D.OFFERED, D.TO_PICKUP, D.AT_PICKUP, D.OCCUPIED])
+def test_a_driver_with_a_passenger_gets_the_next_order_by_hand():
+    stages = Stages()
+    occupied, following = stages.drivers[D.OCCUPIED], stages.orders[S.OPEN]
+    stages.dispatcher.assign(following, occupied, NOW)
+    assert stages.dispatcher.driver_status(occupied) == [D.OCCUPIED_ASSIGNED] * 2
+    assert stages.dispatcher.order_status(following) == [S.ASSIGNED] * 2
+
+
+CHAINED = [
+    ("accept", D.OCCUPIED_OFFERED, S.ASSIGNED, D.OCCUPIED_ASSIGNED),
+    ("decline", D.OCCUPIED_OFFERED, S.OPEN, D.OCCUPIED),
+    ("cancel", D.OCCUPIED_OFFERED, S.CANCELLED, D.OCCUPIED),
+    ("cancel", D.OCCUPIED_ASSIGNED, S.CANCELLED, D.OCCUPIED),
+    ("unassign", D.OCCUPIED_ASSIGNED, S.OPEN, D.OCCUPIED),
+]
+
+
+@pytest.mark.parametrize(("command", "status", "order_to", "driver_to"), CHAINED)
+def test_commands_on_the_next_order_leave_the_passenger_on_board(command, status, order_to, driver_to):
+    stages = Stages()
+    following, drivers = stages.next_orders[status], stages.drivers[status]
+    stages.call(command, following)
+    assert stages.dispatcher.order_status(following) == [order_to] * 2
+    assert stages.dispatcher.driver_status(drivers) == [driver_to] * 2
+
+
+@pytest.mark.parametrize(
+    ("status", "driver_to"), [(D.OCCUPIED_OFFERED, D.OFFERED), (D.OCCUPIED_ASSIGNED, D.TO_PICKUP)]
+)
+def test_after_the_drop_off_comes_the_next_order(status, driver_to):
+    stages = Stages()
+    following, drivers = stages.next_orders[status], stages.drivers[status]
+    aboard = [
+        order
+        for order, driver in stages.driver_of_order.items()
+        if driver in drivers and order not in following
+    ]
+    stages.call("drop_off", aboard)
+    assert stages.dispatcher.driver_status(drivers) == [driver_to] * 2
+    refused(stages, StateError, "ORDER_CLOSED is not legal", lambda: stages.call("close", following))
+
+
+@pytest.mark.parametrize("status", [D.OCCUPIED_OFFERED, D.OCCUPIED_ASSIGNED])
+@pytest.mark.parametrize("command", ["arrive", "pick_up"])
+def test_nobody_comes_to_the_next_pickup_with_a_passenger_on_board(command, status):
+    stages = Stages()
+    refused(stages, StateError, "row 0: ", lambda: stages.call(command, stages.next_orders[status]))
+
+
+@pytest.mark.parametrize("status", [D.OFFLINE, D.OCCUPIED, *WITH_NEXT])
 def test_a_driver_who_is_not_idle_does_not_go_offline(status):
     stages = Stages()
     idle, busy = stages.drivers[D.IDLE], stages.drivers[status][0]
@@ -119,7 +173,7 @@ def test_a_driver_who_is_not_idle_does_not_go_offline(status):
     refused(stages, InputError, "time goes backwards", lambda: offline(idle, [NOW, T0 - 1]))
 
 
-@pytest.mark.parametrize("status", [D.IDLE, D.OFFERED, D.TO_PICKUP, D.AT_PICKUP, D.OCCUPIED])
+@pytest.mark.parametrize("status", [D.IDLE, D.OCCUPIED, *WITH_NEXT])
 def test_a_driver_on_duty_does_not_come_online_and_takes_nobody_along(status):
     stages = Stages()
     busy = stages.drivers[status][0]

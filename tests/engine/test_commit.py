@@ -59,12 +59,12 @@ def test_an_open_order_has_no_driver():
 
 def test_an_illegal_row_in_the_middle_changes_nothing():
     state = engine_state()
-    state.fleet.status[2] = DriverStatus.OCCUPIED
+    state.fleet.status[2] = DriverStatus.TO_PICKUP
     assert_refused(
         state,
         happening(K.ORDER_OFFERED, T0 + 1, [0, 1, 2], [0, 2, 1]),
         StateError,
-        "row 1: ORDER_OFFERED is not legal while order 101 is OPEN and driver 12 is OCCUPIED",
+        "row 1: ORDER_OFFERED is not legal while order 101 is OPEN and driver 12 is TO_PICKUP",
     )
 
 

@@ -20,6 +20,7 @@ from dispatch.engine.events import EventKind as K
 from dispatch.engine.inputs import NewOrders, Positions
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.params import DispatchParams
+from dispatch.engine.policy import POLICIES
 from dispatch.errors import InputError
 from dispatch.units import NO_COORDINATE
 from engine.stages import CITY, Stages
@@ -90,7 +91,7 @@ def test_looking_changes_nothing():
     counted = dispatcher.count()
     assert_same_tables(before, tables_of(dispatcher))
     assert {name: number for name, number in counted.items() if name.startswith("order")} == {
-        f"order_{status.name.lower()}": 2 for status in OrderStatus
+        f"order_{status.name.lower()}": 2 + stages.num_chained[status] for status in OrderStatus
     }
     assert counted["driver_occupied"] == counted["driver_offline"] == 2
     num_drivers = sum(number for name, number in counted.items() if name.startswith("driver"))
@@ -108,7 +109,7 @@ def test_unknown_ids_are_named():
 def test_what_it_was_made_with_can_be_asked():
     dispatcher = Dispatcher(CITY, params=DispatchParams("nearest"))
     assert dispatcher.city is CITY
-    assert dispatcher.params.policy == "nearest"
+    assert dispatcher.params.policy == POLICIES["nearest"]
     assert dispatcher.travel_times.num_nodes == 20
 
 

@@ -115,18 +115,35 @@ def test_every_status_but_a_final_one_leads_to_a_final_one():
         assert status in reached(OrderStatus.CLOSED, orders) | set(FINAL_STATUSES)
 
 
-def test_an_engaged_driver_has_an_engaged_order():
-    engaged = {
-        OrderStatus.OFFERED: DriverStatus.OFFERED,
-        OrderStatus.ASSIGNED: DriverStatus.TO_PICKUP,
-        OrderStatus.ARRIVED: DriverStatus.AT_PICKUP,
-        OrderStatus.ON_BOARD: DriverStatus.OCCUPIED,
-    }
-    for one in TRANSITIONS:
-        if one.order_to in engaged:
-            assert one.driver_to == engaged[one.order_to]
-        if one.driver_to in engaged.values():
-            assert engaged.get(one.order_to) == one.driver_to
+WITH_NEXT = {
+    OrderStatus.OFFERED: (DriverStatus.OFFERED, DriverStatus.OCCUPIED_OFFERED),
+    OrderStatus.ASSIGNED: (DriverStatus.TO_PICKUP, DriverStatus.OCCUPIED_ASSIGNED),
+    OrderStatus.ARRIVED: (DriverStatus.AT_PICKUP,),
+}
+WITH_PASSENGER = (DriverStatus.OCCUPIED, DriverStatus.OCCUPIED_OFFERED, DriverStatus.OCCUPIED_ASSIGNED)
+
+
+def next_of(driver):
+    """Status of the driver's next order."""
+    return next((order for order, drivers in WITH_NEXT.items() if driver in drivers), None)
+
+
+@pytest.mark.parametrize("one", [one for one in TRANSITIONS if None not in (one.order_from, one.driver_from)])
+def test_an_engaged_driver_has_an_engaged_order(one):
+    """Whatever happens to a next order leaves the passenger on board, and the other way round."""
+    had, has = (driver in WITH_PASSENGER for driver in (one.driver_from, one.driver_to))
+    if one.event in (EventKind.PICKED_UP, EventKind.DROPPED_OFF):
+        boards = one.event == EventKind.PICKED_UP
+        assert (had, has) == (not boards, boards)
+        assert (one.order_to if boards else one.order_from) == OrderStatus.ON_BOARD
+    else:
+        assert had == has
+    if one.event == EventKind.DROPPED_OFF:
+        assert next_of(one.driver_from) == next_of(one.driver_to)
+        return
+    engaged = tuple(WITH_NEXT)
+    assert next_of(one.driver_from) == (one.order_from if one.order_from in engaged else None)
+    assert next_of(one.driver_to) == (one.order_to if one.order_to in engaged else None)
 
 
 def test_the_kernel_table_holds_nobody_last():

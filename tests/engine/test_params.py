@@ -6,8 +6,8 @@ from dispatch.errors import InputError
 from dispatch.units import MAX_TRAVEL_MS
 
 WRONG = [
-    ("policy", "best", "policy is 'best': it must be one of batch, nearest"),
-    ("policy", None, "policy is None: it must be one of batch, nearest"),
+    ("policy", "best", "policy is 'best': it must be one of batch, nearest, "),
+    ("policy", None, "policy is None: it must be a name"),
     ("candidates_by", "rail", "candidates_by is 'rail': it must be one of air, road"),
     ("candidates_by", None, "candidates_by is None: it must be one of air, road"),
     ("candidates_by", "Road", "candidates_by is 'Road'"),

@@ -64,7 +64,7 @@ def test_what_this_stage_cannot_measure_is_null():
     told = summary(run_record(run(small_scenario()), 1.0, 1.0))["kpis"]
     assert told["pickup_eta_mae_s"] is None
     cancels = [name for name in told if "cancel" in name]
-    assert len(cancels) == 4
+    assert len(cancels) == 5
     assert all(told[name] is None for name in cancels), "nobody can cancel: 0 would be no measurement"
     measured = KPIS - {"pickup_eta_mae_s"}
     assert all(isinstance(told[name], float) for name in measured)
