@@ -73,7 +73,7 @@ def map_svg(city: City, frame: Frame) -> str:
     joined and simplified to less than a pixel. Drawn as lines of a chart the same streets took 20 times
     as long to show.
     """
-    paths = [f'<path d="{path}"/>' for path in _street_paths(city, frame)]
+    paths = [f'<path d="{path}"/>' for path in street_paths(city, frame)]
     streets = "".join(
         f'<g stroke="{colour}" stroke-width="{width}">{path}</g>'
         for path, (_, colour, width) in reversed(list(zip(paths, TIERS, strict=True)))
@@ -81,12 +81,12 @@ def map_svg(city: City, frame: Frame) -> str:
     size = f"{frame.width_m:.0f} {frame.height_m:.0f}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" preserveAspectRatio="none">'
-        f'<path d="{_water_path(city, frame)}" fill="{WATER_COLOUR}" fill-rule="evenodd"/>'
+        f'<path d="{water_path(city, frame)}" fill="{WATER_COLOUR}" fill-rule="evenodd"/>'
         f'<g fill="none" stroke-linecap="round" stroke-linejoin="round">{streets}</g></svg>'
     )
 
 
-def _street_paths(city: City, frame: Frame) -> list[str]:
+def street_paths(city: City, frame: Frame) -> list[str]:
     """SVG paths of the streets, one a tier; empty where there are too many."""
     graph = city.graph
     x, y = city.projection.to_plane(graph.node_lon, graph.node_lat)
@@ -117,7 +117,7 @@ def _chains(segments: NDArray[np.float64], tolerance_m: float) -> NDArray[Any]:
     return np.asarray(shapely.simplify(shapely.get_parts(lines), tolerance_m))
 
 
-def _water_path(city: City, frame: Frame) -> str:
+def water_path(city: City, frame: Frame) -> str:
     """SVG path of the water, with holes for islands; empty where the city knows none."""
     if city.water is None or city.water.is_empty:
         return ""

@@ -55,6 +55,9 @@ MaxPickupOpt = Annotated[float, typer.Option(help="Largest pickup ETA that is of
 SeedOpt = Annotated[int, typer.Option(help="Seed of everything random.")]
 JsonOpt = Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")]
 ReportOpt = Annotated[Path | None, typer.Option(help="Write a self-contained HTML report to this file.")]
+PlayerOpt = Annotated[
+    Path | None, typer.Option(help="Write a self-contained HTML page that plays the day on the map.")
+]
 
 
 @app.command(
@@ -73,12 +76,16 @@ def simulate(
     events: Annotated[Path | None, typer.Option(help="Write the event log to this Parquet file.")] = None,
     json_file: JsonOpt = None,
     report: ReportOpt = None,
+    player: PlayerOpt = None,
 ) -> None:
     """Simulate a day: recorded or made-up orders, matched by the engine, measured by KPIs."""
     day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
     _check_policies("--policy", [policy])
-    _check_places({"--events": events, "--json": json_file, "--report": report})
-    _hand_out(*_run_day(day, [policy], events), json_file, report)
+    _check_places({"--events": events, "--json": json_file, "--report": report, "--player": player})
+    scenario, records = _run_day(day, [policy], events)
+    if player is not None:
+        _write_player(player, scenario, records[0])
+    _hand_out(scenario, records, json_file, report)
 
 
 @app.command(
@@ -152,6 +159,17 @@ def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenar
             if should_stop():
                 break
     return scenario, records
+
+
+def _write_player(path: Path, scenario: Scenario, record: RunRecord) -> None:
+    """Write the page that plays the run."""
+    from dispatch.analysis.player import write_player
+
+    started = time.perf_counter()
+    with err.status("drawing the ways of all cars"):
+        num_bytes = write_player(path, scenario.city, record)
+    spent = f"{num_bytes / 1e6:.1f} MB, {time.perf_counter() - started:.1f} s"
+    out.print(f"player: {path}, {spent}", highlight=False)
 
 
 def _hand_out(
