@@ -53,7 +53,6 @@ WAYPOINTS: Final = (
 
 # What a driver's events say, in three independent parts: each is as the last event that speaks of it left it.
 _UNCHANGED: Final = -1
-_ON_DUTY_AFTER: Final = {K.DRIVER_ONLINE: 1, K.DRIVER_OFFLINE: 0}
 _ABOARD_AFTER: Final = {K.DRIVER_ONLINE: 0, K.DRIVER_OFFLINE: 0, K.PICKED_UP: 1, K.DROPPED_OFF: 0}
 _NOTHING, _OFFER, _ASSIGNMENT, _ARRIVAL = range(4)
 _HOLDS_AFTER: Final = {
@@ -72,6 +71,8 @@ _HOLDS_AFTER: Final = {
     K.PICKED_UP: _NOTHING,
 }
 """What a driver holds besides a passenger on board."""
+_ON_DUTY_AFTER: Final = {**dict.fromkeys(_HOLDS_AFTER, 1), K.DROPPED_OFF: 1, K.DRIVER_OFFLINE: 0}
+"""Whoever has to do with an order is on duty, also where a log begins amid the day."""
 _STATUS: Final = np.array(
     [
         [DriverStatus.IDLE, DriverStatus.OFFERED, DriverStatus.TO_PICKUP, DriverStatus.AT_PICKUP],
@@ -180,7 +181,7 @@ def driver_events(events: Events, driver_id: NDArray[np.int64]) -> DriverEvents:
     Parameters
     ----------
     events : (events,) EVENT_DTYPE
-        A legal log from its beginning; who never came on duty in it was on duty before.
+        A legal log from its beginning; a driver is off duty before the first event that tells otherwise.
     driver_id : (cars,) int64
         All drivers of the log, ascending.
     """
@@ -191,7 +192,7 @@ def driver_events(events: Events, driver_id: NDArray[np.int64]) -> DriverEvents:
     kind = np.ascontiguousarray(events["kind"][row])
     on_duty, aboard, holds = (_table(after)[kind] for after in (_ON_DUTY_AFTER, _ABOARD_AFTER, _HOLDS_AFTER))
     duty_at, aboard_at, holds_at = (latest(one != _UNCHANGED, car) for one in (on_duty, aboard, holds))
-    is_on_duty = _value_at(on_duty, duty_at, 1)
+    is_on_duty = _value_at(on_duty, duty_at, 0)
     is_aboard, held = _value_at(aboard, aboard_at, 0), _value_at(holds, holds_at, _NOTHING)
     status = np.where(is_on_duty, _STATUS[is_aboard, held], np.int8(DriverStatus.OFFLINE))
     concerned_at = np.where(is_aboard == 1, aboard_at, np.where(held != _NOTHING, holds_at, NO_INDEX))
@@ -298,5 +299,5 @@ def _differs(
 
 
 def order_rows(order_id: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Give the row in `order_id` (orders,) of each id (n,), ``NO_INDEX`` for ``NO_VALUE`` and unknown ones."""
+    """Give the row in `order_id` (orders,) of each id (n,), ``NO_INDEX`` for ``NO_VALUE`` and strangers."""
     return np.where(wanted == NO_VALUE, NO_INDEX, rows_of(order_id, wanted)).astype(np.int32)

@@ -250,8 +250,8 @@ class Player {
     const width = (canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio)));
     const height = (canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio))), pen = canvas.getContext("2d");
     const waiting = Float64Array.from({ length: width }, (_, i) => day.numWaiting((day.lengthMs * (i + 0.5)) / width));
-    const peak = Math.max(1, ...waiting);
-    element("peak").textContent = `most waiting: ${count(Math.round(Math.max(0, ...waiting)))}`;
+    const most = day.mostWaiting(), peak = Math.max(1, most);
+    element("peak").textContent = `most waiting: ${count(most)}`;
     pen.beginPath();
     pen.moveTo(0, height);
     waiting.forEach((number, i) => pen.lineTo(i + 0.5, height - (number / peak) * (height - 12 * ratio)));

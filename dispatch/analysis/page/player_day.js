@@ -144,6 +144,7 @@ class Day {
       this.state[car] = state;
       this.counts[state]++;
       if (state > 0) this.#place(car, t);
+      else this.isSeen[car] = 0;
     }
     this.#findWaiting(t);
   }
@@ -201,6 +202,17 @@ class Day {
 
   numWaiting(t) {
     return sumUpTo(this.series.waitStarts, t) - sumUpTo(this.series.waitEnds, t);
+  }
+
+  // The most orders that waited at one instant.
+  mostWaiting() {
+    const { waitStarts: { instants: starts }, waitEnds: { instants: ends } } = this.series;
+    let most = 0, ended = 0;
+    for (let i = 0; i < starts.length; i++) {
+      while (ended < ends.length && ends[ended] <= starts[i]) ended++;
+      most = Math.max(most, i + 1 - ended);
+    }
+    return most;
   }
 
   // What cars do at the instant that they were moved to last.
