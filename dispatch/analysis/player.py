@@ -51,8 +51,10 @@ STATE_LABELS: Final = {
 _DEGREES_PER_E6: Final = 1e-6
 _MS_PER_H: Final = 3600 * MS_PER_S
 _DATELESS_MS: Final = 366 * MS_PER_DAY
-_AROUND: Final = 0.5
-"""Streets are drawn so far around what is shown at first, as a share of it"""
+_AROUND: Final = 1.0
+"""Streets and water are drawn so far around what is shown at first, as a share of it"""
+_STREET_SHARE: Final = 1 / 4000
+"""Streets are simplified to this share of the width shown at first: one comes nearer than in a report."""
 _SIZE: Final = "{{file size}}"
 
 
@@ -151,13 +153,12 @@ class _Day:
         """What is shown at first, and how much of the city is drawn around it."""
         known = np.isfinite(self.order_x)
         view = frame_of(self.order_x[known], self.order_y[known], self.city)
-        x, y = self.city.projection.to_plane(self.city.graph.node_lon, self.city.graph.node_lat)
         around = _AROUND * max(view.width_m, view.height_m)
         world = Frame(
-            np.floor(min(view.min_x, max(view.min_x - around, float(x.min())))),
-            np.floor(min(view.min_y, max(view.min_y - around, float(y.min())))),
-            np.ceil(max(view.max_x, min(view.max_x + around, float(x.max())))),
-            np.ceil(max(view.max_y, min(view.max_y + around, float(y.max())))),
+            np.floor(view.min_x - around),
+            np.floor(view.min_y - around),
+            np.ceil(view.max_x + around),
+            np.ceil(view.max_y + around),
         )
         return view, world
 
@@ -247,7 +248,7 @@ class _Day:
             "goldenEtaMs": GOLDEN_ETA_MS,
             "states": [[state.name.lower(), label] for state, label in STATE_LABELS.items()],
             "noCoordinate": NO_COORDINATE,
-            "streets": street_paths(self.city, world),
+            "streets": street_paths(self.city, world, view.width_m * _STREET_SHARE),
             "water": water_path(self.city, world),
             "size": [round(world.width_m), round(world.height_m)],
             "view": [
