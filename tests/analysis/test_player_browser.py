@@ -271,6 +271,19 @@ def test_the_map_is_dragged_and_zoomed(page):
     assert ask(page, f"player.map.metres({x - area['x']}, {y - area['y']})") == pytest.approx(under, abs=2)
 
 
+def test_two_fingers_zoom_the_map(page):
+    page.execute_script("player.pause()")
+    area, scale = box(page, "#cars"), ask(page, "player.map.scale")
+    x, y = area["x"] + area["width"] / 2, area["y"] + area["height"] / 2
+    for kind, apart in (("touchStart", 40), ("touchMove", 80), ("touchMove", 120), ("touchEnd", None)):
+        points = (
+            [] if apart is None else [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+        )
+        page.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert ask(page, "player.map.scale") / scale == pytest.approx(3, 0.1)
+    assert ask(page, "player.map.chosen") == -1
+
+
 def test_who_prefers_less_motion_starts_it(browser, path):
     prefer(browser, prefers_reduced_motion="reduce")
     resize(browser, 1280, 800)
