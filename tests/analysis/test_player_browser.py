@@ -11,6 +11,7 @@ from analysis.runs import CITY, log_in_city
 from dispatch.analysis.kpis import kpis
 from dispatch.analysis.player import write_player
 from dispatch.analysis.player_tracks import CarState
+from dispatch.engine.events import EventKind
 from naive.cars import place_at, state_counts
 
 EVENTS = walked_log(11, CITY, num_steps=6000, num_drivers=30)
@@ -18,6 +19,14 @@ START_AT_MS = int(EVENTS["at_ms"][0])
 HOUR_MS = 3_600_000
 NOON_MS = 12 * HOUR_MS - START_AT_MS % (24 * HOUR_MS)
 """Since the log's start; the city keeps UTC"""
+END_MS = int(EVENTS["at_ms"][-1]) - START_AT_MS
+COUNTED = {
+    "submitted": EventKind.ORDER_SUBMITTED,
+    "completed": EventKind.DROPPED_OFF,
+    "cancelled": EventKind.ORDER_CANCELLED,
+    "expired": EventKind.ORDER_EXPIRED,
+}
+ENDS_WAITING = (EventKind.PICKED_UP, EventKind.ORDER_CANCELLED, EventKind.ORDER_EXPIRED)
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +111,7 @@ def test_the_clock_advances_while_it_plays_and_stands_while_it_pauses(page):
     assert "Paused at" in ask(page, "document.getElementById('said').textContent")
 
 
-@pytest.mark.parametrize(
-    "since_ms", [NOON_MS, 0, 1, 5 * HOUR_MS + 1234, int(EVENTS["at_ms"][-1]) - START_AT_MS]
-)
+@pytest.mark.parametrize("since_ms", [NOON_MS, 0, 1, 5 * HOUR_MS + 1234, END_MS])
 def test_any_instant_shows_what_a_replay_gives(page, path, since_ms):
     page.execute_script("player.pause(); player.seek(arguments[0])", since_ms)
     found = ask(page, "player.stateCounts()")
@@ -118,6 +125,29 @@ def test_any_instant_shows_what_a_replay_gives(page, path, since_ms):
         place = place_at(columns, car, since_ms)
         if shown["x"] is not None:
             assert (shown["x"], shown["y"]) == pytest.approx(place, abs=0.1)
+
+
+@pytest.mark.parametrize("since_ms", [NOON_MS, END_MS])
+def test_figures_so_far_are_those_of_the_log_so_far(page, since_ms):
+    page.execute_script("player.pause(); player.seek(arguments[0])", since_ms)
+    found, now = ask(page, "player.kpis()"), START_AT_MS + since_ms
+    past = EVENTS[EVENTS["at_ms"] <= now]
+    of_kind = {kind: past[past["kind"] == kind] for kind in EventKind}
+    submitted, boarded = of_kind[EventKind.ORDER_SUBMITTED], of_kind[EventKind.PICKED_UP]
+    ended = np.concatenate([of_kind[kind] for kind in ENDS_WAITING])["order_id"]
+    waits = submitted["at_ms"] + submitted["wanted_after_ms"] <= now
+    assert found["waiting"] == (waits & ~np.isin(submitted["order_id"], ended)).sum()
+    for name, kind in COUNTED.items():
+        assert found[name] == len(of_kind[kind])
+    lately = boarded[boarded["at_ms"] > now - HOUR_MS]
+    asked_at = dict(zip(submitted["order_id"].tolist(), submitted["at_ms"].tolist(), strict=True))
+    waited = [one["at_ms"] - asked_at[int(one["order_id"])] for one in lately]
+    assert found["wait_s"] == (pytest.approx(sum(waited) / len(waited) / 1000) if waited else None)
+    metres = {kind: of_kind[kind]["leg_m"].sum() for kind in EventKind if (of_kind[kind]["leg_m"] > 0).any()}
+    assert found["empty"] == pytest.approx(1 - metres[EventKind.DROPPED_OFF] / sum(metres.values()))
+    states = state_counts(EVENTS, now)
+    occupied = states[CarState.OCCUPIED] + states[CarState.OCCUPIED_NEXT]
+    assert found["utilisation"] == pytest.approx(occupied / (30 - states[CarState.OFF_DUTY]))
 
 
 def test_noon_is_noon(page):
