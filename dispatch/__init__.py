@@ -15,6 +15,7 @@ from dispatch.errors import DispatchError, InputError, InvariantError, StateErro
 if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.analysis.invariants import check_invariants as check_invariants
     from dispatch.analysis.kpis import kpis as kpis
+    from dispatch.analysis.player import write_player as write_player
     from dispatch.analysis.recorded import empty_km_share_recorded as empty_km_share_recorded
     from dispatch.analysis.report import write_report as write_report
     from dispatch.engine.dispatcher import Dispatcher as Dispatcher
@@ -111,6 +112,7 @@ _HOME: Final = {
     "synthetic_scenario": "dispatch.sim.scenario",
     "warm_up": "dispatch.kernels.jit",
     "write_log": "dispatch.engine.events",
+    "write_player": "dispatch.analysis.player",
     "write_report": "dispatch.analysis.report",
 }
 

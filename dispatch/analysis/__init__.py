@@ -5,6 +5,7 @@ from dispatch.analysis.invariants import InvariantReport, check_invariants
 from dispatch.analysis.kpi_list import KPI, KPIS, Kpi
 from dispatch.analysis.kpis import Kpis, kpis
 from dispatch.analysis.order_table import OrderTable, order_table
+from dispatch.analysis.player import write_player
 from dispatch.analysis.recorded import EmptyDriving, empty_km_share_recorded
 from dispatch.analysis.report import write_report
 from dispatch.analysis.run_record import RunRecord
@@ -27,5 +28,6 @@ __all__ = [
     "kpis",
     "kpis_by_hour",
     "order_table",
+    "write_player",
     "write_report",
 ]

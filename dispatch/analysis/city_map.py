@@ -73,7 +73,7 @@ def map_svg(city: City, frame: Frame) -> str:
     joined and simplified to less than a pixel. Drawn as lines of a chart the same streets took 20 times
     as long to show.
     """
-    paths = [f'<path d="{path}"/>' for path in _street_paths(city, frame)]
+    paths = [f'<path d="{path}"/>' for path in street_paths(city, frame)]
     streets = "".join(
         f'<g stroke="{colour}" stroke-width="{width}">{path}</g>'
         for path, (_, colour, width) in reversed(list(zip(paths, TIERS, strict=True)))
@@ -81,13 +81,28 @@ def map_svg(city: City, frame: Frame) -> str:
     size = f"{frame.width_m:.0f} {frame.height_m:.0f}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" preserveAspectRatio="none">'
-        f'<path d="{_water_path(city, frame)}" fill="{WATER_COLOUR}" fill-rule="evenodd"/>'
+        f'<path d="{water_path(city, frame)}" fill="{WATER_COLOUR}" fill-rule="evenodd"/>'
         f'<g fill="none" stroke-linecap="round" stroke-linejoin="round">{streets}</g></svg>'
     )
 
 
-def _street_paths(city: City, frame: Frame) -> list[str]:
-    """SVG paths of the streets, one a tier; empty where there are too many."""
+def street_paths(city: City, frame: Frame, tolerance_m: float | None = None) -> list[str]:
+    """Draw the streets as SVG paths in whole metres from the frame's upper left, one path a tier.
+
+    Parameters
+    ----------
+    city : City
+    frame : Frame
+    tolerance_m : float, optional
+        Of the simplification; by default :data:`TOLERANCE_SHARE` of the frame's width.
+
+    Returns
+    -------
+    list of str
+        In the order of :data:`TIERS`; empty where there would be more than :data:`MAX_COORDINATES`.
+    """
+    if tolerance_m is None:
+        tolerance_m = frame.width_m * TOLERANCE_SHARE
     graph = city.graph
     x, y = city.projection.to_plane(graph.node_lon, graph.node_lat)
     low, high = np.minimum(graph.tail, graph.head), np.maximum(graph.tail, graph.head)
@@ -103,7 +118,7 @@ def _street_paths(city: City, frame: Frame) -> list[str]:
     for number in range(len(TIERS)):
         chosen = rows[tier[rows] == number]
         ends = np.stack([low[chosen], high[chosen]], axis=1)
-        chains = _chains(np.stack([x[ends], y[ends]], axis=2), frame.width_m * TOLERANCE_SHARE)
+        chains = _chains(np.stack([x[ends], y[ends]], axis=2), tolerance_m)
         num_coordinates += int(shapely.get_num_coordinates(chains).sum())
         paths.append(_path(chains, frame) if num_coordinates <= MAX_COORDINATES else "")
     return paths
@@ -117,18 +132,31 @@ def _chains(segments: NDArray[np.float64], tolerance_m: float) -> NDArray[Any]:
     return np.asarray(shapely.simplify(shapely.get_parts(lines), tolerance_m))
 
 
-def _water_path(city: City, frame: Frame) -> str:
-    """SVG path of the water, with holes for islands; empty where the city knows none."""
+def water_path(city: City, frame: Frame) -> str:
+    """Draw the water as such a path, with holes for islands; empty where the city knows none."""
     if city.water is None or city.water.is_empty:
         return ""
     plane = shapely.transform(
         city.water, lambda lonlat: np.column_stack(city.projection.to_plane(lonlat[:, 0], lonlat[:, 1]))
     )
+    plane = _drawn_on(plane, 2 * max(frame.width_m, frame.height_m))
     box = shapely.box(frame.min_x, frame.min_y, frame.max_x, frame.max_y)
     cut = shapely.intersection(shapely.make_valid(plane), box)
     areas = [part for part in shapely.get_parts(cut) if part.geom_type == "Polygon"]
     rings = shapely.get_rings(shapely.simplify(np.array(areas, object), frame.width_m * TOLERANCE_SHARE))
     return _path(rings, frame)
+
+
+def _drawn_on(area: Any, by_m: float) -> Any:
+    """Let an area that ends at the edge of its own bounds go on: there the data end, not the sea."""
+    low, high = np.array(area.bounds).reshape(2, 2)
+    # The edges of a box in degrees are slightly bent on the plane.
+    near = 0.005 * (high - low)
+
+    def pushed(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(at < low + near, at - by_m, np.where(at > high - near, at + by_m, at))
+
+    return shapely.transform(area, pushed)
 
 
 def _path(lines: NDArray[Any], frame: Frame) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any, Final
+from typing import Final
 
 import dispatch
 from dispatch.analysis import charts, report_tables
 from dispatch.analysis.charts import Figure, RunTables
 from dispatch.analysis.map_chart import CityMap
+from dispatch.analysis.page_file import json_for_script, write_whole
 from dispatch.analysis.recorded import EmptyDriving
 from dispatch.analysis.run_record import RunRecord
 from dispatch.errors import DispatchError, InputError
@@ -70,11 +70,11 @@ def write_report(
         definitions=report_tables.definitions(),
         version=dispatch.__version__,
         plotly=plotly,
-        data=_json({"background": city_map.svg, "figures": figures}),
+        data=json_for_script({"background": city_map.svg, "figures": figures}),
         script=_part("report.js"),
         **_chart_places(tables),
     )
-    _write(Path(path), page)
+    write_whole(Path(path), page)
 
 
 def _check(runs: Sequence[RunRecord]) -> None:
@@ -165,18 +165,5 @@ def _several(tables: Sequence[RunTables]) -> str:
     return " several" if len(tables) > 1 else ""
 
 
-def _json(data: dict[str, Any]) -> str:
-    """JSON that may stand inside of a script element."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    return text.replace("<", "\\u003c")
-
-
 def _part(name: str) -> str:
     return (files("dispatch.analysis") / "page" / name).read_text(encoding="utf-8")
-
-
-def _write(path: Path, page: str) -> None:
-    # A reader never meets half a page: the name changes hands when all is written.
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(path)

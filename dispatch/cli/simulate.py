@@ -63,6 +63,9 @@ SeedOpt = Annotated[
 ]
 JsonOpt = Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")]
 ReportOpt = Annotated[Path | None, typer.Option(help="Write a self-contained HTML report to this file.")]
+PlayerOpt = Annotated[
+    Path | None, typer.Option(help="Write a self-contained HTML page that plays the day on the map.")
+]
 
 
 @app.command(
@@ -85,13 +88,17 @@ def simulate(
     events: Annotated[Path | None, typer.Option(help="Write the event log to this Parquet file.")] = None,
     json_file: JsonOpt = None,
     report: ReportOpt = None,
+    player: PlayerOpt = None,
 ) -> None:
     """Simulate a day: recorded or made-up orders, matched by the engine, measured by KPIs."""
     day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
     policies = [] if policy is None else [policy]
     _check_policies("--policy", policies)
-    _check_places({"--events": events, "--json": json_file, "--report": report})
-    _hand_out(*_run_day(day, policies, events), json_file, report)
+    _check_places({"--events": events, "--json": json_file, "--report": report, "--player": player})
+    scenario, records = _run_day(day, policies, events)
+    if player is not None:
+        _write_player(player, scenario, records[0])
+    _hand_out(scenario, records, json_file, report)
 
 
 @app.command(
@@ -173,6 +180,17 @@ def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenar
             if should_stop():
                 break
     return scenarios[0], records
+
+
+def _write_player(path: Path, scenario: Scenario, record: RunRecord) -> None:
+    """Write the page that plays the run."""
+    from dispatch.analysis.player import write_player
+
+    started = time.perf_counter()
+    with err.status("drawing the ways of all cars"):
+        num_bytes = write_player(path, scenario.city, record)
+    spent = f"{num_bytes / 1e6:.1f} MB, {time.perf_counter() - started:.1f} s"
+    out.print(f"player: {path}, {spent}", highlight=False)
 
 
 def _hand_out(

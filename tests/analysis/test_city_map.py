@@ -8,7 +8,7 @@ import shapely
 
 from cities import PLANE, city_of, grid_city
 from dispatch.analysis import city_map
-from dispatch.analysis.city_map import Frame, frame_of, map_svg
+from dispatch.analysis.city_map import Frame, frame_of, map_svg, street_paths, water_path
 
 SVG = "{http://www.w3.org/2000/svg}"
 WHOLE = Frame(-5000.0, -5000.0, 5000.0, 5000.0)
@@ -33,6 +33,28 @@ def test_a_chain_in_both_directions_is_one_line():
     # Simplified: the node in the middle of the straight part is gone. Downwards from the frame's upper left.
     assert sorted([lines[0][0], lines[0][-1]]) == [(4900, 5050), (5100, 4950)]
     assert len(lines[0]) == 3
+
+
+def test_lines_are_as_exact_as_asked_for():
+    city = city_of([0, 100, 200], [0, 9, 0], [(0, 1), (1, 2)])
+    coarse, fine = (street_paths(city, WHOLE, tolerance_m)[2] for tolerance_m in (10.0, 5.0))
+    assert (coarse.count("L"), fine.count("L")) == (1, 2)
+
+
+def test_the_sea_goes_on_where_the_data_end():
+    city = grid_city()
+    lon, lat = city.projection.to_degrees([-4000.0, 0.0, 0.0, -4000.0], [-4000.0, -4000.0, 4000.0, 4000.0])
+    lake_lon, lake_lat = city.projection.to_degrees(
+        [1000.0, 2000.0, 2000.0, 4000.0], [-500.0, -500.0, 500.0, 0.0]
+    )
+    water = shapely.MultiPolygon(
+        [shapely.Polygon(np.column_stack(one)) for one in ((lon, lat), (lake_lon, lake_lat))]
+    )
+    path = water_path(replace(city, water=water), WHOLE)
+    corners = {tuple(map(int, pair.split())) for pair in re.findall(r"[ML](\d+ \d+)", path)}
+    # Downwards from the frame's upper left: the western half is water from edge to edge.
+    assert {(0, 0), (0, 10_000), (5000, 0), (5000, 10_000)} <= corners
+    assert {(6000, 5500), (7000, 5500), (7000, 4500)} <= corners
 
 
 def test_every_street_is_drawn_once():

@@ -1,41 +1,17 @@
-import json
-import os
-import shutil
 import time
 
 import pytest
 
+from analysis.browser import errors, open_browser, open_page, requested, resize
 from analysis.runs import CITY, record
 from dispatch.analysis import KPI
 from dispatch.analysis.recorded import EmptyDriving
 from dispatch.analysis.report import write_report
 
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
-)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-def unavailable(why):
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{why}: the report must be opened in a browser on CI")
-    pytest.skip(why)
-
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
-    driver = shutil.which("chromedriver")
-    if binary is None or driver is None:
-        unavailable("no chromium or no chromedriver on PATH")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    window = open_browser(tmp_path_factory.mktemp("profile"))
     yield window
     window.quit()
 
@@ -51,28 +27,12 @@ def pages(tmp_path_factory):
     return {"one": one, "three": three}
 
 
-def open_page(browser, path):
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.get(path.as_uri())
-    deadline = time.monotonic() + 60
-    while browser.execute_script("return document.documentElement.dataset.drawn") != "true":
-        assert time.monotonic() < deadline, browser.get_log("browser")
-        time.sleep(0.05)
-
-
-def resize(browser, width, height=900):
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
-
 @pytest.mark.parametrize("which", ["one", "three"])
 def test_it_opens_without_errors_and_without_a_network(browser, pages, which):
     resize(browser, 1400)
-    open_page(browser, pages[which])
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
-    sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    urls = [one["params"]["request"]["url"] for one in sent if one["method"] == "Network.requestWillBeSent"]
+    open_page(browser, pages[which], "drawn")
+    assert errors(browser) == []
+    urls = requested(browser)
     assert urls, "the log must have seen the page itself"
     assert [url for url in urls if not url.startswith(("file:", "data:"))] == []
 
@@ -80,7 +40,7 @@ def test_it_opens_without_errors_and_without_a_network(browser, pages, which):
 @pytest.mark.parametrize(("which", "num_charts"), [("one", 8), ("three", 12)])
 def test_every_chart_is_drawn(browser, pages, which, num_charts):
     resize(browser, 1400)
-    open_page(browser, pages[which])
+    open_page(browser, pages[which], "drawn")
     charts = browser.execute_script(
         """
         return [...document.querySelectorAll(".chart")].map(gd => ({
@@ -102,7 +62,7 @@ def test_every_chart_is_drawn(browser, pages, which, num_charts):
 
 def test_definitions_appear_when_pointed_at_or_focused(browser, pages):
     resize(browser, 1400)
-    open_page(browser, pages["one"])
+    open_page(browser, pages["one"], "drawn")
     names = browser.execute_script(
         """
         return [...document.querySelectorAll(".known")].map(name =>
@@ -126,7 +86,7 @@ def test_definitions_appear_when_pointed_at_or_focused(browser, pages):
 @pytest.mark.parametrize("which", ["one", "three"])
 def test_nothing_scrolls_sideways(browser, pages, which):
     resize(browser, 400)
-    open_page(browser, pages[which])
+    open_page(browser, pages[which], "drawn")
     for width in (400, 360, 1400):
         resize(browser, width)
         time.sleep(0.3)
@@ -139,19 +99,19 @@ def test_nothing_scrolls_sideways(browser, pages, which):
 
 def test_the_banner_of_a_partial_run_can_be_seen(browser, pages):
     resize(browser, 1400)
-    open_page(browser, pages["three"])
+    open_page(browser, pages["three"], "drawn")
     banner = browser.execute_script(
         "const b = document.querySelector('.banner'); return [b.textContent, b.offsetHeight];"
     )
     assert "stopped early" in banner[0]
     assert banner[1] > 20
-    open_page(browser, pages["one"])
+    open_page(browser, pages["one"], "drawn")
     assert browser.execute_script("return document.querySelector('.banner')") is None
 
 
 def test_charts_fit_on_paper(browser, pages):
     resize(browser, 1400)
-    open_page(browser, pages["one"])
+    open_page(browser, pages["one"], "drawn")
     widest = """
         const charts = [...document.querySelectorAll(".main-svg")];
         return Math.max(...charts.map(chart => chart.getBoundingClientRect().width));

@@ -22,6 +22,7 @@ WRONG_OPTIONS = [
     (["--json", "/no/such/folder/day.json"], "--json is /no/such/folder/day.json: its folder does not exist"),
     (["--events", "/no/such/folder/log"], "--events is /no/such/folder/log: its folder does not exist"),
     (["--report", "."], "--report is .: that is a folder, name a file"),
+    (["--player", "."], "--player is .: that is a folder, name a file"),
     (["--date", "31.5.2008"], "--date is '31.5.2008': it must be a day of the calendar as YYYY-MM-DD"),
 ]
 WRONG_FOR_FOLDERS = [

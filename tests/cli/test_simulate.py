@@ -41,6 +41,14 @@ def test_a_recorded_day_with_all_its_files(dispatch, city, tmp_path):
     assert f"report: {files['day.html']}" in out.replace("\n", "")
 
 
+def test_a_page_that_plays_the_day(dispatch, city, tmp_path):
+    page = tmp_path / "player.html"
+    status, out, err = dispatch("simulate", city, "--drivers", 6, "--date", "2024-03-04", "--player", page)
+    assert (status, err) == (0, "")
+    assert f"player: {page}, " in out.replace("\n", "")
+    assert "<h1>gridville · 2024-03-04 · batch</h1>" in page.read_text(encoding="utf-8")
+
+
 def test_the_built_in_city_needs_no_data(dispatch, tmp_path):
     json_file = tmp_path / "kpis.json"
     status, out, err = dispatch(
