@@ -35,6 +35,8 @@ class EngineState:
     orders: Orders = field(default_factory=Orders)
     clock_ms: int = NEVER
     """instant of the latest step"""
+    advise_at_ms: int = NEVER
+    """when idle drivers are advised next where to wait"""
     latest_ms: int = NEVER
     """latest instant of any event"""
     log: EventBuffer = field(default_factory=EventBuffer)

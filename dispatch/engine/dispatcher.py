@@ -27,6 +27,7 @@ from dispatch.engine.inputs import (
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.params import DispatchParams, FareRule
 from dispatch.engine.plan import plan
+from dispatch.engine.preposition import advise
 from dispatch.engine.tell import tell
 from dispatch.engine.vehicles import asked_bits, served_bits
 from dispatch.engine.world import World
@@ -369,6 +370,10 @@ class Dispatcher:
             queue_up(now_ms, world.places, columns_of_cars(state.fleet))
         proposed = plan(state, world, now_ms)
         offers.make(state, proposed, now_ms, self.params)
+        every_ms = round(self.params.rules.preposition_every_s * MS_PER_S)
+        if every_ms and now_ms >= state.advise_at_ms:
+            advise(state, world, now_ms)
+            state.advise_at_ms = now_ms + every_ms
         state.clock_ms = now_ms
         return state.log.take()
 

@@ -36,6 +36,8 @@ class Fleet(Rows):
         "class_bits": (np.int64, ANY_BITS),
         "rank": (np.int32, NO_INDEX),
         "rank_since_ms": (np.int64, _NEVER),
+        "advised_node": (np.int32, NO_INDEX),
+        "advised_until_ms": (np.int64, _NEVER),
     }
 
     driver_id: NDArray[np.int64]
@@ -56,6 +58,10 @@ class Fleet(Rows):
     rank: NDArray[np.int32]
     """the taxi rank at which an idle driver queues, NO_INDEX elsewhere"""
     rank_since_ms: NDArray[np.int64]
+    advised_node: NDArray[np.int32]
+    """where the driver was advised to wait, last"""
+    advised_until_ms: NDArray[np.int64]
+    """when it should be there"""
 
     def __init__(self) -> None:
         super().__init__()

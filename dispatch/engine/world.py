@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatch.engine.areas import Areas, areas_of
 from dispatch.engine.fleet import Fleet
 from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
@@ -187,6 +188,11 @@ class World:
         return kernels.Places(
             self.node_x, self.node_y, no_ranks if self.node_rank is None else self.node_rank
         )
+
+    @cached_property
+    def areas(self) -> Areas:
+        """Squares of the city, for forecasts."""
+        return areas_of(self.node_x, self.node_y)
 
     @cached_property
     def rules(self) -> kernels.Rules:

@@ -16,6 +16,7 @@ from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.osm.reading import SUFFIXES as OSM_SUFFIXES
 from dispatch.roads.trips import local_midnight_ms, zone_info
+from dispatch.sim.behaving import with_behaviour
 from dispatch.sim.behaviour import Behaviour
 from dispatch.sim.demand import ORDINARY_DAY
 from dispatch.sim.demand_scale import scaled_demand
@@ -61,7 +62,7 @@ def build_scenario(
     day = _day(values, folder, seed, params, sim, cache)
     zones, about = values["zones"]["file"], values["scenario"]
     told = f"Scenario {about['name']}" + (f": {about['description']}." if about["description"] else ".")
-    return replace(
+    behaving = replace(
         day,
         params=params,
         sim=sim,
@@ -70,6 +71,7 @@ def build_scenario(
         zones_file=expanded(zones, folder) if zones else None,
         notes=day.notes if about["name"] == UNNAMED else (told, *day.notes),
     )
+    return with_behaviour(behaving)
 
 
 def behaviour_of(values: Tables) -> Behaviour:

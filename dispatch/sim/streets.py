@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -18,8 +17,9 @@ from dispatch.roads.travel_times import PathFinder
 from dispatch.sim.traffic import TrafficModel
 from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MS_PER_S
 
-_TABLES: Final[WeakKeyDictionary[Metric, AllPairsTimes]] = WeakKeyDictionary()
-"""Tables of the metrics that are in use: runs of one city share them."""
+_TABLES: Final[list[AllPairsTimes]] = []
+"""Tables that were made last: runs of one city share them."""
+_MOST_TABLES: Final = 2
 _MS_PER_MIN: Final = 60 * MS_PER_S
 
 
@@ -43,9 +43,7 @@ class DayStreets:
         self.base: PathFinder | ByTime[PathFinder] = base
         """as given, or as a table of all pairs where the network is small"""
         if isinstance(metric, Metric) and AllPairsTimes.suits(metric.network.graph):
-            if metric not in _TABLES:
-                _TABLES[metric] = AllPairsTimes(metric)
-            self.base = _TABLES[metric]
+            self.base = _table_of(metric)
         self.engine_times = self._paced(traffic, week_offset_ms)
         """what the engine predicts with"""
         self.changes = self._by_time is not None
@@ -67,6 +65,16 @@ class DayStreets:
                 _by_table(times) if isinstance(times, AllPairsTimes) else _by_hierarchy(times),
             )
         return self._latest[1]
+
+
+def _table_of(metric: Metric) -> AllPairsTimes:
+    """Give the table of a metric, made once."""
+    for table in _TABLES:
+        if table.metric is metric:
+            return table
+    del _TABLES[: len(_TABLES) - _MOST_TABLES + 1]
+    _TABLES.append(AllPairsTimes(metric))
+    return _TABLES[-1]
 
 
 def _by_hierarchy(times: object) -> Streets:

@@ -11,7 +11,6 @@ from dispatch.analysis.invariants import check_invariants
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EventKind as K, log_sha256
 from dispatch.engine.params import DispatchParams
-from dispatch.sim.drivers import Phase, SimDrivers
 from dispatch.sim.runner import run
 from dispatch.sim.scenario import SimParams
 from naive.replay import replay

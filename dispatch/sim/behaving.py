@@ -1,0 +1,116 @@
+"""From parameters of behaviour to what a day needs of them: traffic, cruising, ranks and geofences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from dispatch.errors import InputError
+from dispatch.roads.city import City
+from dispatch.roads.pings import RecordedPings
+from dispatch.sim.cruising import CruiseModel
+from dispatch.sim.day import week_offset_ms
+from dispatch.sim.scenario import PARKING_NOTE, Scenario
+from dispatch.sim.traffic import TrafficModel
+from dispatch.sim.traffic_fit import fit_traffic, usable_trips
+from dispatch.units import MS_PER_DAY
+
+_FITTED_ON_DAYS: Final = 7
+"""Days of pings that cruising is learnt from: as good as more, see ARCHITECTURE."""
+_LEAST_TRIPS: Final = 500
+_LEAST_SPAN_MS: Final = 2 * MS_PER_DAY
+_MS_PER_HOUR: Final = MS_PER_DAY // 24
+_KEPT: Final[dict[tuple[Any, ...], tuple[City, Any]]] = {}
+"""Models by what they were made of; the city is kept, so that its number is not given to another."""
+_MOST_KEPT: Final = 16
+
+
+def with_behaviour(scenario: Scenario) -> Scenario:
+    """Give the same day with the traffic and the cruising that its behaviour names.
+
+    Raises
+    ------
+    InputError
+        Drivers are to cruise as recorded ones did, and the city has no pings.
+    """
+    traffic, base, traffic_note = _traffic_of(scenario)
+    cruise, cruise_note = _cruise_of(scenario)
+    notes = [note for note in scenario.notes if cruise is None or note != PARKING_NOTE]
+    return replace(
+        scenario,
+        travel_times=base,
+        traffic=traffic,
+        slowdown=scenario.slowdown if traffic.kind == "exact" else 1.0,
+        cruise=cruise,
+        notes=(*notes, *(note for note in (traffic_note, cruise_note) if note)),
+    )
+
+
+def _kept(city: City, name: tuple[Any, ...], make: Any) -> Any:
+    """Give what was made of a city before, or make it."""
+    key = (id(city), *name)
+    if key not in _KEPT:
+        if len(_KEPT) >= _MOST_KEPT:
+            _KEPT.pop(next(iter(_KEPT)))
+        _KEPT[key] = city, make()
+    return _KEPT[key][1]
+
+
+def _traffic_of(scenario: Scenario) -> tuple[TrafficModel, Any, str]:
+    """Give the traffic of a day, the free-flow times it counts from, and what to say of it."""
+    city, model = scenario.city, scenario.behaviour.traffic.model
+    if model == "exact":
+        return TrafficModel.exact(), scenario.travel_times, ""
+    base = _kept(city, ("free flow",), city.free_flow)
+    if model == "fitted" and scenario.date is not None and city.trips is not None:
+        earlier = city.trips.select(np.flatnonzero(city.trips.requested_at_ms < scenario.start_at_ms))
+        if len(earlier) >= _LEAST_TRIPS and len(usable_trips(city, earlier).rows) >= _LEAST_TRIPS:
+            fitted = _kept(
+                city,
+                ("traffic", scenario.start_at_ms),
+                lambda: fit_traffic(city, earlier, scenario.start_at_ms),
+            )
+            return fitted, base, f"Traffic: {fitted.describe()}"
+    assumed = TrafficModel.assumed()
+    return assumed, base, f"Traffic is an assumption: {assumed.describe()}"
+
+
+def _cruise_of(scenario: Scenario) -> tuple[CruiseModel | None, str]:
+    """Give how idle drivers of a day move, None where they park, and what to say of it."""
+    city, habit = scenario.city, scenario.behaviour.drivers.cruising
+    if habit == "park":
+        return None, ""
+    if habit == "random_walk":
+        walk = _kept(city, ("random walk",), lambda: CruiseModel.random_walk(city))
+        return walk, "Idle drivers drive to one of the squares around theirs, whichever."
+    if habit == "drift":
+        orders = scenario.orders
+        hour = (orders.requested_at_ms + week_offset_ms(scenario)) // _MS_PER_HOUR % 24
+        return CruiseModel.drift(city, orders.pickup_node, hour), (
+            "Idle drivers drift to where orders are many at that hour; they know the day's own demand by hour."
+        )
+    return _learnt(scenario)
+
+
+def _learnt(scenario: Scenario) -> tuple[CruiseModel, str]:
+    """Learn cruising from the pings of the days before, or after where there are none before."""
+    city = scenario.city
+    if city.pings_path is None:
+        raise InputError(
+            f"drivers.cruising is 'hot_spots' and {city.name} has no pings.parquet to learn it from: use park, "
+            "random_walk or drift"
+        )
+    start_ms, span_ms = scenario.start_at_ms, _FITTED_ON_DAYS * MS_PER_DAY
+    path = city.pings_path
+
+    def learn() -> tuple[CruiseModel, str]:
+        pings, when = RecordedPings.load(path, start_ms - span_ms, start_ms), "before"
+        if not len(pings) or int(np.ptp(pings.at_ms)) < _LEAST_SPAN_MS:
+            after_ms = start_ms + MS_PER_DAY
+            pings, when = RecordedPings.load(path, after_ms, after_ms + span_ms), "after"
+        return CruiseModel.learnt(city, pings, scenario.timezone), when
+
+    learnt, when = _kept(city, ("cruising", start_ms), learn)
+    return learnt, f"Idle drivers cruise as recorded ones did in up to {_FITTED_ON_DAYS} days {when}."
