@@ -83,7 +83,7 @@ def keep_shift(driver, shifts, at_ms):
         driver["shift_end_ms"] = shifts.end_at_ms[driver["shift"]]
 
 
-@kernel()
+@kernel(inline=True)
 def _leaves(driver, params, row, at_ms):
     """Tell whether a driver goes home after a trip: its shift is over, or nearly."""
     left_ms = driver["shift_end_ms"] - at_ms
@@ -93,7 +93,7 @@ def _leaves(driver, params, row, at_ms):
     return uniform(params["seed"], WIND_DOWN, row, occasion) < params["wind_down_share"]
 
 
-@kernel()
+@kernel(inline=True)
 def _end_shift(driver, shifts, at_ms):
     """Put a driver down for its next shift."""
     driver["phase"], driver["due_at_ms"] = OFF, NEVER
@@ -102,7 +102,7 @@ def _end_shift(driver, shifts, at_ms):
         driver["due_at_ms"] = max(shifts.start_at_ms[driver["shift"]], at_ms)
 
 
-@kernel()
+@kernel(inline=True)
 def _after_trip(day, driver, row, at_ms):
     """Decide what a driver does who has just become idle: end the shift, rest, charge, or go on."""
     params = day.params[0]
@@ -124,7 +124,7 @@ def _after_trip(day, driver, row, at_ms):
     emit(day.out, told.OFFLINE, at_ms, NO_VALUE, day.driver_id[row], 0, NO_INDEX)
 
 
-@kernel()
+@kernel(inline=True)
 def _idle(day, driver, row, at_ms):
     """Let an idle driver stay, or move on, by how it cruises."""
     params = day.params[0]
@@ -147,7 +147,7 @@ def _idle(day, driver, row, at_ms):
         driver["due_at_ms"] = min(driver["due_at_ms"], at_ms + max(stay_ms, LEAST_STAY_MS))
 
 
-@kernel()
+@kernel(inline=True)
 def _near_home(cruise, home, u):
     """Draw a node of the cell in which a driver is at home."""
     cell = cruise.cell_of_node[home]
@@ -155,7 +155,7 @@ def _near_home(cruise, home, u):
     return np.int64(cruise.node_of_cell[first + np.int64(u * (end - first))])
 
 
-@kernel()
+@kernel(inline=True)
 def _takes_ms(day, driver, row, at_ms, free_ms):
     """Give how long the way takes on which a driver sets out; rides last as recorded where that is known."""
     params, phase = day.params[0], driver["next_phase"]
@@ -178,7 +178,7 @@ def _takes_ms(day, driver, row, at_ms, free_ms):
     return taken_ms
 
 
-@kernel()
+@kernel(inline=True)
 def _set_out(day, driver, row, at_ms):
     """Send a driver on its way; some give up an order before they arrive."""
     params, phase = day.params[0], driver["next_phase"]

@@ -114,7 +114,7 @@ def _withdraw_offer(driver, at_ms):
 # --- drivers ----------------------------------------------------------------------------------------
 
 
-@kernel()
+@kernel(inline=True)
 def _come_on(day, driver, row, at_ms):
     """Take a driver on duty where it is."""
     if driver["phase"] == OFF:
@@ -126,7 +126,7 @@ def _come_on(day, driver, row, at_ms):
     emit(day.out, told.ONLINE, at_ms, NO_VALUE, day.driver_id[row], 0, driver["node"])
 
 
-@kernel()
+@kernel(inline=True)
 def _charge(day, driver, row, at_ms):
     """Queue at a station and charge; the queue is first come, first served."""
     params, free_at_ms = day.params[0], day.stations.free_at_ms
@@ -142,7 +142,7 @@ def _charge(day, driver, row, at_ms):
     driver["phase"], driver["due_at_ms"] = CHARGING, done_ms
 
 
-@kernel()
+@kernel(inline=True)
 def _arrive(day, driver, row, order_row, at_ms):
     """Arrive at a pickup, or give the order up on the way; tell whether a leg is broken off."""
     order, params = day.orders[order_row], day.params[0]
@@ -161,7 +161,7 @@ def _arrive(day, driver, row, order_row, at_ms):
     return False
 
 
-@kernel()
+@kernel(inline=True)
 def _drop_off(day, driver, row, order_row, at_ms):
     """Drop the passenger off, and go on to the next order if there is one."""
     metres = drive(driver, driver["leg_m"])
@@ -178,7 +178,7 @@ def _drop_off(day, driver, row, order_row, at_ms):
         driver["todo"] = TRIP_OVER
 
 
-@kernel()
+@kernel(inline=True)
 def _idle_turn(day, driver, row, at_ms):
     """End a stay or a leg of a driver without an order."""
     if driver["phase"] != PARKED:
@@ -192,7 +192,7 @@ def _idle_turn(day, driver, row, at_ms):
         driver["todo"] = TRIP_OVER if at_ms >= driver["shift_end_ms"] else BE_IDLE
 
 
-@kernel()
+@kernel(inline=True)
 def _driver_turn(day, driver, row, at_ms):
     """End the phase of a driver; tell whether a leg is broken off."""
     phase, order_row = driver["phase"], np.int64(driver["order"])
@@ -220,7 +220,7 @@ def _driver_turn(day, driver, row, at_ms):
 # --- answers ----------------------------------------------------------------------------------------
 
 
-@kernel()
+@kernel(inline=True)
 def _wants(day, order, row):
     """Tell whether a driver accepts an order: by how far the pickup is, and what the trip brings."""
     params = day.params[0]
@@ -252,7 +252,7 @@ def _take_order(driver, order, order_row, row):
         plan_way(driver, order["pickup_node"], TO_PICKUP)
 
 
-@kernel()
+@kernel(inline=True)
 def _answer(day, driver, row, at_ms):
     """Answer an offer."""
     order_row = np.int64(driver["offered"])
@@ -274,7 +274,7 @@ def _answer(day, driver, row, at_ms):
 # --- customers --------------------------------------------------------------------------------------
 
 
-@kernel()
+@kernel(inline=True)
 def _customer_turn(day, row, at_ms):
     """Let a customer do what it has put itself down for, unless things have changed.
 
@@ -301,7 +301,7 @@ def _customer_turn(day, row, at_ms):
     return driver_row, _free(driver)
 
 
-@kernel()
+@kernel(inline=True)
 def _ask_again(day, order, at_ms):
     """Add another order of the same customer, to be submitted in this window."""
     num = day.out.num[ORDERS_KNOWN]
@@ -448,7 +448,7 @@ def react(day, now_ms, decided, node):
         _note_driver(day.agenda, driver, row)
 
 
-@kernel()
+@kernel(inline=True)
 def _expire(day, order_row, now_ms):
     """End an order that found no driver in time."""
     order = day.orders[order_row]
@@ -457,7 +457,7 @@ def _expire(day, order_row, now_ms):
         _note_order(day.agenda, order, order_row)
 
 
-@kernel()
+@kernel(inline=True)
 def _think(day, driver, row, order_row, eta_ms, now_ms):
     """Let a driver think about an offer."""
     order, params = day.orders[order_row], day.params[0]
