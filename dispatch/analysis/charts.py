@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.analysis.driver_table import DriverTable, driver_table
-from dispatch.analysis.measured import between_s
 from dispatch.analysis.order_table import OrderTable, order_table
 from dispatch.analysis.run_record import RunRecord
 from dispatch.analysis.series import KpiSeries, kpis_by_hour
+from dispatch.units import MS_PER_S, NO_VALUE
 
 Figure = dict[str, Any]
 
@@ -231,7 +231,8 @@ def waits(tables: Sequence[RunTables]) -> Figure:
     """Histogram of waits in minutes, as a share of the orders picked up."""
     traces = []
     for one in tables:
-        wait_min = between_s(one.orders.submitted_at_ms, one.orders.picked_up_at_ms) / _S_PER_MIN
+        wait_ms = one.orders.wait_ms
+        wait_min = wait_ms[wait_ms != NO_VALUE] / (MS_PER_S * _S_PER_MIN)
         inside = np.minimum(wait_min, _MAX_WAIT_MIN + 0.5)
         count = np.histogram(inside, np.arange(_MAX_WAIT_MIN + 2))[0]
         text = [f"{m}–{m + 1} min" for m in range(_MAX_WAIT_MIN)] + [f"over {_MAX_WAIT_MIN} min"]

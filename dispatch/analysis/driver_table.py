@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -69,6 +69,10 @@ class DriverTable:
     def __len__(self) -> int:
         """Number of drivers."""
         return len(self.driver_id)
+
+    def take(self, rows: NDArray[np.int64] | slice) -> DriverTable:
+        """Give the table of some drivers, by their rows (n,) or a slice, which copies nothing."""
+        return DriverTable(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
 
 def driver_spans(events: Events) -> DriverSpans:

@@ -86,7 +86,7 @@ def kpis_by_hour(events: Events, timezone: str, *, bin_minutes: int = 60) -> Kpi
     bin_of_order = np.searchsorted(edges, submitted, side="right") - 1
     num_bins = len(edges) - 1
     response_s, accepted = tables.response_s
-    wait_s = (orders.picked_up_at_ms - submitted) / MS_PER_S
+    wait_s = orders.wait_ms / MS_PER_S
     picked_up = orders.picked_up_at_ms != NO_VALUE
     # Orders stand in order of submission, so that each bin is one slice.
     slices = np.searchsorted(bin_of_order, np.arange(num_bins + 1))

@@ -1,0 +1,72 @@
+"""What membership tiers gain, and what their priority costs the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatch.analysis.measured import Measured
+from dispatch.analysis.order_table import OrderTable
+from dispatch.kernels.overtaken import Requests, longest_overtaken
+from dispatch.units import MS_PER_S, NO_COORDINATE, NO_VALUE
+
+OVERTAKEN_WITHIN_M: Final = 1000.0
+"""Pickups this near to one another would have been served by much the same drivers."""
+_EARTH_M_PER_RADIAN: Final = 6_371_000.0
+
+
+def tier_gap(m: Measured, measure: Callable[[Measured], float | None]) -> float | None:
+    """Give a figure of the highest tier minus that of the lowest; ``None`` of fewer than two tiers."""
+    tiers = np.unique(m.orders.tier[m.orders.tier != NO_VALUE])
+    if len(tiers) < 2:
+        return None
+    highest, lowest = (measure(m.of_orders(np.flatnonzero(m.orders.tier == tiers[at]))) for at in (-1, 0))
+    return None if highest is None or lowest is None else highest - lowest
+
+
+def longest_priority_wait_s(m: Measured) -> float | None:
+    """Give the longest wait that priority can have caused.
+
+    An order is overtaken when, while it waits for an acceptance, one of a higher tier is accepted that asks
+    for the same class of car, is wanted later, and whose pickup lies within :data:`OVERTAKEN_WITHIN_M`.
+    Without priority the driver of that one would have been about as near to it, so that from then on
+    priority may have caused its wait. May: the log does not tell whether that driver would have served it,
+    hence this is an upper bound.
+
+    Returns
+    -------
+    float or None
+        Seconds from the first overtaking to the order's own first acceptance, or to where it was lost from
+        sight; 0 where no order was overtaken, ``None`` of fewer than two tiers.
+    """
+    orders = m.orders
+    if len(np.unique(orders.tier[orders.tier != NO_VALUE])) < 2:
+        return None
+    response_s, is_accepted = m.response_s
+    until_at_ms = orders.submitted_at_ms + np.rint(response_s * MS_PER_S).astype(np.int64)
+    accepted = np.flatnonzero(is_accepted)
+    x, y = _pickups_m(orders)
+    longest_ms = longest_overtaken(
+        Requests(
+            *map(np.ascontiguousarray, (orders.submitted_at_ms, orders.wanted_at_ms, until_at_ms)),
+            *map(np.ascontiguousarray, (orders.tier, orders.vehicle_class)),
+            *(x, y),
+        ),
+        accepted[np.argsort(until_at_ms[accepted], kind="stable")],
+        np.argsort(-response_s, kind="stable"),
+        OVERTAKEN_WITHIN_M,
+    )
+    return max(int(longest_ms), 0) / MS_PER_S
+
+
+def _pickups_m(orders: OrderTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pickups in metres (orders,), good enough for short distances; infinite where unknown."""
+    known = (orders.pickup_lon_e6 != NO_COORDINATE) & (orders.pickup_lat_e6 != NO_COORDINATE)
+    lon, lat = np.radians(orders.pickup_lon_e6 * 1e-6), np.radians(orders.pickup_lat_e6 * 1e-6)
+    middle = float(np.mean(lat[known])) if known.any() else 0.0
+    scale = (_EARTH_M_PER_RADIAN * np.cos(middle), _EARTH_M_PER_RADIAN)
+    x, y = (np.where(known, axis * size, np.inf) for axis, size in zip((lon, lat), scale, strict=True))
+    return x, y

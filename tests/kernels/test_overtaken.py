@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from dispatch.kernels.overtaken import Requests, longest_overtaken
+from dispatch.units import NO_VALUE
+
+NEAR_M = 100.0
+
+
+def requests_of(rows):
+    """Orders as (submitted, wanted, until, tier, class, x, y)."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
+    dtypes = (np.int64, np.int64, np.int64, np.int8, np.int8, np.float64, np.float64)
+    return Requests(*(np.array(column, dtype) for column, dtype in zip(columns, dtypes, strict=True)))
+
+
+def found(rows, accepted):
+    requests = requests_of(rows)
+    until, wait = requests.until_at_ms, requests.until_at_ms - requests.submitted_at_ms
+    taken = np.array([row for row in range(len(rows)) if accepted[row]], np.int64)
+    taken = taken[np.argsort(until[taken], kind="stable")]
+    return longest_overtaken(requests, taken, np.argsort(-wait, kind="stable"), NEAR_M)
+
+
+def in_plain_python(rows, accepted):
+    waits = [NO_VALUE]
+    for submitted, wanted, until, tier, vehicle_class, x, y in rows:
+        for row, other in enumerate(rows):
+            overtakes = accepted[row] and submitted <= other[2] < until and other[1] > wanted
+            alike = other[3] > tier and other[4] == vehicle_class
+            if overtakes and alike and (other[5] - x) ** 2 + (other[6] - y) ** 2 <= NEAR_M**2:
+                waits.append(until - other[2])
+    return max(waits)
+
+
+ORDERS = st.tuples(
+    st.integers(0, 30), st.integers(0, 10), st.integers(0, 40), st.integers(-1, 2), st.integers(0, 1)
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    drawn=st.lists(st.tuples(ORDERS, st.sampled_from([0.0, 80.0, 150.0, np.inf]), st.booleans()), max_size=12)
+)
+def test_it_agrees_with_looking_at_every_pair(drawn):
+    rows = [
+        (submitted, submitted + later, submitted + wait, tier, vehicle_class, x, x / 2)
+        for (submitted, later, wait, tier, vehicle_class), x, _ in drawn
+    ]
+    accepted = [one[2] for one in drawn]
+    assert found(rows, accepted) == in_plain_python(rows, accepted)
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ((10, 10, 20, 1, 0, 50.0, 0.0), 80),
+        ((10, 10, 20, 0, 0, 50.0, 0.0), NO_VALUE),  # of the same tier
+        ((10, 10, 20, 1, 1, 50.0, 0.0), NO_VALUE),  # another class of car
+        ((10, 10, 20, 1, 0, 200.0, 0.0), NO_VALUE),  # far away
+        ((0, 0, 20, 1, 0, 50.0, 0.0), NO_VALUE),  # no later than the order
+        ((10, 10, 100, 1, 0, 50.0, 0.0), NO_VALUE),  # not before the order
+    ],
+)
+def test_what_overtakes_and_what_does_not(other, expected):
+    assert found([(0, 0, 100, 0, 0, 0.0, 0.0), other], [True, True]) == expected
