@@ -51,9 +51,13 @@ def longest_priority_wait_s(m: Measured) -> float | None:
     x, y = _pickups_m(orders)
     longest_ms = longest_overtaken(
         Requests(
-            *map(np.ascontiguousarray, (orders.submitted_at_ms, orders.wanted_at_ms, until_at_ms)),
-            *map(np.ascontiguousarray, (orders.tier, orders.vehicle_class)),
-            *(x, y),
+            np.ascontiguousarray(orders.submitted_at_ms),
+            np.ascontiguousarray(orders.wanted_at_ms),
+            until_at_ms,
+            np.ascontiguousarray(orders.tier),
+            np.ascontiguousarray(orders.vehicle_class),
+            x,
+            y,
         ),
         accepted[np.argsort(until_at_ms[accepted], kind="stable")],
         np.argsort(-response_s, kind="stable"),
