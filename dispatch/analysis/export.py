@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 
 from dispatch.analysis.driver_table import DriverTable
 from dispatch.analysis.groups import By, KpiGroups, has_first_orders, has_tiers, kpis_by
-from dispatch.analysis.kpi_list import KPIS
 from dispatch.analysis.kpis import Kpis
 from dispatch.analysis.measured import measured
 from dispatch.analysis.order_table import OrderTable
@@ -156,7 +155,7 @@ def export_run(
     put(Kpis(dict(record.kpis)), "kpis.json")
     timezone = timezone or str(record.meta.get("timezone") or "UTC")
     for by in _told_groupings(tables.orders, zones):
-        groups = kpis_by(tables, by, zones=zones, timezone=timezone, **what_is_void(record))
+        groups = kpis_by(tables, by, zones=zones, timezone=timezone, **record.void)
         put(groups, f"kpis_by_{by}.parquet")
     put(tables.drivers, "drivers.parquet")
     put(tables.drivers, "drivers.csv")
@@ -176,12 +175,3 @@ def _told_groupings(orders: OrderTable, zones: Zones | None) -> list[By]:
         "first": has_first_orders(orders),
     }
     return [by for by, is_told in told.items() if is_told]
-
-
-def what_is_void(record: RunRecord) -> dict[str, bool]:
-    """Give the flags under which the record's KPIs were measured, for groups of the same run."""
-    values = record.kpis
-    return {
-        "travel_is_predicted": all(values[one.name] is None for one in KPIS if one.needs_driven_travel),
-        "nobody_cancels": all(values[one.name] is None for one in KPIS if one.needs_cancelling),
-    }

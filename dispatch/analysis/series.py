@@ -21,7 +21,8 @@ MIN_ORDERS = 5
 """A quantile of fewer orders is ``None``: it would be noise."""
 
 DRIVER_STATES = {
-    "occupied": (DriverStatus.OCCUPIED,),
+    "occupied_next": (DriverStatus.OCCUPIED_ASSIGNED,),
+    "occupied": (DriverStatus.OCCUPIED, DriverStatus.OCCUPIED_OFFERED),
     "at_pickup": (DriverStatus.AT_PICKUP,),
     "to_pickup": (DriverStatus.TO_PICKUP,),
     "idle": (DriverStatus.IDLE, DriverStatus.OFFERED),

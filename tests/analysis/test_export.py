@@ -8,12 +8,11 @@ import pytest
 
 from analysis.runs import CITY, log_in_city, record
 from dispatch.analysis.driver_table import driver_table
-from dispatch.analysis.export import as_table, export_run, what_is_void, write_table
+from dispatch.analysis.export import as_table, export_run, write_table
 from dispatch.analysis.groups import kpis_by
-from dispatch.analysis.kpi_list import KPI, KPIS
+from dispatch.analysis.kpi_list import KPI
 from dispatch.analysis.kpis import kpis
 from dispatch.analysis.order_table import order_table
-from dispatch.analysis.run_record import RunRecord
 from dispatch.engine.events import EVENT_DTYPE, read_log
 from dispatch.errors import InputError
 from dispatch.roads.zones import grid_zones
@@ -111,13 +110,3 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     for place in (tmp_path / "file", tmp_path / "none" / "run"):
         with pytest.raises(InputError, match="is no folder and cannot be made"):
             export_run(place, record(1, "batch"))
-
-
-@pytest.mark.parametrize("flags", [(False, False), (True, False), (False, True), (True, True)])
-def test_groups_are_void_where_the_run_is(flags):
-    void = dict(zip(("travel_is_predicted", "nobody_cancels"), flags, strict=True))
-    run = RunRecord("x", {}, EVENTS, kpis(EVENTS, **void))
-    assert what_is_void(run) == void
-    assert {kpi.name for kpi in KPIS if run.kpis[kpi.name] is None} >= {
-        kpi.name for kpi in KPIS if kpi.is_void(**void)
-    }
