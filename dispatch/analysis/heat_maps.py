@@ -169,10 +169,11 @@ class ZoneHours:
 
     def _highest(self, measure: HeatMeasure) -> float:
         """One scale for all runs, so that they compare at a glance."""
-        sure = [
-            cells[measure.name][~(measure.fades & (cells["orders"] < MIN_ORDERS))].ravel()
-            for cells in self.cells
-        ]
+        num_zones = max(len(self.shown), 1)  # not the last row: many zones at once outdo each single one
+        sure = []
+        for cells in self.cells:
+            few = measure.fades & (cells["orders"] < MIN_ORDERS)
+            sure.append(cells[measure.name][:num_zones][~few[:num_zones]])
         values = np.concatenate(sure)
         values = values[~np.isnan(values)]
         least = 1.0 if measure.name != "unserved" else 10.0

@@ -25,7 +25,7 @@ from dispatch.units import MS_PER_S, NO_INDEX
 MAX_DRIVERS: Final = 40
 STEP_MINUTES: Final = 2
 """About one pixel: a picture of states by time shows 20 times as fast as one line for each stretch."""
-BREAK_COLOUR: Final = "#f3f5f7"
+BREAK_COLOUR: Final = "#ebe4f2"
 BREAK_LABEL: Final = "offline in between"
 _MS_PER_MIN: Final = 60 * MS_PER_S
 _STATES: Final = tuple(DRIVER_STATES)

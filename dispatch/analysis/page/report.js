@@ -39,7 +39,7 @@
       const ratio = (layout.yaxis.range[1] - layout.yaxis.range[0]) / (layout.xaxis.range[1] - layout.xaxis.range[0]);
       layout.height = Math.round(Math.max(320, Math.min(680, place.clientWidth * ratio + 40)));
     } else if (place.clientWidth < 480) {
-      layout.margin = { l: id.startsWith("timeline") ? 8 : 48, r: 8, t: 8, b: 44 };
+      layout.margin = { l: id.startsWith("timeline") ? 20 : 48, r: 8, t: 8, b: 44 };
       layout.font.size = 12;
       // Numbers in cells this narrow would run into one another.
       for (const trace of figure.data) if (trace.type === "heatmap") trace.texttemplate = "";
@@ -52,6 +52,7 @@
     }
     // Without a height of its own a place shrinks to the least one when the window changes.
     place.style.height = layout.height + "px";
+    place.style.minHeight = "0";
     const config = {
       responsive: true, displaylogo: false, displayModeBar: isMap, doubleClick: isMap ? "reset" : false,
       modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"]],
