@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -72,7 +72,7 @@ class DriverTable:
 
     def take(self, rows: NDArray[np.int64] | slice) -> DriverTable:
         """Give the table of some drivers, by their rows (n,) or a slice, which copies nothing."""
-        return DriverTable(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+        return DriverTable(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
 
 
 def driver_spans(events: Events) -> DriverSpans:

@@ -31,6 +31,8 @@ OF_DRIVERS: Final = frozenset(
         "empty_km_share",
         "empty_km_pickup_share",
         "empty_km_idle_share",
+        "empty_km_repositioning_share",
+        "five_minute_arrival_driver_p10_share",
         "pickup_km_per_order",
         "utilisation_share",
         "busy_share",

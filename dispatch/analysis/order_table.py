@@ -172,7 +172,6 @@ class _Columns:
 
 
 _TOLD_AT_SUBMISSION: Final = ("customer_id", "tier", "is_first", "passengers", "vehicle_class")
-_ASSIGNMENTS: Final = (EventKind.ORDER_ASSIGNED, EventKind.ORDER_REASSIGNED)
 
 
 def order_table(events: Events) -> OrderTable:
@@ -200,8 +199,8 @@ def order_table(events: Events) -> OrderTable:
     """
     columns = _Columns(events)
     submitted = columns.position(EventKind.ORDER_SUBMITTED)
-    assigned = columns.position(*_ASSIGNMENTS)
-    accepted_first = columns.position(EventKind.OFFER_ACCEPTED, *_ASSIGNMENTS, first=True)
+    assigned = columns.position(EventKind.ORDER_ASSIGNED, EventKind.ORDER_REASSIGNED)
+    accepted_first = columns.position(EventKind.OFFER_ACCEPTED, EventKind.ORDER_ASSIGNED, first=True)
     arrived = columns.position(EventKind.DRIVER_ARRIVED)
     # An arrival before the last assignment was another driver's: the order was taken from that one.
     arrived[arrived < assigned] = NO_INDEX

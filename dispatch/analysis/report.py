@@ -64,9 +64,9 @@ def write_report(
     tables = charts.run_tables(runs, city.timezone)
     city_map = CityMap(city, tables)
     drawn_zones = _zones(city, zones)
-    zone_hours = ZoneHours(tables, drawn_zones, [one.timezone for one in tables])
+    heat = ZoneHours(tables, drawn_zones, [one.timezone for one in tables])
     several = _Several.of(tables)
-    figures, notes = _figures(tables, city_map, zone_hours, several)
+    figures, notes = _figures(tables, city_map, heat, several)
     title = report_tables.title_parts(city.name, runs)
     page = Template(_part("report.html")).substitute(
         title=escape(" · ".join(title)),
@@ -84,7 +84,7 @@ def write_report(
         compared=several.html(tables) if several is not None else "",
         maps=_map_places(tables, notes),
         zones_lead=_ZONES_LEAD if zones is not None else f"{_ZONES_LEAD} {_SQUARES}",
-        heat=_heat_places(tables, zone_hours),
+        heat=_heat_places(tables, heat),
         groups=group_section(tables),
         timelines=_timeline_places(tables),
         states=_state_places(tables),
@@ -157,7 +157,7 @@ class _Several(NamedTuple):
 
 
 def _figures(
-    tables: Sequence[RunTables], city_map: CityMap, zone_hours: ZoneHours, several: _Several | None
+    tables: Sequence[RunTables], city_map: CityMap, heat: ZoneHours, several: _Several | None
 ) -> tuple[dict[str, Figure], list[str]]:
     """All charts by the id of their place, in the order of drawing, and the notes under the maps."""
     maps = [city_map.figure(one) for one in tables]
@@ -173,7 +173,7 @@ def _figures(
         "income": charts.per_driver(tables, "income"),
         "waits": charts.waits(tables),
         # Last, because they take longest to draw.
-        **{f"heat-{number}": zone_hours.figure(number) for number in range(len(tables))},
+        **{f"heat-{number}": heat.figure(number) for number in range(len(tables))},
         **{
             f"timeline-{number}": timeline(one, ids, tables)
             for number, (one, ids) in enumerate(zip(tables, drivers, strict=True))
@@ -233,13 +233,13 @@ def _state_places(tables: Sequence[RunTables]) -> str:
     return f'{legend}<div class="states{_several(tables)}">{"".join(parts)}</div>'
 
 
-def _heat_places(tables: Sequence[RunTables], zone_hours: ZoneHours) -> str:
+def _heat_places(tables: Sequence[RunTables], heat: ZoneHours) -> str:
     parts = [report_tables.heat_choice()]
     for number, one in enumerate(tables):
         caption = report_tables.run_name(one, "figcaption") if len(tables) > 1 else ""
         place = _place(f"heat-{number}", f"Heat map of zones by hours of the day, {one.name}")
         parts.append(f'<figure class="heat">{caption}{place}</figure>')
-    note = zone_hours.note()
+    note = heat.note()
     return "".join(parts) + (f'<p class="small">{escape(note)}</p>' if note else "")
 
 

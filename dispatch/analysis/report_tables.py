@@ -39,6 +39,7 @@ GROUPS: Final = {
         "processing_drop_mean_s",
         "processing_close_mean_s",
     ),
+    "Membership tiers": ("response_p50_tier_gap_s", "completion_tier_gap", "priority_wait_max_s"),
     "Response": ("response_p50_s", "response_p90_s", "response_p99_s", "golden5_share", "phantom_cars_share"),
     "Wait": ("wait_mean_s", "wait_p50_s", "wait_p90_s"),
     "Pickup": (
@@ -56,7 +57,6 @@ GROUPS: Final = {
         "eta_regret_p90_s",
         "eta_regret_p99_s",
     ),
-    "Membership tiers": ("response_p50_tier_gap_s", "completion_tier_gap", "priority_wait_max_s"),
     "Driving": ("empty_km_share", "empty_km_pickup_share", "empty_km_idle_share", "pickup_km_per_order"),
     "Drivers": (
         "utilisation_share",
