@@ -108,15 +108,12 @@ def _pairs(name: str, before: KpiGroups, after: KpiGroups) -> list[tuple[int, fl
 
 def comparison_table(tables: Sequence[RunTables], by_hour: Sequence[KpiGroups]) -> str:
     """Give one row a KPI: the first run's value, and each other run's with its change and paired hours."""
-    heads = [f'<th scope="col">{run_name(tables[0], "span")}</th>']
-    for one in tables[1:]:
-        heads.append(f'<th scope="col">{run_name(one, "span")}</th><th scope="col">Change</th>')
-        heads.append('<th scope="col">Hours better / worse</th>')
+    heads = "".join(f'<th scope="col">{run_name(one, "span")}</th>' for one in tables)
     measured = [name for name in COMPARED if any(one.run.kpis[name] is not None for one in tables)]
     rows = "".join(_row(KPI[name], tables, by_hour) for name in measured)
     return (
         '<div class="scroll"><table class="changes"><thead><tr><th scope="col">Key figure</th>'
-        f"{''.join(heads)}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -125,17 +122,23 @@ def _row(kpi: Kpi, tables: Sequence[RunTables], by_hour: Sequence[KpiGroups]) ->
     cells = [f"<td>{escape(kpi.format(before))}</td>"]
     for one, hours in zip(tables[1:], by_hour[1:], strict=True):
         after = one.run.kpis[kpi.name]
-        cells.append(f"<td>{escape(kpi.format(after))}</td>{_change_cell(change(kpi, before, after))}")
-        paired = paired_hours(kpi, by_hour[0], hours)
-        words = f"{paired[0]} / {paired[1]} of {sum(paired)}" if paired else NOT_MEASURED
-        cells.append(f'<td class="{"paired" if paired else "none"}">{words}</td>')
+        told = _change_words(change(kpi, before, after)) + _paired_words(paired_hours(kpi, by_hour[0], hours))
+        cells.append(f"<td>{escape(kpi.format(after))}{told}</td>")
     return f'<tr><th scope="row">{known(kpi, "change")}</th>{"".join(cells)}</tr>'
 
 
-def _change_cell(one: Change) -> str:
-    arrow = f'<span class="arrow" aria-hidden="true">{one.arrow}</span> ' if one.arrow else ""
-    verdict = f' <span class="verdict">{one.verdict}</span>' if one.verdict else ""
-    return f'<td class="change {one.verdict or "none"}">{arrow}{escape(one.text)}{verdict}</td>'
+def _change_words(one: Change) -> str:
+    if one.text == NOT_MEASURED:
+        return ""
+    arrow = f'<span aria-hidden="true">{one.arrow}</span> ' if one.arrow else ""
+    return f'<span class="change {one.verdict}">{arrow}{escape(f"{one.text} {one.verdict}".strip())}</span>'
+
+
+def _paired_words(paired: tuple[int, int, int] | None) -> str:
+    if paired is None:
+        return ""
+    better, worse, _ = paired
+    return f'<span class="by">{better} h better, {worse} h worse of {sum(paired)} h</span>'
 
 
 def hourly_difference(tables: Sequence[RunTables], by_hour: Sequence[KpiGroups]) -> Figure:

@@ -148,8 +148,8 @@ class _Several(NamedTuple):
         legend = report_tables.run_legend(tables[1:], all_runs=True)
         return (
             "<section><h2>Before and after</h2>"
-            f'<p class="lead">Changes against {first}. Hours are paired: the same hour of day '
-            f"under both, where each had at least {MIN_ORDERS} orders.</p>"
+            f'<p class="lead">Below each value: the change against {first}, and its sign hour by hour. Hours '
+            f"are paired: the same hour of day under both, where each had at least {MIN_ORDERS} orders.</p>"
             f"{comparison_table(tables, self.by_hour)}"
             f"<h3>Median wait, hour by hour, against {first}</h3>{legend}"
             f"{_place('difference')}</section>"

@@ -160,8 +160,8 @@ def test_tiers_and_first_orders_are_told_where_the_log_tells_them(tmp_path):
 def test_what_changed_is_told_of_several_runs_only(tmp_path):
     assert "Before and after" not in words(page_of(tmp_path, record(1, "a")))
     several = words(page_of(tmp_path, record(1, "a"), record(2, "b"), record(3, "c")))
-    assert "Changes against a." in several
-    assert several.count('<th scope="col">Change</th>') == 2
+    assert "the change against a" in several
+    assert several.count("h better,") > 20
 
 
 def test_no_id_stands_twice(tmp_path):
