@@ -42,9 +42,12 @@ def longest_priority_wait_s(m: Measured) -> float | None:
         Seconds from the first overtaking to the order's own first acceptance, or to where it was lost from
         sight; 0 where no order was overtaken, ``None`` of fewer than two tiers.
     """
-    orders = m.orders
-    if len(np.unique(orders.tier[orders.tier != NO_VALUE])) < 2:
+    if len(np.unique(m.orders.tier[m.orders.tier != NO_VALUE])) < 2:
         return None
+    # Orders without a place are near to none.
+    known = (m.orders.pickup_lon_e6 != NO_COORDINATE) & (m.orders.pickup_lat_e6 != NO_COORDINATE)
+    m = m if known.all() else m.of_orders(np.flatnonzero(known))
+    orders = m.orders
     response_s, is_accepted = m.response_s
     until_at_ms = orders.submitted_at_ms + np.rint(response_s * MS_PER_S).astype(np.int64)
     accepted = np.flatnonzero(is_accepted)
@@ -67,10 +70,7 @@ def longest_priority_wait_s(m: Measured) -> float | None:
 
 
 def _pickups_m(orders: OrderTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pickups in metres (orders,), good enough for short distances; infinite where unknown."""
-    known = (orders.pickup_lon_e6 != NO_COORDINATE) & (orders.pickup_lat_e6 != NO_COORDINATE)
+    """Pickups in metres (orders,), good enough for short distances."""
     lon, lat = np.radians(orders.pickup_lon_e6 * 1e-6), np.radians(orders.pickup_lat_e6 * 1e-6)
-    middle = float(np.mean(lat[known])) if known.any() else 0.0
-    scale = (_EARTH_M_PER_RADIAN * np.cos(middle), _EARTH_M_PER_RADIAN)
-    x, y = (np.where(known, axis * size, np.inf) for axis, size in zip((lon, lat), scale, strict=True))
-    return x, y
+    middle = float(np.mean(lat)) if len(lat) else 0.0
+    return lon * (_EARTH_M_PER_RADIAN * np.cos(middle)), lat * _EARTH_M_PER_RADIAN

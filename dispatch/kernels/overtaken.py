@@ -22,9 +22,9 @@ class Requests(NamedTuple):
     vehicle_class: np.ndarray
     """(orders,) int8"""
     x: np.ndarray
-    """(orders,) float64 metres, infinite where unknown"""
+    """(orders,) float64 pickup, metres"""
     y: np.ndarray
-    """(orders,) float64 metres, infinite where unknown"""
+    """(orders,) float64 pickup, metres"""
 
 
 @kernel((record(Requests, I64, I64, I64, I8, I8, F64, F64), I64, I64, f64))
