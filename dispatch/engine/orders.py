@@ -91,7 +91,7 @@ class Orders(Rows):
 
     def add(self, order_ids: NDArray[np.int64]) -> slice:
         """Add new orders, open; the caller fills the other columns."""
-        self.ids.append(order_ids, self.order_id[: self.num_rows].copy())
+        self.ids.append(order_ids, self.order_id, self.num_rows)
         added = self.append(len(order_ids))
         self.order_id[added] = order_ids
         needed = self.num_live + len(order_ids)

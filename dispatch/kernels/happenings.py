@@ -159,7 +159,7 @@ def _judge(kind, at_ms, who, known, clock_ms, state):
 
 
 @kernel()
-def _move(kind, at_ms, who, known, out_parties):
+def move(kind, at_ms, who, known, out_parties):
     """Write the new statuses of one event that is legal."""
     order, driver = who
     nobody = known.order_to.shape[1] - 1
@@ -226,14 +226,14 @@ def _move_all(told, node, known, clock_ms, order_of_row, driver_of_row, out_stat
             _take_back(i, order_of_row, driver_of_row, undo, out_parties)
             return verdict, i
         _remember(i, (order, driver), out_parties, undo)
-        _move(kind, at_ms, (order, driver), known, out_parties)
+        move(kind, at_ms, (order, driver), known, out_parties)
         if kind == ACCEPTED:
-            _move(ASSIGNED, at_ms, (order, driver), known, out_parties)
+            move(ASSIGNED, at_ms, (order, driver), known, out_parties)
     return ALL_LEGAL, NO_INDEX
 
 
 @kernel()
-def _write(log, row, kind, at_ms, who, parties):
+def write_party_event(log, row, kind, at_ms, who, parties):
     """Write an event with its kind, instant and ids."""
     write_event(log, row, kind, at_ms)
     order, driver = who
@@ -325,11 +325,11 @@ def apply_told(told, node, known, clock_ms, num_refusals, out_state, out_log):
     parties, tables, num = out_state.parties, out_state.tables, 0
     for i in range(len(told)):
         kind, at_ms, who = told[i]["kind"], told[i]["at_ms"], (order_of_row[i], driver_of_row[i])
-        _write(out_log, num, kind, at_ms, who, parties)
+        write_party_event(out_log, num, kind, at_ms, who, parties)
         _fill_in(out_log[num], kind, told[i], node[i], who, known, tables)
         num += 1
         if kind == ACCEPTED:
-            _write(out_log, num, ASSIGNED, at_ms, who, parties)
+            write_party_event(out_log, num, ASSIGNED, at_ms, who, parties)
             out_log[num]["eta_ms"] = tables.eta_ms[who[0]]
             out_log[num]["nearest_eta_ms"] = tables.nearest_eta_ms[who[0]]
             num += 1

@@ -154,7 +154,8 @@ class Simulation:
             simulate.go_home(self.day, self._now_ms)
         self._tell()
         self._log.append(self._dispatcher.take_events())
-        return np.concatenate(self._log) if self._log else np.empty(0, EVENT_DTYPE)
+        # As bytes: numpy looks at each field of each part otherwise, which takes ten times as long.
+        return np.concatenate([part.view(np.uint8) for part in self._log]).view(EVENT_DTYPE)
 
     # --- what a window consists of ---------------------------------------------------------------
 
