@@ -150,7 +150,7 @@ def _own_choice(policy: Policy, window: Window) -> NDArray[np.int32]:
 
 def propose(found: CandidateSet, chosen: NDArray[np.int32], state: EngineState) -> Plan:
     """Translate chosen candidates (orders,) into rows of the tables."""
-    offers, num_moved = offering.propose(
+    (order_idx, driver_idx, eta_ms, nearest_eta_ms), num_moved = offering.propose(
         found.order_idx,
         found.num_open,
         found.driver_idx,
@@ -160,5 +160,12 @@ def propose(found: CandidateSet, chosen: NDArray[np.int32], state: EngineState) 
         chosen,
         state.orders.driver_idx,
     )
-    num_open = found.num_open
-    return Plan(*offers, num_moved, found.order_idx[:num_open], found.num_of_order[:num_open])
+    return Plan(
+        order_idx,
+        driver_idx,
+        eta_ms,
+        nearest_eta_ms,
+        num_moved,
+        found.order_idx[: found.num_open],
+        found.num_of_order[: found.num_open],
+    )

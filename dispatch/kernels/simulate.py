@@ -340,9 +340,40 @@ def _note_order(agenda, order, row):
 def ask(day, rows):
     """Let the customers of orders (n,) begin to wait; the orders are submitted."""
     for row in rows:
-        order = day.orders[row]
-        await_driver(order, day.params[0], order["requested_at_ms"])
-        _note_order(day.agenda, order, np.int64(row))
+        _begin_to_wait(day, np.int64(row))
+
+
+@kernel()
+def _begin_to_wait(day, row):
+    """Let the customer of an order that is submitted begin to wait."""
+    order = day.orders[row]
+    await_driver(order, day.params[0], order["requested_at_ms"])
+    _note_order(day.agenda, order, row)
+
+
+@kernel((DAY, LOG, i64, I32, i64, i64, i64))
+def begin(day, decided, decided_at_ms, node, first_order, end_order, now_ms):
+    """Begin a window: take up what was decided, let new customers wait, and let happen what is due.
+
+    Parameters
+    ----------
+    day : Day
+    decided, decided_at_ms, node
+        What the dispatcher's latest step gave, as :func:`react` takes it.
+    first_order, end_order : int
+        Rows ``first_order … end_order - 1`` are submitted.
+    now_ms : int
+        End of the window.
+
+    Returns
+    -------
+    bool
+        As of :func:`advance`.
+    """
+    react(day, decided_at_ms, decided, node)
+    for row in range(first_order, end_order):
+        _begin_to_wait(day, row)
+    return advance(day, now_ms)
 
 
 @kernel((DAY, i64))
