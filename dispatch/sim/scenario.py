@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from dispatch.roads.tables import Dropped
 from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import PathFinder
 from dispatch.roads.trips import RecordedTrips
+from dispatch.sim.behaviour import Behaviour
 from dispatch.sim.demand import ORDINARY_DAY, DemandProfile, ordinary_day, synthetic_orders
 from dispatch.sim.shifts import Shifts, made_up_shifts
 from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
@@ -93,6 +95,9 @@ class Scenario:
     notes: tuple[str, ...] = (PARKING_NOTE,)
     drops: tuple[Dropped, ...] = ()
     """rows of the city's files and of the day's pings that were left out"""
+    behaviour: Behaviour = field(default_factory=Behaviour.none)
+    zones_file: Path | None = None
+    """file of zones to tell figures by"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
