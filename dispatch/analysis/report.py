@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any, Final
+from typing import Final
 
 import dispatch
 from dispatch.analysis import charts, report_tables
 from dispatch.analysis.charts import Figure, RunTables
 from dispatch.analysis.map_chart import CityMap
+from dispatch.analysis.page_file import json_for_script, page_part, plotly_source, write_whole
 from dispatch.analysis.recorded import EmptyDriving
 from dispatch.analysis.run_record import RunRecord
-from dispatch.errors import DispatchError, InputError
+from dispatch.errors import InputError
 from dispatch.roads.city import City
 
 MAX_RUNS: Final = len(charts.RUN_COLOURS)
@@ -46,15 +45,15 @@ def write_report(
         Plotly is not installed.
     """
     _check(runs)
-    plotly = _plotly_source()
+    plotly = plotly_source()
     tables = charts.run_tables(runs, city.timezone)
     city_map = CityMap(city, tables)
     figures, notes = _figures(tables, city_map)
     title = report_tables.title_parts(city.name, runs)
-    page = Template(_part("report.html")).substitute(
+    page = Template(page_part("report.html")).substitute(
         title=escape(" · ".join(title)),
         heading=" · ".join(f'<span class="whole">{escape(part)}</span>' for part in title),
-        style=_part("report.css"),
+        style=page_part("report.css"),
         runs=report_tables.run_list(tables),
         banner=report_tables.banner(tables),
         notes=report_tables.notes(tables),
@@ -70,11 +69,11 @@ def write_report(
         definitions=report_tables.definitions(),
         version=dispatch.__version__,
         plotly=plotly,
-        data=_json({"background": city_map.svg, "figures": figures}),
-        script=_part("report.js"),
+        data=json_for_script({"background": city_map.svg, "figures": figures}),
+        script=page_part("report.js"),
         **_chart_places(tables),
     )
-    _write(Path(path), page)
+    write_whole(Path(path), page)
 
 
 def _check(runs: Sequence[RunRecord]) -> None:
@@ -83,16 +82,6 @@ def _check(runs: Sequence[RunRecord]) -> None:
     labels = [run.label for run in runs]
     if len(set(labels)) < len(labels):
         raise InputError(f"runs have the labels {labels}: each must be different; rename one")
-
-
-def _plotly_source() -> str:
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise DispatchError(
-            'reports need plotly, which is not installed: pip install "dispatch-engine[report]"'
-        ) from error
-    return str(get_plotlyjs())
 
 
 def _figures(tables: Sequence[RunTables], city_map: CityMap) -> tuple[dict[str, Figure], list[str]]:
@@ -163,20 +152,3 @@ def _state_places(tables: Sequence[RunTables]) -> str:
 
 def _several(tables: Sequence[RunTables]) -> str:
     return " several" if len(tables) > 1 else ""
-
-
-def _json(data: dict[str, Any]) -> str:
-    """JSON that may stand inside of a script element."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    return text.replace("<", "\\u003c")
-
-
-def _part(name: str) -> str:
-    return (files("dispatch.analysis") / "page" / name).read_text(encoding="utf-8")
-
-
-def _write(path: Path, page: str) -> None:
-    # A reader never meets half a page: the name changes hands when all is written.
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(path)

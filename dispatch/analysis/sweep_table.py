@@ -47,6 +47,10 @@ class SweepTable:
         wanted = product(range(len(self.variants)), self.seeds)
         return sum(run not in self.kpis for run in wanted)
 
+    def names(self, variant_idx: int) -> list[str]:
+        """Write a variant's values, one a key; without keys, the scenario's name."""
+        return [value_text(value) for value in self.variants[variant_idx]] or [self.scenario]
+
     def label(self, variant_idx: int) -> str:
         """Name a variant: ``drivers 300 · policy batch``."""
         values = zip(self.keys, self.variants[variant_idx], strict=True)
@@ -70,9 +74,7 @@ class SweepTable:
     def measured_kpis(self) -> tuple[Kpi, ...]:
         """KPIs that at least one run could measure, in the order of tables."""
         return tuple(
-            kpi
-            for name, kpi in KPI.items()
-            if any(run.get(name) is not None for run in self.kpis.values())
+            kpi for name, kpi in KPI.items() if any(run.get(name) is not None for run in self.kpis.values())
         )
 
     def axis_keys(self) -> tuple[str, ...]:
@@ -114,7 +116,7 @@ def interval_note(table: SweepTable) -> str:
             "Run more seeds."
         )
     return (
-        f"Means over {len(table.seeds)} seeds, with intervals of {100 * table.confidence:.4g} % by Student's t. "
+        f"Means over {len(table.seeds)} seeds, with {100 * table.confidence:.4g} % intervals by Student's t. "
         "Differences are paired: every variant has the same seeds, a seed the same demand in each, and the "
         "interval is that of the differences seed by seed."
     )

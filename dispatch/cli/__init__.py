@@ -1,6 +1,12 @@
 """The ``dispatch`` command."""
 
-from dispatch.cli import city, simulate, warm_up  # noqa: F401 - importing them registers their commands
+from dispatch.cli import (  # noqa: F401 - importing them registers their commands
+    city,
+    fleet_size,
+    simulate,
+    sweep,
+    warm_up,
+)
 from dispatch.cli.command import app, main
 
 __all__ = ["app", "main"]

@@ -21,6 +21,15 @@ _OPTION_OF_FIELD: Final = {
     "date": "--date",
     "bbox": "--bbox",
     "polygon": "--polygon",
+    "vary": "--vary",
+    "baseline": "--baseline",
+    "seeds": "--seeds",
+    "jobs": "--jobs",
+    "confidence": "--confidence",
+    "target": "--target",
+    "low": "--low",
+    "high": "--high",
+    "step": "--step",
 }
 """What the engine and the simulator call a field → what the user typed."""
 

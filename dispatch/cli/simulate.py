@@ -77,7 +77,7 @@ def simulate(
     """Simulate a day: recorded or made-up orders, matched by the engine, measured by KPIs."""
     day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
     _check_policies("--policy", [policy])
-    _check_places({"--events": events, "--json": json_file, "--report": report})
+    check_places({"--events": events, "--json": json_file, "--report": report})
     _hand_out(*_run_day(day, [policy], events), json_file, report)
 
 
@@ -101,7 +101,7 @@ def compare(
     day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
     names = [name.strip() for name in policies.split(",")]
     _check_policies("--policies", names)
-    _check_places({"--json": json_file, "--report": report})
+    check_places({"--json": json_file, "--report": report})
     _hand_out(*_run_day(day, names, None), json_file, report, compared=True)
 
 
@@ -116,7 +116,7 @@ def _check_policies(option: str, names: list[str]) -> None:
         raise InputError(f"{option} is {','.join(names)}: name each policy once")
 
 
-def _check_places(files: dict[str, Path | None]) -> None:
+def check_places(files: dict[str, Path | None]) -> None:
     """Refuse files that could not be written, before any work."""
     for option, path in files.items():
         if path is not None and path.is_dir():

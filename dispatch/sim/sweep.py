@@ -47,6 +47,20 @@ class Sweep:
                 raise InputError(f"vary has a value of {key} twice: give each once")
         self.scenarios  # noqa: B018 - checks the values
 
+    def check(self) -> None:
+        """Refuse variants whose values do not go together, and files that are not there.
+
+        Raises
+        ------
+        InputError
+            With all problems, and the variant that has them.
+        """
+        for variant_idx, scenario in enumerate(self.scenarios):
+            problems = scenario.problems()
+            if problems:
+                values = ", ".join(f"{key}={value_text(v)}" for key, v in self.values(variant_idx).items())
+                raise InputError(f"{self.scenario.name} with {values or 'no changes'}: {'; '.join(problems)}")
+
     @property
     def keys(self) -> tuple[str, ...]:
         """What is varied."""
@@ -212,21 +226,14 @@ def run_sweep(
     DispatchError
         A run failed; those finished before are in the store.
     """
-    # Seed by seed: a sweep that is stopped has compared all variants with its first seeds.
-    place_of: dict[str, tuple[int, int]] = {}
-    tasks: list[Task] = []
-    for seed in sweep.seeds:
-        for variant_idx, scenario in enumerate(sweep.scenarios):
-            name = run_id(scenario, seed, store.code)
-            place_of[name] = (variant_idx, seed)
-            if not store.knows(name, sweep.values(variant_idx)):
-                tasks.append(Task(name, scenario, sweep.values(variant_idx), seed))
-    num_kept, num_done = len(place_of) - len(tasks), 0
+    missing = missing_runs(sweep, store)
+    num_missing, num_done = len(missing), 0
+    num_kept = len(sweep.variants) * sweep.num_seeds - num_missing
     shares: dict[str, float] = {}
 
     def tell() -> None:
-        share = (num_done + sum(shares.values())) / max(len(tasks), 1)
-        on_progress(SweepProgress(num_done, len(tasks), num_kept, share))
+        share = (num_done + sum(shares.values())) / max(num_missing, 1)
+        on_progress(SweepProgress(num_done, num_missing, num_kept, share))
 
     def on_share(name: str, share: float) -> None:
         shares[name] = share
@@ -234,11 +241,26 @@ def run_sweep(
 
     store.save()
     tell()
-    for run in workers.make_runs(tasks, on_share, should_stop):
+    for run in workers.make_runs(missing, on_share, should_stop):
         store.add(run)
         shares.pop(run.run_id, None)
         num_done += 1
         tell()
-    found = {place: store.get(name) for name, place in place_of.items()}
-    kpis = {place: run.kpis for place, run in found.items() if run is not None}
+    kpis = {
+        (variant_idx, seed): run.kpis
+        for variant_idx, scenario in enumerate(sweep.scenarios)
+        for seed in sweep.seeds
+        if (run := store.get(run_id(scenario, seed, store.code))) is not None
+    }
     return SweepTable(sweep.scenario.name, sweep.keys, sweep.variants, sweep.seeds, kpis)
+
+
+def missing_runs(sweep: Sweep, store: RunStore) -> list[Task]:
+    """Give the runs that are to be made, seed by seed: a sweep that is stopped has compared all variants."""
+    tasks = []
+    for seed in sweep.seeds:
+        for variant_idx, scenario in enumerate(sweep.scenarios):
+            name, values = run_id(scenario, seed, store.code), sweep.values(variant_idx)
+            if not store.knows(name, values):
+                tasks.append(Task(name, scenario, values, seed))
+    return tasks

@@ -252,7 +252,9 @@ def _check_same(folder: Path, meta: Mapping[str, Any], scenario: Identified, cod
             if was.get(key) != now.get(key)
         ]
         what = "; ".join(changed[:5]) or "a file that it names has changed"
-        raise InputError(f"{folder}: its runs are of the scenario {meta['scenario']} as it was: {what}; {again}")
+        raise InputError(
+            f"{folder}: its runs are of the scenario {meta['scenario']} as it was: {what}; {again}"
+        )
     if meta["code_sha256"] != code:
         raise InputError(
             f"{folder}: its runs were made by other code, dispatch {meta['dispatch']} "
