@@ -28,6 +28,7 @@ FOREIGN_UNITS_ALLOWED = {
 LOWERCASE_GLOBALS_ALLOWED = {
     "dispatch/cli/command.py": ({"app"}, "the command, as typer names it"),
     "dispatch/cli/city.py": ({"city_app"}, "a group of commands, as typer names it"),
+    "dispatch/cli/scenario.py": ({"scenario_app"}, "a group of commands, as typer names it"),
     "dispatch/cli/console.py": ({"out", "err"}, "the two streams of a command"),
     "dispatch/kernels/jit.py": ({"i8", "i32", "i64", "f64", "boolean"}, "scalar types, as numba writes them"),
 }

@@ -3,6 +3,7 @@
 from dispatch.cli import (  # noqa: F401 - importing them registers their commands
     city,
     fleet_size,
+    scenario,
     simulate,
     sweep,
     warm_up,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Final
 
@@ -12,13 +13,19 @@ from dispatch.cli.console import err
 from dispatch.errors import DispatchError
 
 _OPTION_OF_FIELD: Final = {
-    "window_s": "--window",
-    "max_pickup_s": "--max-pickup",
+    "sim.window_s": "--window",
+    "engine.max_pickup_s": "--max-pickup",
     "seed": "--seed",
+    "scenario.seed": "--seed",
     "drivers": "--drivers",
+    "day.drivers": "--drivers",
     "orders": "--orders",
+    "day.orders": "--orders",
     "shift_h": "--shift-hours",
+    "day.shift_h": "--shift-hours",
     "date": "--date",
+    "day.date": "--date",
+    "policy.name": "--policy",
     "bbox": "--bbox",
     "polygon": "--polygon",
     "vary": "--vary",
@@ -31,7 +38,7 @@ _OPTION_OF_FIELD: Final = {
     "high": "--high",
     "step": "--step",
 }
-"""What the engine and the simulator call a field → what the user typed."""
+"""What the engine, the simulator and scenario files call a field → what the user typed."""
 
 app = typer.Typer(
     name="dispatch",
@@ -53,6 +60,9 @@ def main() -> None:
 
 
 def _told(error: DispatchError) -> str:
-    """Give the message with the option in place of the field that it became."""
-    field, blank, rest = str(error).partition(" ")
-    return _OPTION_OF_FIELD.get(field, field) + blank + rest
+    """Give the message with options in place of the fields that they became, where these begin a line."""
+    return re.sub(r"(?m)^( *)(\S+)", lambda first: first[1] + _option(first[2]), str(error))
+
+
+def _option(field: str) -> str:
+    return _OPTION_OF_FIELD.get(field, field)

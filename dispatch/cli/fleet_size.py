@@ -47,7 +47,9 @@ def fleet_size(
         Path | None,
         typer.Option("--out", help="Folder that keeps the runs; the same command goes on there."),
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write what was found to this file.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write what was found to this file.")
+    ] = None,
     report: ReportOpt = None,
 ) -> None:
     """Find the least fleet that reaches targets, by simulating fleets of many sizes."""
@@ -83,9 +85,7 @@ def fleet_size(
         notes = [*_answer(found), *map(_definition, found.targets)]
         aims = {one.kpi.name: one.value for one in found.targets}
         settings = settings_of(base, found.table)
-        write_sweep_report(
-            report, found.table, settings, notes=notes, targets=aims, answer=found.num_drivers
-        )
+        write_sweep_report(report, found.table, settings, notes=notes, targets=aims, answer=found.num_drivers)
         out.print(f"report: {report}", highlight=False, soft_wrap=True)
     if found.num_drivers is None:
         raise typer.Exit(NOT_REACHED)
@@ -142,14 +142,14 @@ def _answer(found: FleetSearch) -> list[str]:
         return lines
     lines = [f"{found.num_drivers} drivers: the least fleet found for {wanted} ({how})"]
     if found.next_below is None:
-        lines.append(f"It is the least that was allowed: a smaller --low may find a smaller one than that.")
+        lines.append("It is the least that was allowed: a smaller --low may find a smaller one than that.")
     else:
         lines.append(f"{found.next_below} drivers fail; fleets between those in the table were not tried.")
     if found.larger_failing:
         fleets = ", ".join(map(str, found.larger_failing))
         lines.append(
-            f"Not monotone near the answer: {fleets} drivers fail though they are more. Chance decides there: "
-            "run more --seeds, or take a larger --step."
+            f"Not monotone near the answer: {fleets} drivers fail though they are more. Chance decides "
+            "there: run more --seeds, or take a larger --step."
         )
     if num_seeds == 1:
         lines.append("One seed cannot tell chance from effect: run more --seeds.")
@@ -161,9 +161,7 @@ def _summary(found: FleetSearch) -> dict[str, Any]:
     names = [kpi.name for kpi in found.table.measured_kpis]
     return {
         "scenario": found.table.scenario,
-        "targets": [
-            {"kpi": one.kpi.name, "value": one.value, "better": one.better} for one in found.targets
-        ],
+        "targets": [{"kpi": one.kpi.name, "value": one.value, "better": one.better} for one in found.targets],
         "seeds": list(found.table.seeds),
         "confidence": found.confidence,
         "drivers": found.num_drivers,

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 CityArg = Annotated[
     Path | None,
     typer.Argument(
-        help="Folder with nodes and edges, perhaps trips (Parquet or CSV), or a file of OpenStreetMap "
-        "(.osm.pbf). Without trips, the day is made up; without a city, it is the built-in one."
+        metavar="[CITY|SCENARIO]",
+        help="A city: a folder with nodes and edges, perhaps trips (Parquet or CSV), or a file of "
+        "OpenStreetMap (.osm.pbf). Or a scenario: a .toml file, or a name that [b]dispatch scenario list[/b] "
+        "tells. Without trips, the day is made up; without a city, it is the built-in one. Options take the "
+        "place of a scenario's values.",
     ),
 ]
 DateOpt = Annotated[
@@ -50,24 +53,33 @@ ShiftOpt = Annotated[
     float | None,
     typer.Option(help="Hours that a made-up driver works. Default: 8 on a made-up day, else 24."),
 ]
-WindowOpt = Annotated[float, typer.Option(help="Batch window, seconds.")]
-MaxPickupOpt = Annotated[float, typer.Option(help="Largest pickup ETA that is offered, seconds.")]
-SeedOpt = Annotated[int, typer.Option(help="Seed of everything random.")]
+WindowOpt = Annotated[float | None, typer.Option(help="Batch window, seconds. Default: 30.")]
+MaxPickupOpt = Annotated[
+    float | None, typer.Option(help="Largest pickup ETA that is offered, seconds. Default: 1200.")
+]
+SeedOpt = Annotated[
+    int | None,
+    typer.Option(help="Seed of everything random; the city of a scenario has its own. Default: 1."),
+]
 JsonOpt = Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")]
 ReportOpt = Annotated[Path | None, typer.Option(help="Write a self-contained HTML report to this file.")]
 
 
 @app.command(
-    epilog="Examples:  dispatch simulate --report day.html  |  dispatch simulate sf --date 2008-05-31"
+    epilog="Examples:  dispatch simulate --report day.html  |  dispatch simulate sf --date 2008-05-31  |  "
+    "dispatch simulate built_in --policy nearest  |  dispatch simulate my_day.toml --drivers 250"
 )
 def simulate(
     city: CityArg = None,
     date: DateOpt = None,
     drivers: DriversOpt = None,
-    policy: Annotated[str, typer.Option(help="batch or nearest.")] = "batch",
-    window: WindowOpt = 30.0,
-    max_pickup: MaxPickupOpt = 1200.0,
-    seed: SeedOpt = 1,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="batch, nearest, … or [b]package.module:Class[/b]. Default: batch."),
+    ] = None,
+    window: WindowOpt = None,
+    max_pickup: MaxPickupOpt = None,
+    seed: SeedOpt = None,
     orders: OrdersOpt = None,
     shift_hours: ShiftOpt = None,
     events: Annotated[Path | None, typer.Option(help="Write the event log to this Parquet file.")] = None,
@@ -76,22 +88,24 @@ def simulate(
 ) -> None:
     """Simulate a day: recorded or made-up orders, matched by the engine, measured by KPIs."""
     day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
-    _check_policies("--policy", [policy])
+    policies = [] if policy is None else [policy]
+    _check_policies("--policy", policies)
     check_places({"--events": events, "--json": json_file, "--report": report})
-    _hand_out(*_run_day(day, [policy], events), json_file, report)
+    _hand_out(*_run_day(day, policies, events), json_file, report)
 
 
 @app.command(
-    epilog="Example:  dispatch compare sf --policies nearest,batch --date 2008-05-31 --report compare.html"
+    epilog="Examples:  dispatch compare sf --policies nearest,batch --date 2008-05-31 --report both.html  |  "
+    "dispatch compare built_in --policies batch,patient,reassign"
 )
 def compare(
     city: CityArg = None,
     policies: Annotated[str, typer.Option(help="Names of policies, separated by commas.")] = "nearest,batch",
     date: DateOpt = None,
     drivers: DriversOpt = None,
-    window: WindowOpt = 30.0,
-    max_pickup: MaxPickupOpt = 1200.0,
-    seed: SeedOpt = 1,
+    window: WindowOpt = None,
+    max_pickup: MaxPickupOpt = None,
+    seed: SeedOpt = None,
     orders: OrdersOpt = None,
     shift_hours: ShiftOpt = None,
     json_file: JsonOpt = None,
@@ -107,11 +121,15 @@ def compare(
 
 def _check_policies(option: str, names: list[str]) -> None:
     """Refuse unknown names before any work."""
-    from dispatch.engine.policy import POLICIES
+    from dispatch.engine.policy import POLICIES, policy_named
 
-    unknown = [name for name in names if name not in POLICIES]
-    if unknown:
-        raise InputError(f"{option} names {unknown[0]!r}: a policy is one of {', '.join(POLICIES)}")
+    for name in names:
+        if ":" in name:
+            policy_named(name)
+        elif name not in POLICIES:
+            raise InputError(
+                f"{option} names {name!r}: a policy is one of {', '.join(POLICIES)}, or package.module:Class"
+            )
     if len(set(names)) < len(names):
         raise InputError(f"{option} is {','.join(names)}: name each policy once")
 
@@ -128,30 +146,33 @@ def check_places(files: dict[str, Path | None]) -> None:
 
 
 def _run_day(day: Day, policies: list[str], events: Path | None) -> tuple[Scenario, list[RunRecord]]:
-    """Run one day under each policy, with progress bars; Ctrl-C ends the runs early but cleanly."""
+    """Run a day under each policy, or its own, with progress bars; Ctrl-C ends the runs early but cleanly."""
     from dispatch.engine.events import write_log
     from dispatch.sim.runner import run
     from dispatch.sim.summary import run_record
 
+    file = day.scenario_file()
+    files = [file.with_policy(policy) for policy in policies] or [file]
     compile_s = compile_kernels()
     started = time.perf_counter()
+    city_cache: dict[Any, Any] = {}
     with err.status("reading the city and its day"):
-        scenario = day.scenario()
-    for drop in scenario.drops:
+        scenarios = [one.build(city_cache=city_cache) for one in files]
+    for drop in scenarios[0].drops:
         left_out = f"[yellow]left out[/] {drop.count:,} {drop.where}: {escape(drop.what)}"
         err.print(left_out, highlight=False, soft_wrap=True)
     prepare_s = time.perf_counter() - started
     records = []
     with interruptible() as should_stop:
-        for policy in policies:
-            with day_bar(policy, scenario) as on_progress:
-                finished = run(scenario.with_policy(policy), on_progress, should_stop)
+        for scenario in scenarios:
+            with day_bar(scenario.params.rules.name, scenario) as on_progress:
+                finished = run(scenario, on_progress, should_stop)
             if events is not None:
                 write_log(finished.events, events)
             records.append(run_record(finished, prepare_s, compile_s))
             if should_stop():
                 break
-    return scenario, records
+    return scenarios[0], records
 
 
 def _hand_out(

@@ -86,12 +86,12 @@ def expanded(path: str, folder: Path) -> Path:
     """
 
     def value(found: re.Match[str]) -> str:
-        name = found[1] or found[2]
+        name = found[1]
         if not os.environ.get(name):
             raise InputError(f"{path} needs the environment variable {name}, which is not set")
         return os.environ[name]
 
-    return folder / Path(re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, path)).expanduser()
+    return folder / Path(re.sub(r"\$\{(\w+)\}", value, path)).expanduser()
 
 
 def problems_of_places(values: Tables, folder: Path) -> list[str]:
@@ -158,8 +158,8 @@ def _impossible_day(values: Tables, folder: Path) -> list[str]:
     has_pings = (city / "pings.parquet").is_file()
     if has_trips and day["orders"] != AUTO:
         problems.append(
-            f"day.orders is {day['orders']}: the orders of {source} are recorded; leave it out, "
-            "or set day.demand_scale"
+            f"day.orders is {day['orders']}: the orders of {source} are recorded; leave it out; "
+            "day.demand_scale makes them more or fewer"
         )
     if not has_trips and date != BUSIEST:
         problems.append(f"day.date is {date}: {source} has no trips, its made-up day has no date")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,18 +17,23 @@ from dispatch.engine.limits import check_seed
 from dispatch.errors import InputError
 from dispatch.sim.scenario import Scenario
 from dispatch.sim.scenario_build import CityCache, build_scenario, problems_of_places
-from dispatch.sim.scenario_keys import (
-    dotted_key,
-    hints_of,
-    normalised,
-    problems_of_tables,
-    read_text,
-    rule_of,
-    unit_of,
-)
+from dispatch.sim.scenario_keys import checked_tables, dotted_key, hints_of, read_text, rule_of, unit_of
 from dispatch.sim.scenario_tables import Tables, keys_of, starting_tables
 
 SUFFIX: Final = ".toml"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One key of a scenario."""
+
+    table: str
+    key: str
+    value: Any
+    default: Any
+    """of a file that says nothing"""
+    rule: str
+    """what the value may be, or its unit; empty: anything of its type"""
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,18 @@ class ScenarioFile:
 
     def __post_init__(self) -> None:
         """Refuse unknown keys, and values of wrong types or out of range: all that are, in one error."""
-        problems = problems_of_tables(self.given)
+        problems, good = checked_tables(self.given)
         if problems:
-            raise InputError(_together(self.path, problems))
-        object.__setattr__(self, "given", normalised(self.given))
+            raise InputError(_together(self.path, problems + self._problems_of_the_rest(good)))
+        object.__setattr__(self, "given", good)
+
+    def _problems_of_the_rest(self, good: Tables) -> list[str]:
+        """List what else is wrong, whatever the values were meant to be that are wrong by themselves."""
+        wrong = set()
+        for table, keys in self.given.items():
+            wrong |= set(keys if isinstance(keys, Mapping) else ()) - good.get(table, {}).keys()
+        others = ScenarioFile(good, self.path).problems()
+        return [problem for problem in others if not wrong & set(re.findall(r"\w+", problem))]
 
     @property
     def name(self) -> str:
@@ -97,22 +111,43 @@ class ScenarioFile:
     def with_values(self, changes: Mapping[str, Any]) -> ScenarioFile:
         """Set several keys at once, as those must be that go together; see :meth:`with_value`."""
         given = {table: dict(keys) for table, keys in self.given.items()}
-        # What the others are checked against comes first.
-        for key in sorted(changes, key=lambda key: "name" not in key and "policy" not in key):
+        # The name of a policy says which parameters there are.
+        for key in sorted(changes, key=lambda key: key not in ("policy", "policy.name")):
             dotted = dotted_key(key, given)
             table, _, name = dotted.partition(".")
-            hint = hints_of(starting_tables(given)[table])[name]
-            value = changes[key]
+            hint, value = hints_of(starting_tables(given)[table])[name], changes[key]
             value = read_text(hint, value) if isinstance(value, str) else value
             given.setdefault(table, {})[name] = value
-        problems = problems_of_tables(given)
+        problems, good = checked_tables(given)
         if problems:
             raise InputError(_together(None, problems))
-        return ScenarioFile(given, self.path)
+        return ScenarioFile(good, self.path)
+
+    def with_policy(self, name: str) -> ScenarioFile:
+        """Set another policy as it is by its name; parameters that are set stay with the present one only."""
+        if name == self.values["policy"]["name"]:
+            return self
+        others = {table: keys for table, keys in self.given.items() if table != "policy"}
+        return ScenarioFile(others, self.path).with_value("policy.name", name)
 
     def problems(self) -> list[str]:
         """List values that do not go together, and files that are not there; no city is read."""
         return problems_of_places(self.values, self.folder)
+
+    def check(self) -> None:
+        """Raise :class:`InputError` with all that :meth:`problems` lists."""
+        problems = self.problems()
+        if problems:
+            raise InputError(_together(self.path, problems))
+
+    def rows(self) -> list[Row]:
+        """List every key with its value, what it is by default, and what it may be."""
+        default = ScenarioFile().values
+        return [
+            Row(table, key, value, default[table].get(key), rule_of(start, key) or unit_of(key))
+            for table, start in starting_tables(self.given).items()
+            for key, value in self.values[table].items()
+        ]
 
     def build(self, seed: int | None = None, city_cache: CityCache | None = None) -> Scenario:
         """Read or make the city and its day; equal values and seeds give equal scenarios.
@@ -132,10 +167,11 @@ class ScenarioFile:
         """
         if seed is not None:
             check_seed(seed)
-        problems = self.problems()
-        if problems:
-            raise InputError(_together(self.path, problems))
-        return build_scenario(self.values, self.folder, seed, city_cache)
+        self.check()
+        try:
+            return build_scenario(self.values, self.folder, seed, city_cache)
+        except InputError as error:
+            raise InputError(_together(self.path, [str(error)])) from error
 
     def to_toml(self, complete: bool = False) -> str:
         """Write what is set; read again it gives an equal scenario.
@@ -146,18 +182,16 @@ class ScenarioFile:
             Write all other keys, too, as comments with their defaults, units and ranges.
         """
         lines: list[str] = []
-        for table, start in starting_tables(self.given).items():
-            given = self.given.get(table, {})
-            if not given and not complete:
+        table = ""
+        for row in self.rows():
+            is_given = row.key in self.given.get(row.table, {})
+            if not (is_given or complete):
                 continue
-            lines += ["", f"[{table}]"]
-            for key, value in self.values[table].items():
-                rule = rule_of(start, key) or unit_of(key)
-                comment = f"  # {rule}" if complete and rule else ""
-                if key in given:
-                    lines.append(f"{key} = {_toml(value)}{comment}")
-                elif complete:
-                    lines.append(f"# {key} = {_toml(value)}{comment}")
+            if row.table != table:
+                table = row.table
+                lines += ["", f"[{table}]"]
+            rule = f"  # {row.rule}" if complete and row.rule else ""
+            lines.append(f"{'' if is_given else '# '}{row.key} = {_toml(row.value)}{rule}")
         return "\n".join(lines).lstrip("\n") + "\n"
 
     def digest(self) -> str:
@@ -194,6 +228,12 @@ def load_scenario(source: str | Path) -> ScenarioFile:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML: {error}") from error
     return ScenarioFile(given, path)
+
+
+def is_scenario(source: str | Path) -> bool:
+    """Whether this names a scenario, not a city: a ``.toml`` file, or a packaged one and no folder."""
+    path = Path(source)
+    return path.suffix == SUFFIX or (str(source) in packaged_scenarios() and not path.exists())
 
 
 def packaged_scenarios() -> dict[str, Path]:

@@ -45,7 +45,6 @@ SHORT_NAMES: Final = {
     "behaviour": "behaviour.preset",
     "traffic": "traffic.model",
     "zones": "zones.file",
-    "name": "scenario.name",
 }
 """Beside every key that is in one table only."""
 
@@ -82,8 +81,7 @@ def typed(name: str, hint: Any, value: Any) -> Any:
         return tuple(typed(f"{name}[{i}]", of, one) for i, one in enumerate(value))
     if hint is float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            unit = unit_of(name.partition("[")[0]).removeprefix("in ")
-            raise InputError(f"{wrong}a number{', ' + unit if unit else ''}")
+            raise InputError(f"{wrong}a number")
         return float(value)
     if hint is int and (isinstance(value, bool) or not isinstance(value, int)):
         raise InputError(f"{wrong}a whole number")
@@ -119,33 +117,32 @@ def read_text(hint: Any, text: str) -> Any:
         return text
 
 
-def problems_of_tables(given: Mapping[str, Any]) -> list[str]:
-    """List everything wrong with the keys and values of a file, each line beginning with the dotted key."""
+def checked_tables(given: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Check the keys and values of a file, each table by itself.
+
+    Returns
+    -------
+    problems : list of str
+        Everything that is wrong, each line beginning with the dotted key.
+    good : dict
+        By table, the keys and values that are right, as TOML has values of their types; no empty tables.
+    """
     starts = starting_tables(given)
-    problems = []
+    problems, good = [], {}
     for table, keys in given.items():
         if table not in starts:
             problems.append(_unknown_table(table, keys, starts))
         elif not isinstance(keys, Mapping):
             problems.append(f"{table} is {_shown(keys)}: it must be a table, [{table}] with keys below it")
         else:
-            problems += _problems_of_table(table, keys, starts[table])
-    return problems
+            good[table] = _checked_table(table, keys, starts[table], problems)
+    return problems, {table: keys for table, keys in good.items() if keys}
 
 
-def normalised(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give checked tables with their values as plain as their types have them, and without empty tables."""
-    starts = starting_tables(given)
-    plain_tables = {}
-    for table, keys in given.items():
-        hints = hints_of(starts[table])
-        plain_tables[table] = {key: plain(typed(key, hints[key], value)) for key, value in keys.items()}
-    return {table: keys for table, keys in plain_tables.items() if keys}
-
-
-def _problems_of_table(table: str, given: Mapping[str, Any], start: Any) -> list[str]:
+def _checked_table(table: str, given: Mapping[str, Any], start: Any, problems: list[str]) -> dict[str, Any]:
+    """Give the right keys of a table, and add what is wrong with the others to the problems."""
     known, hints = keys_of(table, start), hints_of(start)
-    problems, good = [], {}
+    good = {}
     for key, value in given.items():
         if key not in known:
             problems.append(_unknown_key(table, key, known))
@@ -156,28 +153,36 @@ def _problems_of_table(table: str, given: Mapping[str, Any], start: Any) -> list
                 policy_named(value)
         except InputError as error:
             good.pop(key, None)
-            problems.append(_of_table(table, str(error)))
-    return problems + _out_of_range(table, good, start)
+            problems.append(_of_table(table, _with_range(str(error), key, start)))
+    _remove_what_is_out_of_range(table, good, start, problems)
+    return {key: plain(value) for key, value in good.items()}
 
 
-def _out_of_range(table: str, good: dict[str, Any], start: Any) -> list[str]:
-    """List values out of range: the dataclass tells the first; without it, it tells the next."""
-    problems: list[str] = []
+def _remove_what_is_out_of_range(table: str, good: dict[str, Any], start: Any, problems: list[str]) -> None:
+    """Remove values out of range: the dataclass tells the first; without it, it tells the next."""
     removed: set[str] = set()
     while True:
         try:
             replace(start, **good)
         except InputError as error:
-            key = re.split(r"\W", str(error), maxsplit=1)[0]
+            message, key = str(error), re.split(r"\W", str(error), maxsplit=1)[0]
             # A rule that names a key which is wrong anyway may be broken because of that alone.
-            if not any(re.search(rf"\b{one}\b", str(error)) for one in removed):
-                problems.append(_of_table(table, str(error)))
+            if not any(re.search(rf"\b{one}\b", message) for one in removed):
+                problems.append(_of_table(table, message))
             if key not in good:
-                return problems
+                good.clear()
+                return
             removed.add(key)
             del good[key]
         else:
-            return problems
+            return
+
+
+def _with_range(message: str, key: str, start: Any) -> str:
+    """Tell the range, too, of a value that is of the wrong type."""
+    told, of, _ = message.partition(": it must be ")
+    rule = rule_of(start, key) if told.startswith(f"{key} is ") else ""
+    return f"{told}{of}{rule}" if rule else message
 
 
 def _of_table(table: str, message: str) -> str:
@@ -250,13 +255,21 @@ def rule_of(start: Any, key: str) -> str:
 
     Empty where every value of the type is right.
     """
-    wrong: dict[Any, Any] = {float: math.nan, int: math.nan, bool: None, str: "\0"}
     hint = hints_of(start)[key]
-    hint = get_args(hint)[0] if get_origin(hint) in (Union, types.UnionType) else hint
+    if get_origin(hint) not in (Union, types.UnionType):
+        return _refusal(start, key, hint)
+    number, *others = (_refusal(start, key, each) for each in get_args(hint))
+    # Of the rule for text, what follows the number that it names, too.
+    return " or ".join([number, *(other.partition(" or ")[2] for other in others)])
+
+
+def _refusal(start: Any, key: str, hint: Any) -> str:
+    wrong: dict[Any, Any] = {float: math.nan, int: math.nan, bool: None, str: "\0"}
     try:
         replace(start, **{key: wrong.get(hint, ())})
     except InputError as error:
-        return str(error).partition(": it must be ")[2]
+        rule = str(error).partition(": it must be ")[2]
+        return rule.replace("a number", "a whole number", 1) if hint is int else rule
     return ""
 
 

@@ -107,13 +107,13 @@ class DayParams:
                 f"date is {self.date!r}: it must be a day of the calendar as YYYY-MM-DD, or {BUSIEST}"
             )
         if self.orders != AUTO:
-            _refuse_text("orders", self.orders, f"a whole number, or {AUTO}")
+            _refuse_text("orders", self.orders, f"a whole number or {AUTO}")
             check_whole("orders", _number(self.orders), 1, MAX_ORDERS)
         if self.drivers not in (AUTO, FROM_DATA):
-            _refuse_text("drivers", self.drivers, f"a whole number or {FROM_DATA}, or {AUTO}")
+            _refuse_text("drivers", self.drivers, f"a whole number or {FROM_DATA} or {AUTO}")
             check_whole("drivers", _number(self.drivers), 1, MAX_DRIVERS)
         if self.shift_h != AUTO:
-            _refuse_text("shift_h", self.shift_h, f"a number of hours, or {AUTO}")
+            _refuse_text("shift_h", self.shift_h, f"a number of hours or {AUTO}")
             check_range("shift_h", _number(self.shift_h), 0.1, 24, "hours")
         check_range("demand_scale", self.demand_scale, 0.001, MAX_DEMAND_SCALE)
 
