@@ -159,8 +159,8 @@ def _differences_lead(table: SweepTable) -> str:
     if len(table.seeds) == 1:
         return "Of one seed each: without intervals, since one seed cannot tell chance from effect."
     return (
-        f"Each variant minus the baseline with the same seed; the mean over {len(table.seeds)} seeds and its "
-        f"interval of {100 * table.confidence:.4g} %. Marked where the interval excludes 0: ▲ better, "
+        f"Each variant minus the baseline with the same seed: the mean over {len(table.seeds)} seeds ± half of "
+        f"its {100 * table.confidence:.4g} % interval. Marked where the interval excludes 0: ▲ better, "
         "▼ worse, ● where neither way is."
     )
 
@@ -180,8 +180,7 @@ def _difference_cell(kpi: Kpi, found: Interval) -> str:
     text = escape(difference_text(kpi, found.mean))
     if found.low is None:
         return f"<td>{text}</td>"
-    ends = f"{difference_text(kpi, found.low)} … {difference_text(kpi, found.high)}"
-    interval = f'<span class="ends">{escape(ends)}</span>'
+    interval = f'<span class="ends">± {escape(size_text(kpi, found.half_width))}</span>'
     if not found.excludes_zero:
         return f'<td>{text}<span class="mark"></span>{interval}</td>'
     is_up = found.mean > 0

@@ -241,9 +241,9 @@ def run_sweep(
 
     store.save()
     tell()
-    for run in workers.make_runs(missing, on_share, should_stop):
-        store.add(run)
-        shares.pop(run.run_id, None)
+    for made in workers.make_runs(missing, on_share, should_stop):
+        store.add(made)
+        shares.pop(made.run_id, None)
         num_done += 1
         tell()
     kpis = {

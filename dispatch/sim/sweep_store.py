@@ -119,14 +119,24 @@ class RunStore:
             return
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: that is a file, name a folder for the runs")
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _locked(folder)
+        try:
+            self._open(folder)
+        except BaseException:
+            if lock is not None:
+                lock.close()
+            raise
+        self._lock = lock
+
+    def _open(self, folder: Path) -> None:
+        """Read what is there, where it is of this scenario and this code."""
         meta = _read_meta(folder)
         if meta is not None:
-            _check_same(folder, meta, scenario, code)
-        elif folder.is_dir() and (folder / RUNS_FILE).exists():
+            _check_same(folder, meta, self._scenario, self.code)
+        elif (folder / RUNS_FILE).exists():
             raise InputError(f"{folder}: it has {RUNS_FILE} but no {META_FILE}; name another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(folder)
-        self._runs = {run.run_id: run for run in _read_runs(folder / RUNS_FILE)}
+        self._runs = {run.run_id: run for run in read_runs(folder)}
         if meta is None:
             self.note({})
 
@@ -201,8 +211,33 @@ class RunStore:
 
 
 def read_runs(folder: Path) -> list[StoredRun]:
-    """Read the runs of a folder, sorted by what was varied, then by seed."""
-    return _read_runs(folder / RUNS_FILE)
+    """Read the runs of a folder, sorted by what was varied, then by seed.
+
+    Raises
+    ------
+    InputError
+        Their file cannot be read.
+    """
+    path = folder / RUNS_FILE
+    try:
+        rows = pq.read_table(path).to_pylist()
+    except FileNotFoundError:
+        return []
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: no readable Parquet file ({error}); name another folder") from error
+    names = {kpi.name for kpi in KPIS}
+    return [
+        StoredRun(
+            kpis={name: row[name] for name in row if name in names},
+            values={
+                key: value
+                for key, value in row.items()
+                if value is not None and key not in names and key not in _OWN_COLUMNS
+            },
+            **{name: row[name] for name in _OWN_COLUMNS},
+        )
+        for row in rows
+    ]
 
 
 def _flush(file: IO[Any]) -> None:
@@ -268,28 +303,6 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     for key, value in values.items():
         flat |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
     return flat
-
-
-def _read_runs(path: Path) -> list[StoredRun]:
-    try:
-        rows = pq.read_table(path).to_pylist()
-    except FileNotFoundError:
-        return []
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: no readable Parquet file ({error}); name another folder") from error
-    names = {kpi.name for kpi in KPIS}
-    return [
-        StoredRun(
-            kpis={name: row[name] for name in row if name in names},
-            values={
-                key: value
-                for key, value in row.items()
-                if value is not None and key not in names and key not in _OWN_COLUMNS
-            },
-            **{name: row[name] for name in _OWN_COLUMNS},
-        )
-        for row in rows
-    ]
 
 
 def _table(runs: Sequence[StoredRun]) -> pa.Table:

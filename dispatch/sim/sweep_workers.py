@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 MAX_JOBS: Final = 256
 _ASK_EVERY_S: Final = 0.1
 _END_WITHIN_S: Final = 5.0
+_DIED: Final = (
+    "a process that makes runs has ended without a result: what it wrote above says why; if nothing, memory "
+    "may have run out: try fewer jobs"
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Workers:
         Raises
         ------
         DispatchError
-            A run failed; those under way beside it are lost.
+            A run failed; those under way beside it are lost, and no more can be made.
         """
         if self._jobs == 1:
             for task in tasks:
@@ -111,8 +115,11 @@ class Workers:
         while waiting or self._busy:
             while self._idle and waiting:
                 pipe = self._idle.pop()
-                pipe.send(waiting.popleft())
                 self._busy.append(pipe)
+                try:
+                    pipe.send(waiting.popleft())
+                except ConnectionError as error:
+                    raise DispatchError(_DIED) from error
             ready = wait(self._busy, _ASK_EVERY_S)
             if should_stop():
                 return
@@ -123,6 +130,8 @@ class Workers:
                     continue
                 self._busy.remove(pipe)
                 self._idle.append(pipe)
+                if isinstance(told, DispatchError):
+                    raise told
                 yield told
 
     def _start(self, num: int) -> None:
@@ -176,16 +185,11 @@ def _make_run(
     )
 
 
-def _received(pipe: Connection) -> StoredRun | tuple[str, float]:
+def _received(pipe: Connection) -> StoredRun | tuple[str, float] | DispatchError:
     try:
         told: StoredRun | tuple[str, float] | DispatchError = pipe.recv()
     except (EOFError, ConnectionError) as error:
-        raise DispatchError(
-            "a process that made a run ended without its result: what it wrote above says why; if nothing, "
-            "memory may have run out: try fewer --jobs"
-        ) from error
-    if isinstance(told, DispatchError):
-        raise told
+        raise DispatchError(_DIED) from error
     return told
 
 
