@@ -55,7 +55,8 @@ def lines_of(table: SweepTable, along: str | None) -> list[Line]:
     for number, (shared, own) in enumerate(list(rows_of.items())[:MAX_LINES]):
         names = zip(others, map(value_text, shared), strict=True)
         label = " · ".join(value if len(others) == 1 else f"{key} {value}" for key, value in names)
-        dash = RUN_DASHES[number // len(LINE_COLOURS)]
+        # Neighbours differ in both, so that of two equal lines the lower one is seen through the upper.
+        dash = RUN_DASHES[(number + number // len(LINE_COLOURS)) % len(RUN_DASHES)]
         colour = LINE_COLOURS[number % len(LINE_COLOURS)]
         ascending = sorted(own, key=lambda row: table.variants[row][axis])
         lines.append(Line(escape(label), tuple(ascending), colour, dash))

@@ -58,8 +58,8 @@ class Sweep:
         for variant_idx, scenario in enumerate(self.scenarios):
             problems = scenario.problems()
             if problems:
-                values = ", ".join(f"{key}={value_text(v)}" for key, v in self.values(variant_idx).items())
-                raise InputError(f"{self.scenario.name} with {values or 'no changes'}: {'; '.join(problems)}")
+                values = _in_words(self.values(variant_idx))
+                raise InputError(f"{self.scenario.name} with {values}: {'; '.join(problems)}")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -79,7 +79,14 @@ class Sweep:
     @cached_property
     def scenarios(self) -> tuple[ScenarioFile, ...]:
         """The scenario of each variant."""
-        return tuple(self.scenario.with_values(self.values(i)) for i in range(len(self.variants)))
+        return tuple(self._scenario_of(variant_idx) for variant_idx in range(len(self.variants)))
+
+    def _scenario_of(self, variant_idx: int) -> ScenarioFile:
+        values = self.values(variant_idx)
+        try:
+            return self.scenario.with_values(values)
+        except InputError as error:
+            raise InputError(f"vary gives {_in_words(values)}: {error}") from None
 
     def values(self, variant_idx: int) -> dict[str, Value]:
         """Give a variant's values by key."""
@@ -107,6 +114,10 @@ class Sweep:
                 values = ", ".join(map(value_text, self.varied[key]))
                 raise InputError(f"baseline is {text!r}: {key} is varied over {values} only")
         return self.variants.index(tuple(wanted.values()))
+
+
+def _in_words(values: Mapping[str, Value]) -> str:
+    return ", ".join(f"{key}={value_text(value)}" for key, value in values.items()) or "no changes"
 
 
 def own_key(scenario: ScenarioFile, key: str) -> str:
@@ -177,7 +188,7 @@ def _value_of(scenario: ScenarioFile, key: str, text: str) -> Value:
     try:
         value: Value = typed(name, hint, read_text(hint, text))
     except InputError as error:
-        raise InputError(f"{table}.{error}") from None
+        raise InputError(f"vary gives {key}={text}: {table}.{error}") from None
     return value
 
 
