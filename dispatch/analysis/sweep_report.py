@@ -159,8 +159,8 @@ def _differences_lead(table: SweepTable) -> str:
     if len(table.seeds) == 1:
         return "Of one seed each: without intervals, since one seed cannot tell chance from effect."
     return (
-        f"Each variant minus the baseline with the same seed: the mean over {len(table.seeds)} seeds ± half of "
-        f"its {100 * table.confidence:.4g} % interval. Marked where the interval excludes 0: ▲ better, "
+        f"Each variant minus the baseline with the same seed: the mean over {len(table.seeds)} seeds ± half "
+        f"of its {100 * table.confidence:.4g} % interval. Marked where the interval excludes 0: ▲ better, "
         "▼ worse, ● where neither way is."
     )
 
