@@ -161,10 +161,12 @@ class Simulation:
     def _advance(self, now_ms: int) -> None:
         if self._streets.changes:
             self.day = self.day._replace(streets=self._streets.at(now_ms))
-        while not simulate.advance(self.day, now_ms):
+        is_over = False
+        while not is_over:
+            # Who asks again may lose patience within the same window.
+            is_over = simulate.advance(self.day, now_ms) and self.day.out.num[kernels.RETRIES_MADE] == 0
             self._tell()
             self._make_room()
-        self._tell()
 
     def _tell(self) -> None:
         """Tell the dispatcher what has happened, and submit the orders of those who ask again."""

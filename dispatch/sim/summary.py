@@ -75,11 +75,11 @@ def run_record(run: Run, prepare_s: float, compile_s: float) -> RunRecord:
 
 
 def _check_books(run: Run) -> None:
-    """Hold the log against what was kept apart from it: the orders of the day and the odometers."""
-    num_orders = len(run.scenario.orders)
+    """Hold the log against what was kept apart from it: the orders, with those of customers who ask again, and the odometers."""
+    num_orders = run.num_orders
     num_submitted = int(np.count_nonzero(run.events["kind"] == EventKind.ORDER_SUBMITTED))
     if num_submitted > num_orders or (num_submitted < num_orders and not run.partial):
-        raise InvariantError(f"the log has {num_submitted} orders submitted, the scenario {num_orders}")
+        raise InvariantError(f"the log has {num_submitted} orders submitted, the run {num_orders}")
     drivers = driver_table(run.events)
     row = rows_of(drivers.driver_id, run.driver_id)
     logged_m = np.append(drivers.driven_m, 0)[np.where(row == NO_INDEX, -1, row)]
