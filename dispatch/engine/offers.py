@@ -103,7 +103,9 @@ def time_out(state: EngineState, now_ms: int) -> None:
     late, overdue = _survey(state, now_ms)
     if len(late):
         orders = state.orders
-        at_ms = np.maximum(orders.offer_expires_at_ms[late], state.clock_ms)
+        # A driver may have told of a leg since the offer timed out.
+        earliest_ms = np.maximum(state.fleet.changed_at_ms[orders.driver_idx[late]], state.clock_ms)
+        at_ms = np.maximum(orders.offer_expires_at_ms[late], earliest_ms)
         refuse(state, Happening(EventKind.OFFER_EXPIRED, at_ms, late, orders.driver_idx[late]))
         _, overdue = _survey(state, now_ms)  # orders that are open again may be overdue, too
     if len(overdue):

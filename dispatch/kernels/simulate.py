@@ -108,7 +108,8 @@ def _free(driver):
 def _withdraw_offer(driver, at_ms):
     """Let a driver forget the offer that it thinks about, and go on with what is due."""
     driver["offered"], driver["answer_at_ms"] = NO_INDEX, NEVER
-    driver["due_at_ms"] = max(driver["due_at_ms"], at_ms)
+    due_ms = driver["due_at_ms"]
+    driver["due_at_ms"] = at_ms if due_ms == NEVER else max(due_ms, at_ms)
 
 
 # --- drivers ----------------------------------------------------------------------------------------
@@ -496,9 +497,11 @@ def _think(day, driver, row, order_row, eta_ms, now_ms):
     occasion = np.int64(order["attempt"]) << 32 | row
     u = uniform(params["seed"], ANSWER_TIME, order["origin"], occasion)
     least, most = params["answer_least_ms"], params["answer_most_ms"]
-    driver["offered"] = order_row
-    driver["answer_at_ms"] = now_ms + np.int64(least + u * (most - least))
-    put(day.agenda, driver["answer_at_ms"], ANSWER << KEY_BITS | row)
+    driver["offered"], driver["answer_at_ms"] = order_row, NEVER
+    thinks_ms = np.int64(least + u * (most - least))
+    if thinks_ms < params["offer_timeout_ms"]:  # else the offer is gone before the answer
+        driver["answer_at_ms"] = now_ms + thinks_ms
+        put(day.agenda, driver["answer_at_ms"], ANSWER << KEY_BITS | row)
 
 
 @kernel()

@@ -149,14 +149,13 @@ class Simulation:
             self._submit(slice(first, self._submitted))
         if self._streets.changes:
             self.day = self.day._replace(streets=self._streets.at(now_ms))
-        is_done = simulate.begin(
+        is_over = simulate.begin(
             self.day, self._decided, latest_ms, self._advised, first, self._submitted, now_ms
         )
-        while not is_done:
-            self._tell()
+        # Who asks again may lose patience within the same window.
+        while self._tell() or not is_over:
             self._make_room()
-            is_done = simulate.advance(self.day, now_ms)
-        self._tell()
+            is_over = simulate.advance(self.day, now_ms)
         if now_ms >= self._next_ping_ms:
             self._send_positions(now_ms)
             self._next_ping_ms = now_ms + self._ping_ms
@@ -176,8 +175,8 @@ class Simulation:
 
     # --- what a window consists of ---------------------------------------------------------------
 
-    def _tell(self) -> None:
-        """Tell the dispatcher what has happened, and submit the orders of those who ask again."""
+    def _tell(self) -> bool:
+        """Tell the dispatcher what has happened, and submit the orders of those who ask again, if any do."""
         out = self.day.out
         num_events, num_retries = out.num[:2].tolist()
         if num_events:
@@ -185,6 +184,7 @@ class Simulation:
         if num_retries:
             self._submit_again(out.retries[:num_retries].copy())
         out.num[:2] = 0
+        return num_retries > 0
 
     def _make_room(self) -> None:
         agenda = self.day.agenda

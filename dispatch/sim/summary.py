@@ -97,7 +97,7 @@ def _check_books(run: Run) -> None:
     num_orders = run.num_orders
     num_submitted = int(np.count_nonzero(run.events["kind"] == EventKind.ORDER_SUBMITTED))
     if num_submitted > num_orders or (num_submitted < num_orders and not run.partial):
-        raise InvariantError(f"the log has {num_submitted} orders submitted, the scenario {num_orders}")
+        raise InvariantError(f"the log has {num_submitted} orders submitted, the run {num_orders}")
     drivers = driver_table(run.events)
     row = rows_of(drivers.driver_id, run.driver_id)
     logged_m = np.append(drivers.driven_m, 0)[np.where(row == NO_INDEX, -1, row)]
