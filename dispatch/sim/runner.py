@@ -184,7 +184,7 @@ class Simulation:
         if num_retries:
             self._submit_again(out.retries[:num_retries].copy())
         out.num[:2] = 0
-        return num_retries > 0
+        return bool(num_retries > 0)
 
     def _make_room(self) -> None:
         agenda = self.day.agenda
