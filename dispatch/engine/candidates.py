@@ -64,16 +64,12 @@ def find_candidates(state: EngineState, world: World, now_ms: int) -> CandidateS
     if state.views.get("candidates", (None,))[0] != versions:
         state.views["candidates"] = versions, _columns_of_orders(orders), columns_of_cars(fleet)
     _, of_orders, of_cars = state.views["candidates"]
-    live, refusals = (orders.live, orders.num_live), orders.refusals(0)
+    board = kernels.Board(of_orders, of_cars, world.rules, world.places, orders.refusals(0))
     by_road = world.params.candidates_by == "road"
     if world.table is not None and not by_road:
-        return CandidateSet(
-            *kernels.find_timed(
-                *live, now_ms, of_orders, world.rules, world.places, refusals, of_cars, *world.table
-            )
-        )
+        return CandidateSet(*kernels.find_timed(orders.live, orders.num_live, now_ms, board, *world.table))
     order_idx, num_open, driver_idx, rest_ms, first, candidate, from_node, to_node, is_cut = kernels.find(
-        *live, now_ms, of_orders, world.rules, world.places, refusals, of_cars
+        orders.live, orders.num_live, now_ms, board
     )
     limit_ms = _limit_ms(orders, order_idx, num_open, world, now_ms)
     if by_road and len(driver_idx) and len(order_idx):
@@ -110,7 +106,7 @@ def look_everywhere(
     order, driver = order[usable], driver[usable]
     pickup = state.orders.pickup_node[found.order_idx]
     travel_ms = world.pairs_ms(free_node(found, state)[driver], pickup[order])
-    limit_ms = _limit_ms(state.orders, found.order_idx[: found.num_open], len(found.order_idx), world, now_ms)
+    limit_ms = _limit_ms(state.orders, found.order_idx, found.num_open, world, now_ms)
     num_of_order = np.where(which, 0, found.num_of_order)
     others = ~which[found.order_of_candidate]
     both_order = np.concatenate([found.order_of_candidate[others], order])

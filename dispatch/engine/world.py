@@ -59,7 +59,7 @@ class World:
         params: DispatchParams,
         node_rank: NDArray[np.int32] | None = None,
     ) -> World:
-        """Lay the nodes out in the plane, and check that the travel times are of this network."""
+        """Lay the nodes out in the plane, and check that travel times and `node_rank` (nodes,) are of this network."""
         by_time = told if isinstance(told, ByTime) else None
         # Those of any instant, to be checked: every question is asked of those of its own instant.
         travel_times = told.at(0) if isinstance(told, ByTime) else told

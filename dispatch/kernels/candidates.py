@@ -9,7 +9,7 @@ from dispatch.kernels.all_pairs import ALL_PAIRS, pairs
 from dispatch.kernels.grid import FRAME_SIZE, Grid, build
 from dispatch.kernels.grid_search import Filter, Queries, search
 from dispatch.kernels.jit import F64, I8, I32, I64, f64, i64, kernel, record
-from dispatch.kernels.refusals import REFUSALS, is_refused
+from dispatch.kernels.refusals import REFUSALS, Refusals, is_refused
 from dispatch.units import NO_INDEX, UNREACHABLE_MS
 
 NO_RANK = NO_INDEX
@@ -84,10 +84,21 @@ class Rules(NamedTuple):
     """What it grows by for each unit of time waited"""
 
 
+class Board(NamedTuple):
+    """All that matching reads."""
+
+    orders: OpenOrders
+    cars: FreeCars
+    rules: Rules
+    places: Places
+    refusals: Refusals
+
+
 ORDERS = record(OpenOrders, I8, I32, I32, I64, I64, I32, I64, I32)
 CARS = record(FreeCars, I8, I32, I64, I64, I32, I64)
 PLACES = record(Places, F64, F64, I32)
 RULES = record(Rules, i64, i64, i64, i64, i64, i64, i64, f64)
+BOARD = record(Board, ORDERS, CARS, RULES, PLACES, REFUSALS)
 
 
 @kernel((I32, i64, i64, I8, I64, I64, I32, I32))
@@ -144,7 +155,7 @@ def _seekers(live, now_ms, orders, rules, out_order):
 
 @kernel((i64, PLACES, CARS))
 def queue_up(now_ms, places, out_cars):
-    """Let idle drivers join and leave the ranks that they stand at, as it is at `now_ms`."""
+    """Let idle drivers join and leave the ranks that they stand at, as it is at `now_ms`; columns (drivers,)."""
     for driver in range(len(out_cars.status)):
         node = out_cars.node[driver]
         waits = out_cars.status[driver] == transition.IDLE and node != NO_INDEX
@@ -252,8 +263,42 @@ def _heads(order_idx, driver, orders, cars, places):
     return turn
 
 
-@kernel((I32, i64, i64, ORDERS, RULES, PLACES, REFUSALS, CARS))
-def find(live, num_live, now_ms, orders, rules, places, refusals, cars):
+@kernel()
+def _collect(order_idx, num_open, driver, near, turn, board):
+    """List the candidates of each order: row starts, rows of `driver`, and where these will be free.
+
+    Those found near it, less who refused it; where it is a driver's turn at a rank, that driver alone. An order
+    whose driver may change keeps that driver among them.
+    """
+    orders, refusals = board.orders, board.refusals
+    near_first, near_item = near
+    most = near_first[len(order_idx)] + 2 * len(order_idx)
+    first, candidate = np.zeros(len(order_idx) + 1, np.int32), np.empty(most, np.int32)
+    num = 0
+    for i in range(len(order_idx)):
+        order = order_idx[i]
+        own, found_own = np.int64(orders.driver_idx[order]) if i >= num_open else np.int64(NO_INDEX), False
+        if turn[i] == NO_INDEX:
+            for k in range(near_first[i], near_first[i + 1]):
+                j = near_item[k]
+                if not is_refused(refusals, order, driver[j]):
+                    found_own |= driver[j] == own
+                    candidate[num] = j
+                    num += 1
+        elif not is_refused(refusals, order, driver[turn[i]]):
+            candidate[num] = turn[i]
+            num += 1
+        if own != NO_INDEX and not found_own:
+            for j in range(len(driver)):
+                if driver[j] == own:
+                    candidate[num] = j
+                    num += 1
+        first[i + 1] = num
+    return first, candidate[:num].copy()
+
+
+@kernel((I32, i64, i64, BOARD))
+def find(live, num_live, now_ms, board):
     """Find the candidates of every order that looks for a driver.
 
     Parameters
@@ -261,11 +306,7 @@ def find(live, num_live, now_ms, orders, rules, places, refusals, cars):
     live : (room,) int32
         Rows of orders that are not finished, in the sequence of submission; `num_live` mean something.
     num_live, now_ms : int
-    orders : OpenOrders
-    rules : Rules
-    places : Places
-    refusals : Refusals
-    cars : FreeCars
+    board : Board
 
     Returns
     -------
@@ -281,7 +322,7 @@ def find(live, num_live, now_ms, orders, rules, places, refusals, cars):
     is_cut : (orders,) bool
         There are drivers that were not looked at.
     """
-    live = live[:num_live]
+    live, orders, cars, rules = live[:num_live], board.orders, board.cars, board.rules
     order_idx = np.empty(num_live, np.int32)
     num_orders, num_open = _seekers(live, now_ms, orders, rules, order_idx)
     order_idx = order_idx[:num_orders].copy()
@@ -292,64 +333,31 @@ def find(live, num_live, now_ms, orders, rules, places, refusals, cars):
         num_drivers = _free(live, now_ms, orders, cars, rules, driver, node, rest_ms)
     driver, node = driver[:num_drivers].copy(), node[:num_drivers].copy()
     rest_ms = rest_ms[:num_drivers].copy()
-    first = np.zeros(num_orders + 1, np.int32)
+    first, candidate = np.zeros(num_orders + 1, np.int32), np.empty(0, np.int32)
     is_cut = np.zeros(num_orders, np.bool_)
-    if num_drivers == 0:
-        nothing = np.empty(0, np.int32)
-        return order_idx, num_open, driver, rest_ms, first, nothing, nothing.copy(), nothing.copy(), is_cut
-    near_first, near = _nearest(order_idx, driver, node, orders, cars, places, rules.num_nearest)
-    turn = np.full(num_orders, NO_INDEX, np.int32)
-    if len(places.rank) > 0:
-        turn = _heads(order_idx, driver, orders, cars, places)
-    most = near_first[num_orders] + 2 * num_orders
-    candidate, from_node = np.empty(most, np.int32), np.empty(most, np.int32)
-    to_node = np.empty(most, np.int32)
-    num = 0
+    if num_drivers > 0:
+        near = _nearest(order_idx, driver, node, orders, cars, board.places, rules.num_nearest)
+        turn = np.full(num_orders, NO_INDEX, np.int32)
+        if len(board.places.rank) > 0:
+            turn = _heads(order_idx, driver, orders, cars, board.places)
+        first, candidate = _collect(order_idx, num_open, driver, near, turn, board)
+        for i in range(num_open):
+            num_found = near[0][i + 1] - near[0][i]
+            is_cut[i] = num_found == rules.num_nearest and num_found < num_drivers
+    from_node, to_node = np.empty(len(candidate), np.int32), np.empty(len(candidate), np.int32)
     for i in range(num_orders):
-        order = order_idx[i]
-        pickup = orders.pickup_node[order]
-        own = NO_INDEX
-        if i >= num_open:
-            own = orders.driver_idx[order]
-        found_own = False
-        for k in range(near_first[i], near_first[i + 1]):
-            j = near[k]
-            if turn[i] != NO_INDEX or is_refused(refusals, order, driver[j]):
-                continue
-            found_own |= driver[j] == own
-            candidate[num], from_node[num], to_node[num] = j, node[j], pickup
-            num += 1
-        if turn[i] != NO_INDEX and not is_refused(refusals, order, driver[turn[i]]):
-            candidate[num], from_node[num], to_node[num] = turn[i], node[turn[i]], pickup
-            num += 1
-        if own != NO_INDEX and not found_own:
-            for j in range(num_drivers):
-                if driver[j] == own:
-                    candidate[num], from_node[num], to_node[num] = j, node[j], pickup
-                    num += 1
-        found = near_first[i + 1] - near_first[i]
-        is_cut[i] = i < num_open and found == rules.num_nearest and found < num_drivers
-        first[i + 1] = num
-    return (
-        order_idx,
-        num_open,
-        driver,
-        rest_ms,
-        first,
-        candidate[:num].copy(),
-        from_node[:num].copy(),
-        to_node[:num].copy(),
-        is_cut,
-    )
+        for k in range(first[i], first[i + 1]):
+            from_node[k], to_node[k] = node[candidate[k]], orders.pickup_node[order_idx[i]]
+    return order_idx, num_open, driver, rest_ms, first, candidate, from_node, to_node, is_cut
 
 
-@kernel((I32, i64, i64, ORDERS, RULES, PLACES, REFUSALS, CARS, ALL_PAIRS, i64))
-def find_timed(live, num_live, now_ms, orders, rules, places, refusals, cars, table, permille):
+@kernel((I32, i64, i64, BOARD, ALL_PAIRS, i64))
+def find_timed(live, num_live, now_ms, board, table, permille):
     """Find the candidates and their pickup ETAs at one go, where a table of all pairs tells travel times.
 
     Parameters
     ----------
-    live, num_live, now_ms, orders, rules, places, refusals, cars
+    live, num_live, now_ms, board
         As of :func:`find`.
     table : AllPairs
     permille : int
@@ -364,12 +372,12 @@ def find_timed(live, num_live, now_ms, orders, rules, places, refusals, cars, ta
     is_cut : (orders,) bool
     """
     order_idx, num_open, driver, rest_ms, first, candidate, from_node, to_node, is_cut = find(
-        live, num_live, now_ms, orders, rules, places, refusals, cars
+        live, num_live, now_ms, board
     )
     travel_ms = np.empty(len(candidate), np.int32)
     pairs(table, permille, from_node, to_node, travel_ms)
-    limit_ms = np.full(len(order_idx), rules.max_pickup_ms, np.int64)
-    find_limits(order_idx[:num_open], now_ms, orders.wanted_at_ms, rules, limit_ms)
+    limit_ms = np.full(len(order_idx), board.rules.max_pickup_ms, np.int64)
+    find_limits(order_idx[:num_open], now_ms, board.orders.wanted_at_ms, board.rules, limit_ms)
     first, candidate, eta_ms, cost = weigh(first, candidate, rest_ms, travel_ms, limit_ms)
     return order_idx, num_open, driver, rest_ms, first, candidate, eta_ms, cost, is_cut
 

@@ -41,16 +41,21 @@ class Known(NamedTuple):
     order_slot_row: np.ndarray
     """(slots,) int32"""
     driver_slot_id: np.ndarray
+    """(slots,) int64"""
     driver_slot_row: np.ndarray
+    """(slots,) int32"""
     order_to: np.ndarray
     """(kinds, statuses, statuses) int8, what an event makes of an order; see :class:`transition.Rules`"""
     driver_to: np.ndarray
-    """The same of a driver"""
+    """(kinds, statuses, statuses) int8, the same of a driver"""
     node_lon: np.ndarray
-    """(nodes,) float64, where the nodes of the network are, with the next three"""
+    """(nodes,) float64, degrees"""
     node_lat: np.ndarray
+    """(nodes,) float64"""
     node_x: np.ndarray
+    """(nodes,) float64, metres"""
     node_y: np.ndarray
+    """(nodes,) float64"""
     fare: np.ndarray
     """(4,) float64: base, per kilometre, per minute, minimum, cents"""
 
@@ -59,23 +64,39 @@ class Tables(NamedTuple):
     """Columns that events fill in or write, beside those of :class:`Parties`."""
 
     pickup_lon: np.ndarray
+    """(orders,) float64, degrees"""
     pickup_lat: np.ndarray
+    """(orders,) float64"""
     dropoff_lon: np.ndarray
+    """(orders,) float64"""
     dropoff_lat: np.ndarray
+    """(orders,) float64"""
     dropoff_node: np.ndarray
+    """(orders,) int32"""
     trip_ms: np.ndarray
+    """(orders,) int32"""
     eta_ms: np.ndarray
+    """(orders,) int32"""
     nearest_eta_ms: np.ndarray
+    """(orders,) int32"""
     offer_expires_at_ms: np.ndarray
+    """(orders,) int64"""
     picked_up_at_ms: np.ndarray
+    """(orders,) int64"""
     vehicle_class: np.ndarray
     """(drivers,) int32"""
     lon: np.ndarray
+    """(drivers,) float64, degrees"""
     lat: np.ndarray
+    """(drivers,) float64"""
     x: np.ndarray
+    """(drivers,) float64, metres"""
     y: np.ndarray
+    """(drivers,) float64"""
     node: np.ndarray
+    """(drivers,) int32"""
     position_at_ms: np.ndarray
+    """(drivers,) int64"""
 
 
 class State(NamedTuple):
@@ -139,8 +160,8 @@ def _judge_numbers(kind, told, node, num_nodes):
     has_place = kind == ONLINE or kind >= CRUISING_LEG
     if has_place and node == NO_INDEX:
         return NO_PLACE
-    has_metres = kind == ARRIVED or kind == DROPPED_OFF or kind >= CRUISING_LEG
-    return NO_METRES if has_metres and told["leg_m"] < 0 else ALL_LEGAL
+    has_leg = kind == ARRIVED or kind == DROPPED_OFF or kind >= CRUISING_LEG
+    return NO_METRES if has_leg and told["leg_m"] < 0 else ALL_LEGAL
 
 
 @kernel()

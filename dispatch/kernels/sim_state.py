@@ -233,7 +233,7 @@ class Out(NamedTuple):
     """What has happened and was not told yet."""
 
     events: np.ndarray
-    """(room,) EVENT_DTYPE"""
+    """(room,) EVENT_DTYPE, whose numbers are int64 and int32"""
     node: np.ndarray
     """(room,) int32"""
     retries: np.ndarray

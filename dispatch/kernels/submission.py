@@ -16,48 +16,69 @@ SUBMITTED = 2
 
 
 class Told(NamedTuple):
-    """What callers say of new orders, each (n,); the last six may be (0,): not told."""
+    """What callers say of new orders; the last six may be (0,): not told."""
 
     order_id: np.ndarray
-    """int64"""
+    """(n,) int64"""
     pickup_lon: np.ndarray
-    """float64, degrees"""
+    """(n,) float64, degrees"""
     pickup_lat: np.ndarray
+    """(n,) float64"""
     dropoff_lon: np.ndarray
+    """(n,) float64"""
     dropoff_lat: np.ndarray
+    """(n,) float64"""
     submitted_at_ms: np.ndarray
-    """int64"""
+    """(n,) int64"""
     pickup_node: np.ndarray
-    """int32"""
+    """(n,) int32"""
     dropoff_node: np.ndarray
-    """int32"""
+    """(n,) int32"""
     customer_id: np.ndarray
-    """int64, with the next five"""
+    """(n,) int64"""
     wanted_after_ms: np.ndarray
+    """(n,) int64"""
     tier: np.ndarray
+    """(n,) int64"""
     is_first: np.ndarray
+    """(n,) int64"""
     passengers: np.ndarray
+    """(n,) int64"""
     vehicle_class: np.ndarray
+    """(n,) int64"""
 
 
 class NewRows(NamedTuple):
     """Columns of the order table that new orders fill."""
 
     order_id: np.ndarray
+    """(rows,) int64"""
     pickup_lon: np.ndarray
+    """(rows,) float64, degrees"""
     pickup_lat: np.ndarray
+    """(rows,) float64"""
     dropoff_lon: np.ndarray
+    """(rows,) float64"""
     dropoff_lat: np.ndarray
+    """(rows,) float64"""
     pickup_node: np.ndarray
+    """(rows,) int32"""
     dropoff_node: np.ndarray
+    """(rows,) int32"""
     trip_ms: np.ndarray
+    """(rows,) int32"""
     submitted_at_ms: np.ndarray
+    """(rows,) int64"""
     wanted_at_ms: np.ndarray
+    """(rows,) int64"""
     expires_at_ms: np.ndarray
+    """(rows,) int64"""
     changed_at_ms: np.ndarray
+    """(rows,) int64"""
     class_bits: np.ndarray
+    """(rows,) int64"""
     tier: np.ndarray
-    """int8"""
+    """(rows,) int8"""
 
 
 TOLD = record(Told, I64, F64, F64, F64, F64, I64, I32, I32, I64, I64, I64, I64, I64, I64)

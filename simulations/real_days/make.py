@@ -107,9 +107,8 @@ def told(interval, digits=3):
     return f"{interval.mean:.{digits}f} ({interval.low:.{digits}f} … {interval.high:.{digits}f})"
 
 
-def page(days):
-    """The result as Markdown."""
-    lines = [
+def introduction(days):
+    return [
         "# San Francisco, day by day: real taxis and simulated ones",
         "",
         f"Made by `python -m simulations.real_days.make` on {len(days)} days from {days[0]['date']} to "
@@ -129,7 +128,13 @@ def page(days):
         "- Trips that leave the city are left out on both sides; utilisation and trips per hour count the time "
         "that pings show on shift.",
         "- Simulated taxis know every order of the window; real ones were hailed in the street.",
+        "- Simulated kilometres are along streets; the crow flies shorter from ping to ping.",
         "",
+    ]
+
+
+def averages(days):
+    lines = [
         f"## All days, mean and 95 % interval over the {len(days)} days",
         "",
         "| | " + " | ".join([*COUNTED, "trips per hour"]) + " |",
@@ -148,7 +153,11 @@ def page(days):
         f"{told(real['income Gini'])} | {told(real['trips per hour'], 2)} |"
     )
     lines.append(f"| real chain, no cruising | – | – | – | – | {told(real['chain'])} | – | – | – | – | – |")
-    lines += ["", "## Differences, day by day", "", "| | " + " | ".join(COUNTED) + " |"]
+    return lines
+
+
+def differences(days):
+    lines = ["", "## Differences, day by day", "", "| | " + " | ".join(COUNTED) + " |"]
     lines.append("|---|" + "---|" * len(COUNTED))
     for fleet in FLEETS:
         for policy in list(POLICIES)[1:]:
@@ -166,17 +175,32 @@ def page(days):
             other = [day[f"{policy}, parks"][label] for day in days]
             cells.append(told(paired_interval(one, other), 0 if label == "wait, mean" else 3))
         lines.append(f"| cruises − parks, {policy} | " + " | ".join(cells) + " |")
-    lines += verdict(days)
-    lines += ["", "## Each day", "", "| day | orders | real, pings | real chain | " + " | ".join(
-        f"{name}: empty" for name in names) + " | patient, chained, parks: served / five / ten |"]
+    return lines
+
+
+def each_day(days):
+    names = [f"{policy}, {fleet}" for fleet in FLEETS for policy in POLICIES]
+    lines = [
+        "",
+        "## Each day",
+        "",
+        "| day | orders | real, pings | real chain | "
+        + " | ".join(f"{name}: empty" for name in names)
+        + " | patient, chained, parks: served / five / ten |",
+    ]
     lines.append("|---|" + "---|" * (len(names) + 4))
     for day in days:
         best = day["patient, chained, parks"]
-        cells = [day["date"], f"{best['orders']:,}", f"{day['real']['empty']:.3f}", f"{day['real']['chain']:.3f}"]
+        cells = [
+            day["date"],
+            f"{best['orders']:,}",
+            f"{day['real']['empty']:.3f}",
+            f"{day['real']['chain']:.3f}",
+        ]
         cells += [f"{day[name]['empty']:.3f}" for name in names]
         cells.append(" / ".join(f"{best[label]:.3f}" for label in FLOORS))
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def verdict(days):
@@ -187,7 +211,9 @@ def verdict(days):
         value = pooled(days, name, label)
         lines.append(f"- {label} {value:.4f}, floor {floor}: {'reached' if value >= floor else 'MISSED'}")
     empty = pooled(days, name, "empty")
-    lines.append(f"- empty {empty:.4f}, at most {MOST_EMPTY}: {'reached' if empty <= MOST_EMPTY else 'MISSED'}")
+    lines.append(
+        f"- empty {empty:.4f}, at most {MOST_EMPTY}: {'reached' if empty <= MOST_EMPTY else 'MISSED'}"
+    )
     below = {day["date"]: day["real"]["chain"] - day[name]["empty"] for day in days}
     least = min(below, key=below.get)
     reached = below[least] >= LEAST_BELOW_CHAIN
@@ -199,7 +225,9 @@ def verdict(days):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--days", type=int, default=NUM_DAYS, help="how many of the seventeen days")
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "dispatch-real-days")
     arguments = parser.parse_args()
@@ -214,9 +242,14 @@ def main():
             unfinished = kept.with_suffix(".part")
             unfinished.write_text(json.dumps(known))
             unfinished.replace(kept)
-        print(date, {name: round(one["empty"], 3) for name, one in known[date.isoformat()].items() if name != "date"})
+        print(
+            date,
+            {name: round(one["empty"], 3) for name, one in known[date.isoformat()].items() if name != "date"},
+        )
     days = [known[date] for date in sorted(known)][: arguments.days]
-    Path(__file__).with_name("result.md").write_text(page(days), encoding="utf-8")
+    parts = (introduction, averages, differences, verdict, each_day)
+    page = "\n".join(line for part in parts for line in part(days)) + "\n"
+    Path(__file__).with_name("result.md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
