@@ -36,8 +36,8 @@ class Measured:
     def response_s(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """(orders,) seconds until accepted or lost from sight, and whether accepted.
 
-        They count from the request; from the wanted pickup of an order booked ahead, and 0 before: nobody waits
-        for an answer in the days before.
+        They count from the request, or from the wanted pickup of an order booked ahead, 0 before: nobody
+        waits for an answer meanwhile.
         """
         orders = self.orders
         accepted = orders.is_accepted

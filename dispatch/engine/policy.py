@@ -1,4 +1,4 @@
-"""Policies: how a window's orders are given to drivers. Frozen parameters, by name or by a class of one's own."""
+"""Policies: how a window's orders are given to drivers. By name, or by a class of one's own."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class Window:
 class Policy:
     """What steers the matching of a window.
 
-    To plug in a policy of your own, subclass this and override :meth:`choose`; name it ``package.module:Class``.
+    To plug in a policy of your own, subclass this and override :meth:`choose`; its name is then
+    ``package.module:Class``.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ class Policy:
         """Whether :meth:`choose` was overridden."""
         return type(self).choose is not Policy.choose
 
-    def choose(self, window: Window) -> NDArray[np.int32]:
+    def choose(self, window: Window) -> NDArray[np.int32]:  # noqa: ARG002 - for those who override it
         """Choose a candidate for each order, where a subclass says how.
 
         Parameters

@@ -59,7 +59,7 @@ class World:
         params: DispatchParams,
         node_rank: NDArray[np.int32] | None = None,
     ) -> World:
-        """Lay the nodes out in the plane, and check that travel times and `node_rank` (nodes,) are of this network."""
+        """Lay the nodes out, and check that travel times and `node_rank` (nodes,) are of this network."""
         by_time = told if isinstance(told, ByTime) else None
         # Those of any instant, to be checked: every question is asked of those of its own instant.
         travel_times = told.at(0) if isinstance(told, ByTime) else told
@@ -177,7 +177,7 @@ class World:
 
         As many as ``candidates_per_order``, within ``max_pickup_s``.
         """
-        assert isinstance(self.travel_times, NearestFinder)  # noqa: S101 - World.of has checked it
+        assert isinstance(self.travel_times, NearestFinder)  # World.of has checked it
         max_ms = min(round(self.params.max_pickup_s * MS_PER_S), MAX_TRAVEL_MS)
         k = self.params.candidates_per_order
         return self.travel_times.nearest(fleet.node[driver_idx], pickup_node, k, max_ms)

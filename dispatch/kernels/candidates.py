@@ -155,7 +155,7 @@ def _seekers(live, now_ms, orders, rules, out_order):
 
 @kernel((i64, PLACES, CARS))
 def queue_up(now_ms, places, out_cars):
-    """Let idle drivers join and leave the ranks that they stand at, as it is at `now_ms`; columns (drivers,)."""
+    """Let idle drivers join and leave the ranks at which they stand at `now_ms`; columns are (drivers,)."""
     for driver in range(len(out_cars.status)):
         node = out_cars.node[driver]
         waits = out_cars.status[driver] == transition.IDLE and node != NO_INDEX
@@ -267,8 +267,8 @@ def _heads(order_idx, driver, orders, cars, places):
 def _collect(order_idx, num_open, driver, near, turn, board):
     """List the candidates of each order: row starts, rows of `driver`, and where these will be free.
 
-    Those found near it, less who refused it; where it is a driver's turn at a rank, that driver alone. An order
-    whose driver may change keeps that driver among them.
+    Those found near it, less who refused it; where it is a driver's turn at a rank, that driver alone. An
+    order whose driver may change keeps that driver among them.
     """
     orders, refusals = board.orders, board.refusals
     near_first, near_item = near

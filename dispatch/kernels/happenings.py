@@ -1,4 +1,4 @@
-"""Apply what callers tell, many events of many kinds at once: check all rows in their sequence, then write all."""
+"""Apply what callers tell, events of many kinds at once: check all rows in their sequence, then write all."""
 
 from typing import NamedTuple
 
@@ -234,7 +234,7 @@ def _take_back(num, order_of_row, driver_of_row, undo, out_parties):
 
 @kernel()
 def _move_all(told, node, known, clock_ms, order_of_row, driver_of_row, out_state):
-    """Check all rows in their sequence, each on what those before it left; write statuses, or change nothing."""
+    """Check all rows, each on what those before it left; write statuses, or change nothing."""
     out_parties = out_state.parties
     undo = np.empty((len(told), 5), np.int64)
     for i in range(len(told)):

@@ -75,7 +75,7 @@ def lasts_ms(weather, params, at_ms, free_ms, own):
 
 @kernel()
 def keep_way(num, scratch, row, out_legs):
-    """Keep a way as row `row` of the legs, thinned evenly where it is longer than they are wide; count nodes."""
+    """Keep a way as row `row` of the legs, thinned evenly where it is longer than they; count its nodes."""
     width = out_legs.node.shape[1]
     step = (num + width - 2) // (width - 1) if num > width else 1
     kept = 0

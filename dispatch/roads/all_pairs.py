@@ -44,8 +44,8 @@ class AllPairsTimes:
         if not self.suits(graph):
             raise InputError(
                 f"the network has {graph.num_nodes} nodes"
-                f"{'' if graph.forbidden is None else ' and forbidden turns'}: a table of all pairs is for at "
-                f"most {MAX_NODES} nodes without forbidden turns, and at most {kernels.NO_ARC} arcs at each; "
+                f"{'' if graph.forbidden is None else ' and forbidden turns'}: a table of all pairs is for "
+                f"{MAX_NODES} nodes at most, without forbidden turns, and {kernels.NO_ARC - 1} arcs at each; "
                 "ask the metric itself"
             )
         num_nodes = graph.num_nodes

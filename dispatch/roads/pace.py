@@ -47,7 +47,7 @@ class PacedTimes:
         return replace(paths, at_ms=self._paced(paths.at_ms))
 
     def nearest(self, drivers: ArrayLike, orders: ArrayLike, k: int, max_ms: int) -> NearestByTime:
-        """Find which `k` of the `drivers` (n,) are first at each of the `orders` (m,); see :meth:`Metric.nearest`."""
+        """Find which `k` of `drivers` (n,) are first at each of `orders` (m,); see :meth:`Metric.nearest`."""
         metric = self.base.metric if isinstance(self.base, AllPairsTimes) else self.base
         unpaced_ms = min(max_ms * WHOLE // self.permille, MAX_TRAVEL_MS)
         found = metric.nearest(drivers, orders, k, unpaced_ms)

@@ -145,7 +145,7 @@ def _cruise_of(scenario: Scenario) -> tuple[CruiseModel | None, str]:
         orders = scenario.orders
         hour = (orders.requested_at_ms + week_offset_ms(scenario)) // _MS_PER_HOUR % 24
         return CruiseModel.drift(city, orders.pickup_node, hour), (
-            "Idle drivers drift to where orders are many at that hour; they know the day's own demand by hour."
+            "Idle drivers drift to where orders are many at that hour: they know the day's demand by hour."
         )
     learnt, when = _kept(
         city, ("cruising", scenario.start_at_ms), lambda: _learn_cruising(city, scenario.start_at_ms)
