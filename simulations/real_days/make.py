@@ -113,16 +113,16 @@ def introduction(days):
         "",
         f"Made by `python -m simulations.real_days.make` on {len(days)} days from {days[0]['date']} to "
         f"{days[-1]['date']}. Every day has the recorded trips as its orders, submitted when the passenger "
-        "boarded, and the recorded taxis as its drivers, on duty where and while their pings show it. "
+        "boarded, and the recorded taxis as its drivers, on duty where their pings show it. "
         f"Drivers accept every offer; nobody cancels; windows of {WINDOW_S:g} s. Travel times are predicted by "
         "hour as fitted on the trips of the days before, and come true with the fitted noise; rides last as "
-        "recorded. Drivers *park* between orders, or *cruise* as learnt from the pings of up to seven other days.",
+        "recorded. Drivers *park* between orders, or *cruise* as learnt from up to seven other days' pings.",
         "",
         "## What can be compared with reality, and what cannot",
         "",
         "- Request times are not recorded: waits, golden five and golden ten exist for simulated days only.",
         "- Real empty driving is measured from pings, as the crow flies from ping to ping, and holds "
-        "cruising, ways home and errands. Drivers that park save all that by construction: their fair yardstick is the "
+        "cruising, ways home and errands. Drivers that park save all that by construction: their yardstick is the "
         "*real chain*, each taxi's real order of trips joined by shortest paths, no cruising. Drivers that "
         "cruise compare with the pings.",
         "- Trips that leave the city are left out on both sides; utilisation and trips per hour count the "
@@ -149,7 +149,8 @@ def averages(days):
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     real = {label: mean_interval([day["real"][label] for day in days]) for label in days[0]["real"]}
     lines.append(
-        f"| real taxis, pings | – | – | – | – | {told(real['empty'])} | – | – | {told(real['utilisation'])} | "
+        f"| real taxis, pings | – | – | – | – | {told(real['empty'])} | – | – | "
+        f"{told(real['utilisation'])} | "
         f"{told(real['income Gini'])} | {told(real['trips per hour'], 2)} |"
     )
     lines.append(f"| real chain, no cruising | – | – | – | – | {told(real['chain'])} | – | – | – | – | – |")
