@@ -14,7 +14,6 @@ TOP_LEVEL = {"dispatch", "benchmarks", "simulations", "tests", "pyproject.toml",
 BESIDE_THE_FLOORS = {"__init__", "ARCHITECTURE.md", "CHANGELOG.md", "py.typed"}
 TESTED_ELSEWHERE = {
     "errors.py": "classes without code of their own",
-    "engine/cost.py": "one line of code, which engine/test_plan.py certifies in every window",
     "kernels/csr.py": "a tuple of arrays without code of its own",
 }
 

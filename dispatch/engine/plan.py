@@ -90,7 +90,8 @@ def _penalties(
 ) -> NDArray[np.int64]:
     """Give the cost of leaving each order (orders,) unserved: far above all pickup times together.
 
-    Orders that have a driver keep one before all others are served, starving ones come next.
+    Orders that have a driver keep one before all others are served, starving ones come next. A driver serves
+    one order, so that a larger weight is never outweighed by many smaller ones: sums are not needed.
     """
     orders, idx = state.orders, found.order_idx
     weight = np.ones(len(idx))
@@ -99,8 +100,8 @@ def _penalties(
         weight = np.array(policy.priority_weights)[tier]
     if policy.starvation_s > 0:
         starving = now_ms - orders.wanted_at_ms[idx] > policy.starvation_s * MS_PER_S
-        weight = np.where(starving, weight.sum() + 1, weight)
-    weight[found.num_open :] = weight.sum() + 1
+        weight = np.where(starving, weight.max(initial=0.0) + 1, weight)
+    weight[found.num_open :] = weight.max(initial=0.0) + 1
     most = min(len(idx), len(found.driver_idx)) + 1
     unit = (int(cost.max(initial=0)) + 1) * most / weight.min(initial=1.0)
     penalty: NDArray[np.int64] = np.ceil(weight * unit).astype(np.int64)
@@ -150,7 +151,7 @@ def _own_choice(policy: Policy, window: Window) -> NDArray[np.int32]:
 
 def propose(found: CandidateSet, chosen: NDArray[np.int32], state: EngineState) -> Plan:
     """Translate chosen candidates (orders,) into rows of the tables."""
-    offers, num_moved = offering.propose(
+    (order_idx, driver_idx, eta_ms, nearest_eta_ms), num_moved = offering.propose(
         found.order_idx,
         found.num_open,
         found.driver_idx,
@@ -160,5 +161,12 @@ def propose(found: CandidateSet, chosen: NDArray[np.int32], state: EngineState) 
         chosen,
         state.orders.driver_idx,
     )
-    num_open = found.num_open
-    return Plan(*offers, num_moved, found.order_idx[:num_open], found.num_of_order[:num_open])
+    return Plan(
+        order_idx,
+        driver_idx,
+        eta_ms,
+        nearest_eta_ms,
+        num_moved,
+        found.order_idx[: found.num_open],
+        found.num_of_order[: found.num_open],
+    )

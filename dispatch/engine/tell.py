@@ -1,4 +1,4 @@
-"""What callers tell in bulk: events of many kinds in one call, checked in their sequence, applied whole or not."""
+"""What callers tell in bulk: events of many kinds in one call, checked in turn, applied whole or not."""
 
 from __future__ import annotations
 

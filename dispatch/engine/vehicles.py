@@ -25,7 +25,7 @@ def asked_bits(vehicle_class: NDArray[np.int64], passengers: NDArray[np.int64]) 
 def served_bits(
     vehicle_class: NDArray[np.int64], seats: NDArray[np.int64], upgrades: bool
 ) -> NDArray[np.int64]:
-    """Give the bits (n,) of all orders that cars may serve: of their class, with `upgrades` of lower ones too."""
+    """Give the bits (n,) of all orders that cars may serve: of their class, with `upgrades` of lower ones."""
     of_class = np.left_shift(np.int64(1), np.clip(seats, 1, MAX_SEATS)) - 1
     own: NDArray[np.int64] = np.left_shift(of_class, vehicle_class * MAX_SEATS)
     if not upgrades:

@@ -14,7 +14,10 @@ SUBMITTED = 2
 
 
 class Told(NamedTuple):
-    """What callers say of new orders, each (n,); the last six may be (0,): not told."""
+    """What callers say of new orders, each (n,); the last six may be (0,): not told.
+
+    Degrees are float64, nodes int32, all else int64.
+    """
 
     order_id: np.ndarray
     """int64"""
@@ -39,7 +42,10 @@ class Told(NamedTuple):
 
 
 class NewRows(NamedTuple):
-    """Columns of the order table that new orders fill."""
+    """Columns of the order table that new orders fill, each (orders,).
+
+    Degrees are float64, nodes and spans int32, all else int64 where nothing else is said.
+    """
 
     order_id: np.ndarray
     pickup_lon: np.ndarray
