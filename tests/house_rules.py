@@ -22,6 +22,7 @@ FOREIGN_UNITS_ALLOWED = {
     "empty_km": "KPIs count kilometres",
     "pickup_km": "KPIs count kilometres",
     "value_km": "KPIs count kilometres",
+    "range_km": "of an electric car, as data sheets tell it",
     "bin_minutes": "bars of a chart, as people choose them",
     "shift_hours": "the name of a command's option, which people read",
 }
@@ -34,6 +35,8 @@ LOWERCASE_GLOBALS_ALLOWED = {
 }
 MUTATED_GLOBALS_ALLOWED = {
     "dispatch/kernels/jit.py": ({"KERNELS"}, "the registry of kernels, complete once modules are imported"),
+    "dispatch/sim/behaving.py": ({"_KEPT"}, "models of a city, at most a few: variants of a day share them"),
+    "dispatch/sim/streets.py": ({"_TABLES"}, "tables of a city, at most two: variants of a day share them"),
 }
 KERNEL_IMPORTS = {"__future__", "math", "typing", "numpy", "numba", "dispatch.units", "dispatch.kernels"}
 KERNEL_IMPORTS_OF_JIT = {"importlib", "pkgutil", "time", "dataclasses", "collections.abc"}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dispatch.engine.commit import EngineState
 from dispatch.engine.fleet import Fleet
-from dispatch.engine.lifecycle import OrderStatus
+from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.orders import Orders
 from dispatch.engine.world import World
 from dispatch.kernels import candidates as kernels
@@ -64,34 +64,91 @@ def find_candidates(state: EngineState, world: World, now_ms: int) -> CandidateS
     if state.views.get("candidates", (None,))[0] != versions:
         state.views["candidates"] = versions, _columns_of_orders(orders), columns_of_cars(fleet)
     _, of_orders, of_cars = state.views["candidates"]
-    board = kernels.Board(of_orders, of_cars, world.rules, world.places, orders.refusals(0))
+    refusals = orders.refusals(0)
     by_road = world.params.candidates_by == "road"
-    if world.table is not None and not by_road:
-        return CandidateSet(*kernels.find_timed(orders.live, orders.num_live, now_ms, board, *world.table))
+    if world.timetable is not None and not by_road:
+        live = orders.live[: orders.num_live]
+        return CandidateSet(
+            *kernels.find_timed(
+                live, now_ms, of_orders, world.rules, world.places, refusals, of_cars, world.timetable
+            )
+        )
     order_idx, num_open, driver_idx, rest_ms, first, candidate, from_node, to_node, is_cut = kernels.find(
-        orders.live, orders.num_live, now_ms, board
+        orders.live, orders.num_live, now_ms, of_orders, world.rules, world.places, refusals, of_cars
     )
-    limit_ms = _limit_ms(orders, order_idx, num_open, world, now_ms)
+    travel_ms = world.pairs_ms(from_node, to_node) if len(from_node) else from_node
+    found = CandidateSet(
+        order_idx, num_open, driver_idx, rest_ms, first, candidate, travel_ms, _no_costs(), is_cut
+    )
     if by_road and len(driver_idx) and len(order_idx):
-        first, candidate, travel_ms, is_cut = _by_road(state, order_idx, driver_idx, world)
-    else:
-        travel_ms = world.pairs_ms(from_node, to_node) if len(from_node) else from_node
-    first, candidate, eta_ms, cost = kernels.weigh(first, candidate, rest_ms, travel_ms, limit_ms)
-    return CandidateSet(order_idx, num_open, driver_idx, rest_ms, first, candidate, eta_ms, cost, is_cut)
+        found = _by_road(found, state, world)
+    return _weighed(found, state, world, now_ms)
 
 
-def _by_road(
-    state: EngineState, order_idx: NDArray[np.int32], driver_idx: NDArray[np.int32], world: World
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
-    """Find the drivers who are nearest by road: row starts, drivers, travel times, whether there are more."""
-    near = world.nearest_by_road(state.fleet, driver_idx, state.orders.pickup_node[order_idx])
+def _by_road(by_air: CandidateSet, state: EngineState, world: World) -> CandidateSet:
+    """Put the drivers who are nearest by road in place of those by air; travel times stand for ETAs.
+
+    Drivers whose turn it is at a rank, and those on the way to their orders, stay.
+    """
+    order_idx, driver_idx, own = by_air.order_idx, by_air.driver_idx, _own(by_air, state)
+    in_queue = state.fleet.rank[driver_idx] != kernels.NO_RANK
+    looked_at = np.flatnonzero(~in_queue).astype(np.int32)
+    pickup = state.orders.pickup_node[order_idx]
+    near = world.nearest_by_road(free_node(by_air, state)[looked_at], pickup)
     num_near = np.diff(near.first)
-    is_cut = (num_near < len(driver_idx)) & (num_near == world.rules.num_nearest)
+    is_cut = (num_near < len(looked_at)) & (num_near == world.rules.num_nearest)
+    is_cut[by_air.num_open :] = False
     order = np.repeat(np.arange(len(order_idx), dtype=np.int32), num_near)
-    usable = _may_meet(state, order_idx[order], driver_idx[near.item])
-    first = np.zeros(len(order_idx) + 1, np.int32)
-    np.cumsum(np.bincount(order[usable], minlength=len(order_idx)), out=first[1:])
-    return first, near.item[usable], near.ms[usable], is_cut
+    driver = looked_at[near.item]
+    has_turn = np.zeros(len(order_idx), np.bool_)
+    has_turn[by_air.order_of_candidate[in_queue[by_air.candidate_driver]]] = True
+    usable = _may_meet(state, order_idx[order], driver_idx[driver])
+    usable &= ~has_turn[order] & (driver != own[order])
+    stays = in_queue[by_air.candidate_driver] | (by_air.candidate_driver == own[by_air.order_of_candidate])
+    return _merged(by_air, stays, (order[usable], driver[usable], near.ms[usable]), is_cut)
+
+
+def _merged(
+    found: CandidateSet,
+    stays: NDArray[np.bool_],
+    more: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
+    is_cut: NDArray[np.bool_],
+) -> CandidateSet:
+    """Put more pairs of order and driver, with their times, beside the candidates that stay (candidates,)."""
+    told = (found.order_of_candidate, found.candidate_driver, found.eta_ms)
+    order, driver, ms = (np.concatenate([old[stays], new]) for old, new in zip(told, more, strict=True))
+    by_order = np.argsort(order, kind="stable")
+    first = np.zeros(len(found.order_idx) + 1, np.int32)
+    np.cumsum(np.bincount(order, minlength=len(found.order_idx)), out=first[1:])
+    return replace(
+        found,
+        first_candidate=first,
+        candidate_driver=driver[by_order],
+        eta_ms=ms[by_order],
+        is_cut=is_cut,
+    )
+
+
+def _weighed(found: CandidateSet, state: EngineState, world: World, now_ms: int) -> CandidateSet:
+    """Turn travel times into pickup ETAs, drop who is too far away, and sort the others."""
+    limit_ms = _limit_ms(state.orders, found.order_idx, found.num_open, world, now_ms)
+    own, rest_ms = _own(found, state), found.rest_ms
+    first, candidate, eta_ms, cost = kernels.weigh(
+        found.first_candidate, found.candidate_driver, own, rest_ms, found.eta_ms, limit_ms
+    )
+    return replace(found, first_candidate=first, candidate_driver=candidate, eta_ms=eta_ms, cost=cost)
+
+
+def _own(found: CandidateSet, state: EngineState) -> NDArray[np.int32]:
+    """Give the driver on the way to each order (orders,), row of ``driver_idx``."""
+    own: NDArray[np.int32] = kernels.find_own(
+        found.order_idx, found.num_open, found.driver_idx, state.orders.driver_idx
+    )
+    return own
+
+
+def _no_costs() -> NDArray[np.int64]:
+    return np.empty(0, np.int64)
 
 
 def look_everywhere(
@@ -106,38 +163,25 @@ def look_everywhere(
     order, driver = order[usable], driver[usable]
     pickup = state.orders.pickup_node[found.order_idx]
     travel_ms = world.pairs_ms(free_node(found, state)[driver], pickup[order])
-    limit_ms = _limit_ms(state.orders, found.order_idx, found.num_open, world, now_ms)
-    num_of_order = np.where(which, 0, found.num_of_order)
-    others = ~which[found.order_of_candidate]
-    both_order = np.concatenate([found.order_of_candidate[others], order])
-    both_driver = np.concatenate([found.candidate_driver[others], driver])
-    drive_ms = found.eta_ms[others] - found.rest_ms[found.candidate_driver[others]]
-    both_ms = np.concatenate([drive_ms, travel_ms])
-    by_order = np.argsort(both_order, kind="stable")
-    first = np.zeros(len(found.order_idx) + 1, np.int32)
-    np.cumsum(num_of_order + np.bincount(order, minlength=len(num_of_order)), out=first[1:])
-    first, candidate, eta_ms, cost = kernels.weigh(
-        first, both_driver[by_order], found.rest_ms, both_ms[by_order], limit_ms
+    drive_ms = found.eta_ms - found.rest_ms[found.candidate_driver]
+    merged = _merged(
+        replace(found, eta_ms=drive_ms),
+        ~which[found.order_of_candidate],
+        (order, driver, travel_ms),
+        found.is_cut & ~which,
     )
-    return replace(
-        found,
-        first_candidate=first,
-        candidate_driver=candidate,
-        eta_ms=eta_ms,
-        cost=cost,
-        is_cut=found.is_cut & ~which,
-    )
+    return _weighed(merged, state, world, now_ms)
 
 
 def free_node(found: CandidateSet, state: EngineState) -> NDArray[np.int32]:
     """Give the node (drivers,) at which each eligible driver will be free."""
-    node = state.fleet.node[found.driver_idx]
-    busy = np.flatnonzero(found.rest_ms > 0)
+    fleet, orders = state.fleet, state.orders
+    node = fleet.node[found.driver_idx]
+    busy = np.flatnonzero(fleet.status[found.driver_idx] == DriverStatus.OCCUPIED)
     if len(busy):
-        orders = state.orders
         live = orders.live[: orders.num_live]
         live = live[orders.status[live] == OrderStatus.ON_BOARD]
-        dropoff_of_driver = np.empty(state.fleet.num_rows, np.int32)
+        dropoff_of_driver = np.empty(fleet.num_rows, np.int32)
         dropoff_of_driver[orders.driver_idx[live]] = orders.dropoff_node[live]
         node[busy] = dropoff_of_driver[found.driver_idx[busy]]
     return node

@@ -144,7 +144,7 @@ def trip_of(world: World, asked: NewOrders) -> tuple[NDArray[np.int32], NDArray[
 
 
 def unreachable(order_id: NDArray[np.int64], row: int) -> InputError:
-    """Say that the trip of the order in a row of `order_id` (n,) cannot be driven."""
+    """Say that the trip of one of the orders (n,) cannot be driven."""
     return InputError(
         f"order_id[{row}] is {order_id[row]}: no road leads from its pickup to its drop-off; "
         "leave it out or mend the network"

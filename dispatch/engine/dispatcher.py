@@ -121,7 +121,8 @@ class Dispatcher:
         events : (n,) EVENT_DTYPE
             As :func:`dispatch.make_events` gives them. Of each row, ``kind``, ``at_ms`` and ids count:
             ``driver_id`` for drivers coming on or off duty, answers and legs; ``order_id`` for all on orders;
-            ``leg_m`` for arrivals, drop-offs and legs. The rest is filled in by the engine. An accepted offer
+            ``leg_m`` for arrivals, drop-offs and legs. Drivers must be known: new ones by
+            :meth:`register_drivers`. The rest is filled in by the engine. An accepted offer
             is assigned at once. Legs (``CRUISING_LEG``, ``REPOSITIONING_LEG``, ``ABANDONED_LEG``) only log
             metres driven without a passenger, and where they ended.
         node : (n,) int32, optional
@@ -188,7 +189,8 @@ class Dispatcher:
             )
         self._check_clock(told.at_ms, "at_ms", known)
         rows = self._state.fleet.register(told.driver_id)
-        commit(self._state, _of_drivers(EventKind.DRIVER_ONLINE, told.at_ms, rows), **_at(told.lon, told.lat))
+        columns = _at(told.lon, told.lat) | {"vehicle_class": self._state.fleet.vehicle_class[rows]}
+        commit(self._state, _of_drivers(EventKind.DRIVER_ONLINE, told.at_ms, rows), **columns)
         self._place(rows, told, node)
 
     def drivers_offline(self, driver_id: ArrayLike, at_ms: ArrayLike) -> None:

@@ -103,10 +103,11 @@ def time_out(state: EngineState, now_ms: int) -> None:
     late, overdue = _survey(state, now_ms)
     if len(late):
         orders = state.orders
-        # A driver may have told of a leg since the offer timed out.
-        earliest_ms = np.maximum(state.fleet.changed_at_ms[orders.driver_idx[late]], state.clock_ms)
-        at_ms = np.maximum(orders.offer_expires_at_ms[late], earliest_ms)
-        refuse(state, Happening(EventKind.OFFER_EXPIRED, at_ms, late, orders.driver_idx[late]))
+        driver = orders.driver_idx[late]
+        # A driver may have dropped off, or driven, after the offer's time was up and before this step.
+        at_ms = np.maximum(orders.offer_expires_at_ms[late], state.fleet.changed_at_ms[driver])
+        at_ms = np.maximum(at_ms, state.clock_ms)
+        refuse(state, Happening(EventKind.OFFER_EXPIRED, at_ms, late, driver))
         _, overdue = _survey(state, now_ms)  # orders that are open again may be overdue, too
     if len(overdue):
         orders = state.orders

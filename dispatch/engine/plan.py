@@ -90,7 +90,8 @@ def _penalties(
 ) -> NDArray[np.int64]:
     """Give the cost of leaving each order (orders,) unserved: far above all pickup times together.
 
-    Orders that have a driver keep one before all others are served, starving ones come next.
+    Orders that have a driver keep one before all others are served, starving ones come next. A driver serves
+    one order, so that a larger weight is never outweighed by many smaller ones: sums are not needed.
     """
     orders, idx = state.orders, found.order_idx
     weight = np.ones(len(idx))
@@ -99,8 +100,8 @@ def _penalties(
         weight = np.array(policy.priority_weights)[tier]
     if policy.starvation_s > 0:
         starving = now_ms - orders.wanted_at_ms[idx] > policy.starvation_s * MS_PER_S
-        weight = np.where(starving, weight.sum() + 1, weight)
-    weight[found.num_open :] = weight.sum() + 1
+        weight = np.where(starving, weight.max(initial=0.0) + 1, weight)
+    weight[found.num_open :] = weight.max(initial=0.0) + 1
     most = min(len(idx), len(found.driver_idx)) + 1
     unit = (int(cost.max(initial=0)) + 1) * most / weight.min(initial=1.0)
     penalty: NDArray[np.int64] = np.ceil(weight * unit).astype(np.int64)

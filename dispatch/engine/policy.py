@@ -1,4 +1,4 @@
-"""Policies: how a window's orders are given to drivers. By name, or by a class of one's own."""
+"""Policies: how a window's orders are given to drivers. Frozen parameters, by name or by one's own class."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Window:
 class Policy:
     """What steers the matching of a window.
 
-    To plug in a policy of your own, subclass this and override :meth:`choose`; its name is then
+    To plug in a policy of your own, subclass this and override :meth:`choose`; its name then is
     ``package.module:Class``.
 
     Parameters
@@ -63,7 +63,8 @@ class Policy:
         at most ``max_pickup_s``. ``patient_base_s`` of 0: always ``max_pickup_s``.
     reassign_gain_s : float
         Orders whose driver is on the way take part in each matching, and change drivers where the sum of
-        pickup times falls by at least this for each change. 0: never.
+        pickup times falls by at least this for each change, or another order is served for it. 0: never; nor
+        where :meth:`choose` is overridden, which is asked about open orders only.
     preposition_every_s : float
         Idle drivers are advised where to wait, so often. 0: never.
     preposition_horizon_min : float
@@ -95,6 +96,11 @@ class Policy:
         check_range("reassign_gain_s", self.reassign_gain_s, 0, 3600, "seconds")
         check_range("preposition_every_s", self.preposition_every_s, 0, 86_400, "seconds")
         check_range("preposition_horizon_min", self.preposition_horizon_min, 1, 240, "minutes")
+        if self.reassign_gain_s > 0 and self.matching != "batch":
+            raise InputError(
+                f"reassign_gain_s is {self.reassign_gain_s!r} and matching {self.matching!r}: only 'batch' "
+                "weighs whether a change of drivers gains anything"
+            )
         if not isinstance(self.priority_weights, tuple):
             raise InputError(f"priority_weights is {self.priority_weights!r}: it must be a list of numbers")
         for tier, weight in enumerate(self.priority_weights):
@@ -106,7 +112,7 @@ class Policy:
         """Whether :meth:`choose` was overridden."""
         return type(self).choose is not Policy.choose
 
-    def choose(self, window: Window) -> NDArray[np.int32]:  # noqa: ARG002 - for those who override it
+    def choose(self, window: Window) -> NDArray[np.int32]:  # noqa: ARG002 - read by those who override it
         """Choose a candidate for each order, where a subclass says how.
 
         Parameters
@@ -170,7 +176,7 @@ def _imported(name: str) -> Policy:
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"policy is {name!r}: it cannot be imported ({error})") from error
     if not (isinstance(found, type) and issubclass(found, Policy)):
         raise InputError(f"policy is {name!r}: it must be a class derived from dispatch.Policy")

@@ -1,8 +1,9 @@
 """Where idle drivers wait best: a short-term forecast of demand, and the cheapest moves that meet it.
 
 The forecast of an area is the rate of its orders of the last half hour. Areas with fewer cars than orders to
-come are short; drivers of areas with more than they need are sent there by a transport problem: as many as
-are short, at the least total travel time, none farther than ``LONGEST_MOVE_S``.
+come are short; drivers of areas with more than they need are sent there by a transport problem: the total of
+travel times is least, where a driver who stays counts as one who drives ``LONGEST_MOVE_S``; so none drives
+farther.
 """
 
 from __future__ import annotations
@@ -138,4 +139,4 @@ def _send(
         lat_e6=np.rint(graph.node_lat[node] * 1e6).astype(np.int32),
     )
     state.fleet.advised_node[driver] = node
-    state.fleet.advised_until_ms[driver] = now_ms + eta_ms.astype(np.int64)
+    state.fleet.advised_until_ms[driver] = now_ms + eta_ms

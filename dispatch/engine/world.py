@@ -14,7 +14,6 @@ from dispatch.engine.fleet import Fleet
 from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
 from dispatch.kernels import candidates as kernels
-from dispatch.kernels.all_pairs import AllPairs
 from dispatch.kernels.checks import first_outside
 from dispatch.roads.all_pairs import AllPairsTimes
 from dispatch.roads.city import City
@@ -59,7 +58,7 @@ class World:
         params: DispatchParams,
         node_rank: NDArray[np.int32] | None = None,
     ) -> World:
-        """Lay the nodes out, and check that travel times and `node_rank` (nodes,) are of this network."""
+        """Lay the nodes out in the plane, and check that times and ranks (nodes,) are of this network."""
         by_time = told if isinstance(told, ByTime) else None
         # Those of any instant, to be checked: every question is asked of those of its own instant.
         travel_times = told.at(0) if isinstance(told, ByTime) else told
@@ -171,16 +170,16 @@ class World:
         return fleet.idle_rows(now_ms - round(self.params.stale_position_s * MS_PER_S))
 
     def nearest_by_road(
-        self, fleet: Fleet, driver_idx: NDArray[np.int32], pickup_node: NDArray[np.int32]
+        self, driver_node: NDArray[np.int32], pickup_node: NDArray[np.int32]
     ) -> NearestByTime:
-        """Find those of these drivers who are first at each pickup (n,).
+        """Find those of the drivers at nodes (drivers,) who are first at each pickup (n,).
 
         As many as ``candidates_per_order``, within ``max_pickup_s``.
         """
-        assert isinstance(self.travel_times, NearestFinder)  # World.of has checked it
+        assert isinstance(self.travel_times, NearestFinder)  # as World.of has checked
         max_ms = min(round(self.params.max_pickup_s * MS_PER_S), MAX_TRAVEL_MS)
         k = self.params.candidates_per_order
-        return self.travel_times.nearest(fleet.node[driver_idx], pickup_node, k, max_ms)
+        return self.travel_times.nearest(driver_node, pickup_node, k, max_ms)
 
     @cached_property
     def places(self) -> kernels.Places:
@@ -191,13 +190,14 @@ class World:
         )
 
     @cached_property
-    def table(self) -> tuple[AllPairs, int] | None:
+    def timetable(self) -> kernels.Timetable | None:
         """A table of all pairs and its pace, where that tells the travel times."""
         times = self.travel_times
         base = times.base if isinstance(times, PacedTimes) else times
         if not isinstance(base, AllPairsTimes):
             return None
-        return base.table, times.permille if isinstance(times, PacedTimes) else WHOLE
+        pace = times.permille if isinstance(times, PacedTimes) else WHOLE
+        return kernels.Timetable(base.table, pace)
 
     @cached_property
     def areas(self) -> Areas:
@@ -213,7 +213,7 @@ class World:
             round(params.stale_position_s * MS_PER_S),
             round(params.prebook_lead_s * MS_PER_S),
             round(policy.chain_before_dropoff_s * MS_PER_S),
-            int(policy.reassign_gain_s > 0),
+            int(policy.reassign_gain_s > 0 and not policy.is_own),
             round(params.max_pickup_s * MS_PER_S),
             round(policy.patient_base_s * MS_PER_S),
             float(policy.patient_slope),

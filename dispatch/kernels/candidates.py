@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from dispatch.kernels import transition
-from dispatch.kernels.all_pairs import ALL_PAIRS, pairs
+from dispatch.kernels.all_pairs import ALL_PAIRS, AllPairs, pairs
 from dispatch.kernels.grid import FRAME_SIZE, Grid, build
 from dispatch.kernels.grid_search import Filter, Queries, search
 from dispatch.kernels.jit import F64, I8, I32, I64, f64, i64, kernel, record
-from dispatch.kernels.refusals import REFUSALS, Refusals, is_refused
+from dispatch.kernels.refusals import REFUSALS, is_refused
 from dispatch.units import NO_INDEX, UNREACHABLE_MS
 
 NO_RANK = NO_INDEX
@@ -64,6 +64,13 @@ class Places(NamedTuple):
     """int32, the taxi rank that the node belongs to; (0,) where there are none"""
 
 
+class Timetable(NamedTuple):
+    """Travel times between all nodes, and their pace."""
+
+    table: AllPairs
+    permille: int
+
+
 class Rules(NamedTuple):
     """What the policy says of candidates, in whole numbers."""
 
@@ -84,21 +91,11 @@ class Rules(NamedTuple):
     """What it grows by for each unit of time waited"""
 
 
-class Board(NamedTuple):
-    """All that matching reads."""
-
-    orders: OpenOrders
-    cars: FreeCars
-    rules: Rules
-    places: Places
-    refusals: Refusals
-
-
 ORDERS = record(OpenOrders, I8, I32, I32, I64, I64, I32, I64, I32)
 CARS = record(FreeCars, I8, I32, I64, I64, I32, I64)
 PLACES = record(Places, F64, F64, I32)
+TIMETABLE = record(Timetable, ALL_PAIRS, i64)
 RULES = record(Rules, i64, i64, i64, i64, i64, i64, i64, f64)
-BOARD = record(Board, ORDERS, CARS, RULES, PLACES, REFUSALS)
 
 
 @kernel((I32, i64, i64, I8, I64, I64, I32, I32))
@@ -137,7 +134,13 @@ def survey(live, num_live, now_ms, status, offer_expires_at_ms, expires_at_ms, o
 
 
 @kernel()
-def _seekers(live, now_ms, orders, rules, out_order):
+def _is_on_the_way(driver, cars):
+    """Tell whether a driver is known to be on the road to a pickup, and may be exchanged for another."""
+    return cars.status[driver] == transition.TO_PICKUP and cars.node[driver] != NO_INDEX
+
+
+@kernel()
+def _seekers(live, now_ms, orders, cars, rules, out_order):
     """List the orders that look for a driver: open ones, then those whose driver may change; count both."""
     num = 0
     for order in live:
@@ -147,7 +150,7 @@ def _seekers(live, now_ms, orders, rules, out_order):
     num_open = num
     if rules.reassigns:
         for order in live:
-            if orders.status[order] == transition.ASSIGNED:
+            if orders.status[order] == transition.ASSIGNED and _is_on_the_way(orders.driver_idx[order], cars):
                 out_order[num] = order
                 num += 1
     return num, num_open
@@ -155,7 +158,7 @@ def _seekers(live, now_ms, orders, rules, out_order):
 
 @kernel((i64, PLACES, CARS))
 def queue_up(now_ms, places, out_cars):
-    """Let idle drivers join and leave the ranks at which they stand at `now_ms`; columns are (drivers,)."""
+    """Let idle drivers (drivers,) join and leave the ranks that they stand at, as it is at `now_ms`."""
     for driver in range(len(out_cars.status)):
         node = out_cars.node[driver]
         waits = out_cars.status[driver] == transition.IDLE and node != NO_INDEX
@@ -195,12 +198,7 @@ def _free(live, now_ms, orders, cars, rules, out_driver, out_node, out_rest_ms):
                 out_driver[num], out_node[num] = driver, orders.dropoff_node[order]
                 out_rest_ms[num] = rest_ms
                 num += 1
-        elif (
-            rules.reassigns
-            and orders.status[order] == transition.ASSIGNED
-            and cars.status[driver] == transition.TO_PICKUP
-            and cars.node[driver] != NO_INDEX
-        ):
+        elif rules.reassigns and orders.status[order] == transition.ASSIGNED and _is_on_the_way(driver, cars):
             out_driver[num], out_node[num], out_rest_ms[num] = driver, cars.node[driver], 0
             num += 1
     return num
@@ -241,10 +239,36 @@ def _nearest(order_idx, driver, node, orders, cars, places, k):
     return first, item
 
 
+@kernel((I32, i64, I32, I32))
+def find_own(order_idx, num_open, driver_idx, driver_of_order):
+    """Give the driver on the way to each order (orders,), row of `driver_idx`; ``NO_INDEX`` for open ones.
+
+    Parameters
+    ----------
+    order_idx : (orders,) int32
+        The first `num_open` are open.
+    num_open : int
+    driver_idx : (drivers,) int32
+    driver_of_order : (rows,) int32
+        Column of the order table.
+    """
+    own = np.full(len(order_idx), NO_INDEX, np.int32)
+    for i in range(num_open, len(order_idx)):
+        for j in range(len(driver_idx)):
+            if driver_idx[j] == driver_of_order[order_idx[i]]:
+                own[i] = j
+    return own
+
+
 @kernel()
-def _heads(order_idx, driver, orders, cars, places):
-    """Give each order at a rank the driver whose turn it is, (orders,) row of `driver`, else ``NO_INDEX``."""
+def _heads(order_idx, driver, orders, cars, places, refusals):
+    """Give each order at a rank the driver whose turn it is, (orders,) row of `driver`, else ``NO_INDEX``.
+
+    Those who refused it, or whose car does not suit, are passed over.
+    """
     turn = np.full(len(order_idx), NO_INDEX, np.int32)
+    if len(places.rank) == 0:
+        return turn
     taken = np.zeros(len(driver), np.bool_)
     for i in range(len(order_idx)):
         order = order_idx[i]
@@ -256,6 +280,8 @@ def _heads(order_idx, driver, orders, cars, places):
             row = driver[j]
             if cars.rank[row] != rank or taken[j] or (cars.class_bits[row] & orders.class_bits[order]) == 0:
                 continue
+            if is_refused(refusals, order, row):
+                continue
             if best == NO_INDEX or cars.rank_since_ms[row] < cars.rank_since_ms[driver[best]]:
                 best = j
         if best != NO_INDEX:
@@ -263,42 +289,8 @@ def _heads(order_idx, driver, orders, cars, places):
     return turn
 
 
-@kernel()
-def _collect(order_idx, num_open, driver, near, turn, board):
-    """List the candidates of each order: row starts, rows of `driver`, and where these will be free.
-
-    Those found near it, less who refused it; where it is a driver's turn at a rank, that driver alone. An
-    order whose driver may change keeps that driver among them.
-    """
-    orders, refusals = board.orders, board.refusals
-    near_first, near_item = near
-    most = near_first[len(order_idx)] + 2 * len(order_idx)
-    first, candidate = np.zeros(len(order_idx) + 1, np.int32), np.empty(most, np.int32)
-    num = 0
-    for i in range(len(order_idx)):
-        order = order_idx[i]
-        own, found_own = np.int64(orders.driver_idx[order]) if i >= num_open else np.int64(NO_INDEX), False
-        if turn[i] == NO_INDEX:
-            for k in range(near_first[i], near_first[i + 1]):
-                j = near_item[k]
-                if not is_refused(refusals, order, driver[j]):
-                    found_own |= driver[j] == own
-                    candidate[num] = j
-                    num += 1
-        elif not is_refused(refusals, order, driver[turn[i]]):
-            candidate[num] = turn[i]
-            num += 1
-        if own != NO_INDEX and not found_own:
-            for j in range(len(driver)):
-                if driver[j] == own:
-                    candidate[num] = j
-                    num += 1
-        first[i + 1] = num
-    return first, candidate[:num].copy()
-
-
-@kernel((I32, i64, i64, BOARD))
-def find(live, num_live, now_ms, board):
+@kernel((I32, i64, i64, ORDERS, RULES, PLACES, REFUSALS, CARS))
+def find(live, num_live, now_ms, orders, rules, places, refusals, cars):
     """Find the candidates of every order that looks for a driver.
 
     Parameters
@@ -306,7 +298,11 @@ def find(live, num_live, now_ms, board):
     live : (room,) int32
         Rows of orders that are not finished, in the sequence of submission; `num_live` mean something.
     num_live, now_ms : int
-    board : Board
+    orders : OpenOrders
+    rules : Rules
+    places : Places
+    refusals : Refusals
+    cars : FreeCars
 
     Returns
     -------
@@ -322,9 +318,9 @@ def find(live, num_live, now_ms, board):
     is_cut : (orders,) bool
         There are drivers that were not looked at.
     """
-    live, orders, cars, rules = live[:num_live], board.orders, board.cars, board.rules
+    live = live[:num_live]
     order_idx = np.empty(num_live, np.int32)
-    num_orders, num_open = _seekers(live, now_ms, orders, rules, order_idx)
+    num_orders, num_open = _seekers(live, now_ms, orders, cars, rules, order_idx)
     order_idx = order_idx[:num_orders].copy()
     room = len(cars.status) + num_live
     driver, node, rest_ms = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
@@ -333,35 +329,58 @@ def find(live, num_live, now_ms, board):
         num_drivers = _free(live, now_ms, orders, cars, rules, driver, node, rest_ms)
     driver, node = driver[:num_drivers].copy(), node[:num_drivers].copy()
     rest_ms = rest_ms[:num_drivers].copy()
-    first, candidate = np.zeros(num_orders + 1, np.int32), np.empty(0, np.int32)
+    first = np.zeros(num_orders + 1, np.int32)
     is_cut = np.zeros(num_orders, np.bool_)
-    if num_drivers > 0:
-        near = _nearest(order_idx, driver, node, orders, cars, board.places, rules.num_nearest)
-        turn = np.full(num_orders, NO_INDEX, np.int32)
-        if len(board.places.rank) > 0:
-            turn = _heads(order_idx, driver, orders, cars, board.places)
-        first, candidate = _collect(order_idx, num_open, driver, near, turn, board)
-        for i in range(num_open):
-            num_found = near[0][i + 1] - near[0][i]
-            is_cut[i] = num_found == rules.num_nearest and num_found < num_drivers
-    from_node, to_node = np.empty(len(candidate), np.int32), np.empty(len(candidate), np.int32)
+    if num_drivers == 0:
+        nothing = np.empty(0, np.int32)
+        return order_idx, num_open, driver, rest_ms, first, nothing, nothing.copy(), nothing.copy(), is_cut
+    near_first, near = _nearest(order_idx, driver, node, orders, cars, places, rules.num_nearest)
+    turn = _heads(order_idx, driver, orders, cars, places, refusals)
+    own = find_own(order_idx, num_open, driver, orders.driver_idx)
+    most = near_first[num_orders] + 2 * num_orders
+    candidate, from_node = np.empty(most, np.int32), np.empty(most, np.int32)
+    to_node = np.empty(most, np.int32)
+    num = 0
     for i in range(num_orders):
-        for k in range(first[i], first[i + 1]):
-            from_node[k], to_node[k] = node[candidate[k]], orders.pickup_node[order_idx[i]]
-    return order_idx, num_open, driver, rest_ms, first, candidate, from_node, to_node, is_cut
+        order = order_idx[i]
+        pickup = orders.pickup_node[order]
+        for k in range(near_first[i], near_first[i + 1]):
+            j = near[k]
+            if turn[i] != NO_INDEX or j == own[i] or is_refused(refusals, order, driver[j]):
+                continue
+            candidate[num], from_node[num], to_node[num] = j, node[j], pickup
+            num += 1
+        for j in (turn[i], own[i]):
+            if j != NO_INDEX:
+                candidate[num], from_node[num], to_node[num] = j, node[j], pickup
+                num += 1
+        found = near_first[i + 1] - near_first[i]
+        is_cut[i] = i < num_open and found == rules.num_nearest and found < num_drivers
+        first[i + 1] = num
+    return (
+        order_idx,
+        num_open,
+        driver,
+        rest_ms,
+        first,
+        candidate[:num].copy(),
+        from_node[:num].copy(),
+        to_node[:num].copy(),
+        is_cut,
+    )
 
 
-@kernel((I32, i64, i64, BOARD, ALL_PAIRS, i64))
-def find_timed(live, num_live, now_ms, board, table, permille):
+@kernel((I32, i64, ORDERS, RULES, PLACES, REFUSALS, CARS, TIMETABLE))
+def find_timed(live, now_ms, orders, rules, places, refusals, cars, times):
     """Find the candidates and their pickup ETAs at one go, where a table of all pairs tells travel times.
 
     Parameters
     ----------
-    live, num_live, now_ms, board
+    live : (orders,) int32
+        Rows of orders that are not finished, in the sequence of submission.
+    now_ms, orders, rules, places, refusals, cars
         As of :func:`find`.
-    table : AllPairs
-    permille : int
-        Pace of its travel times.
+    times : Timetable
 
     Returns
     -------
@@ -372,13 +391,14 @@ def find_timed(live, num_live, now_ms, board, table, permille):
     is_cut : (orders,) bool
     """
     order_idx, num_open, driver, rest_ms, first, candidate, from_node, to_node, is_cut = find(
-        live, num_live, now_ms, board
+        live, len(live), now_ms, orders, rules, places, refusals, cars
     )
     travel_ms = np.empty(len(candidate), np.int32)
-    pairs(table, permille, from_node, to_node, travel_ms)
-    limit_ms = np.full(len(order_idx), board.rules.max_pickup_ms, np.int64)
-    find_limits(order_idx[:num_open], now_ms, board.orders.wanted_at_ms, board.rules, limit_ms)
-    first, candidate, eta_ms, cost = weigh(first, candidate, rest_ms, travel_ms, limit_ms)
+    pairs(times.table, times.permille, from_node, to_node, travel_ms)
+    limit_ms = np.full(len(order_idx), rules.max_pickup_ms, np.int64)
+    find_limits(order_idx[:num_open], now_ms, orders.wanted_at_ms, rules, limit_ms)
+    own = find_own(order_idx, num_open, driver, orders.driver_idx)
+    first, candidate, eta_ms, cost = weigh(first, candidate, own, rest_ms, travel_ms, limit_ms)
     return order_idx, num_open, driver, rest_ms, first, candidate, eta_ms, cost, is_cut
 
 
@@ -393,14 +413,16 @@ def find_limits(order_idx, now_ms, wanted_at_ms, rules, out_limit_ms):
             out_limit_ms[i] = min(patient_ms, rules.max_pickup_ms)
 
 
-@kernel((I32, I32, I32, I32, I64))
-def weigh(first, candidate_driver, rest_ms, travel_ms, limit_ms):
+@kernel((I32, I32, I32, I32, I32, I64))
+def weigh(first, candidate_driver, own, rest_ms, travel_ms, limit_ms):
     """Add up pickup ETAs, drop candidates that are too far away, and sort the others, nearest first.
 
     Parameters
     ----------
     first : (orders + 1,) int32
     candidate_driver : (candidates,) int32
+    own : (orders,) int32
+        The driver who is on the way: kept, however far away; ``NO_INDEX`` for none.
     rest_ms : (drivers,) int32
         Time until the driver is free.
     travel_ms : (candidates,) int32
@@ -423,7 +445,9 @@ def weigh(first, candidate_driver, rest_ms, travel_ms, limit_ms):
         begin = num
         for k in range(first[i], first[i + 1]):
             eta = np.int32(min(rest_ms[candidate_driver[k]] + travel_ms[k], UNREACHABLE_MS))
-            if eta > limit_ms[i] or eta >= UNREACHABLE_MS:
+            if candidate_driver[k] == own[i]:
+                eta = min(eta, np.int32(UNREACHABLE_MS - 1))
+            elif eta > limit_ms[i] or eta >= UNREACHABLE_MS:
                 continue
             at = num
             while at > begin and eta_ms[at - 1] > eta:  # nearly sorted: nearest by air come first

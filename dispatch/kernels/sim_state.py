@@ -230,7 +230,7 @@ class Stations(NamedTuple):
 
 
 class Out(NamedTuple):
-    """What has happened and was not told yet."""
+    """What has happened and was not told yet: arrays (room,) of int32 where nothing else is said."""
 
     events: np.ndarray
     """(room,) EVENT_DTYPE, whose numbers are int64 and int32"""

@@ -47,9 +47,10 @@ class PacedTimes:
         return replace(paths, at_ms=self._paced(paths.at_ms))
 
     def nearest(self, drivers: ArrayLike, orders: ArrayLike, k: int, max_ms: int) -> NearestByTime:
-        """Find which `k` of `drivers` (n,) are first at each of `orders` (m,); see :meth:`Metric.nearest`."""
+        """Find the `k` of drivers (m,) who are first at each order (n,); see :meth:`Metric.nearest`."""
         metric = self.base.metric if isinstance(self.base, AllPairsTimes) else self.base
-        unpaced_ms = min(max_ms * WHOLE // self.permille, MAX_TRAVEL_MS)
+        # The longest travel time that is rounded to no more than max_ms.
+        unpaced_ms = min((max_ms * WHOLE + WHOLE // 2 - 1) // self.permille, MAX_TRAVEL_MS)
         found = metric.nearest(drivers, orders, k, unpaced_ms)
         return found._replace(ms=self._paced(found.ms))
 

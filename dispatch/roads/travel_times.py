@@ -68,7 +68,7 @@ class NearestFinder(TravelTimes, Protocol):
     """Travel times that also find the nearest drivers by road."""
 
     def nearest(self, drivers: ArrayLike, orders: ArrayLike, k: int, max_ms: int) -> NearestByTime:
-        """Find which `k` of `drivers` (n,) are first at each of `orders` (m,), within `max_ms`."""
+        """Find the `k` of drivers (m,) who are first at each order (n,), none later than `max_ms`."""
         ...
 
 

@@ -16,7 +16,7 @@ def test_rows_follow_the_sequence_of_entry_however_it_grows(ids, batch):
     ids_by_id, row_of_id = IdMap(), {}
     for begin in range(0, len(ids), batch):
         part = ids[begin : begin + batch]
-        ids_by_id.append(part, ids[:begin].copy())
+        ids_by_id.append(part, ids, begin)
         row_of_id |= {int(one): begin + i for i, one in enumerate(part)}
         assert ids_by_id.rows(ids).tolist() == [row_of_id.get(int(one), NO_INDEX) for one in ids]
         assert 2 * len(row_of_id) <= len(ids_by_id.slot_id)
@@ -27,7 +27,7 @@ def test_rows_follow_the_sequence_of_entry_however_it_grows(ids, batch):
 def test_rebuild_forgets_what_is_not_given(ids, data):
     ids = np.array(ids, np.int64)
     id_map = IdMap()
-    id_map.append(ids, np.empty(0, np.int64))
+    id_map.append(ids, np.empty(0, np.int64), 0)
     kept = ids[np.array(data.draw(st.lists(st.booleans(), min_size=len(ids), max_size=len(ids))), bool)]
     id_map.rebuild(kept.copy())
     row_of_id = {int(one): row for row, one in enumerate(kept)}
@@ -36,7 +36,7 @@ def test_rebuild_forgets_what_is_not_given(ids, data):
 
 def test_the_first_unknown_id_is_named():
     id_map = IdMap()
-    id_map.append(np.array([5, 6]), np.empty(0, np.int64))
+    id_map.append(np.array([5, 6]), np.empty(0, np.int64), 0)
     assert id_map.known_rows(np.array([6, 5]), "order_id").tolist() == [1, 0]
     with pytest.raises(InputError, match=r"order_id\[1\] is 7: no such order is known"):
         id_map.known_rows(np.array([6, 7, 8]), "order_id")

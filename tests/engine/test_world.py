@@ -129,13 +129,6 @@ def test_nearest_drivers_agree_with_brute_force():
         )
 
 
-def test_by_air_nobody_is_looked_for_by_road():
-    dispatcher = dispatcher_on(CITY)
-    dispatcher.drivers_online(positions(CITY, [1, 2], [0, 5]))
-    rows, pickups = np.array([0, 1], np.int32), np.array([3], np.int32)
-    assert dispatcher._world.nearest_by_road(dispatcher._state.fleet, rows, pickups) is None
-
-
 def test_nearest_by_road_asks_the_metric_of_the_drivers_given():
     city = grid_city(seed=2)
     metric = city.free_flow()
@@ -144,7 +137,7 @@ def test_nearest_by_road_asks_the_metric_of_the_drivers_given():
     nodes = np.random.default_rng(0).integers(0, 81, 15)
     dispatcher.drivers_online(positions(city, np.arange(15), nodes))
     drivers, pickups = np.array([1, 3, 4, 8, 9, 11, 14], np.int32), np.array([0, 40, 80], np.int32)
-    found = dispatcher._world.nearest_by_road(dispatcher._state.fleet, drivers, pickups)
+    found = dispatcher._world.nearest_by_road(dispatcher._state.fleet.node[drivers], pickups)
     told = metric.nearest(nodes[drivers], pickups, 3, 150_000)
     for mine, theirs in zip(found, told, strict=True):
         assert mine.tolist() == theirs.tolist()
@@ -155,9 +148,8 @@ def test_nearest_by_road_asks_the_metric_of_the_drivers_given():
 def test_by_road_the_longest_pickup_may_be_the_longest_travel_time():
     params = DispatchParams(candidates_by="road", max_pickup_s=MAX_TRAVEL_MS / 1000)
     dispatcher = Dispatcher(CITY, None, params)
-    dispatcher.drivers_online(positions(CITY, [1, 2], [0, 5]))
-    rows, pickups = np.array([0, 1], np.int32), np.array([3], np.int32)
-    found = dispatcher._world.nearest_by_road(dispatcher._state.fleet, rows, pickups)
+    drivers, pickups = np.array([0, 5], np.int32), np.array([3], np.int32)
+    found = dispatcher._world.nearest_by_road(drivers, pickups)
     assert (found.item.tolist(), found.ms.tolist()) == ([1, 0], [20_000, 30_000])
 
 
