@@ -15,11 +15,12 @@ def _by_table(table, start, to, scratch):
     """Write the way from `start` to `to`; give nodes, free-flow time and metres."""
     node, num, metres, at_ms = np.int64(start), 1, 0.0, np.int32(0)
     scratch.node[0, 0], scratch.at_ms[0, 0] = node, 0
-    if table.to_ms[to, node] >= UNREACHABLE_MS:
-        return 1, table.to_ms[to, node], metres
+    place = table.place
+    if table.to_ms[to, place[node]] >= UNREACHABLE_MS:
+        return 1, np.int32(UNREACHABLE_MS), metres
     next_arc = table.next_arc[to]
     while node != to:
-        arc = table.first_arc[node] + next_arc[node]
+        arc = table.first_arc[node] + next_arc[place[node]]
         node = np.int64(table.head[arc])
         metres += table.length_m[arc]
         # Summed up, not looked up: rows of the table are cold, the columns of arcs are hot.

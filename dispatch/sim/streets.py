@@ -74,6 +74,7 @@ def _by_hierarchy(times: object) -> Streets:
         np.empty((0, 0), np.uint8),
         np.empty(0, INDEX_DTYPE),
         np.empty(0, INDEX_DTYPE),
+        np.empty(0, INDEX_DTYPE),
         np.empty(0, DURATION_DTYPE),
         np.empty(0),
     )
