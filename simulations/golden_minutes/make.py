@@ -61,10 +61,11 @@ def page(results, num_seeds):
         "# Golden minutes: how many drivers Manhattan takes",
         "",
         f"Made by `python -m simulations.golden_minutes.make` with {num_seeds} seeds: the recorded day of "
-        "June 2016 (79,618 orders; the source tells the minute, the second is drawn), drivers on duty all day "
-        "who accept every offer and park, nobody cancels. Travel times follow an assumed day profile with "
-        "assumed noise. A fleet counts where the mean over the seeds reaches the target; the next smaller and larger "
-        f"ones, in steps of {STEP}, are tried, too. Of one seed, a larger fleet contains the smaller one.",
+        "June 2016 (79,618 orders; the source tells the minute, the second is drawn), drivers on duty "
+        "all day who accept every offer and park, nobody cancels. Travel times follow an assumed day "
+        "profile with assumed noise. A fleet counts where the mean over the seeds reaches the target; "
+        f"the next smaller and larger ones, in steps of {STEP}, are tried, too. Of one seed, a larger "
+        "fleet contains the smaller one.",
         "",
         "| policy and window | 99 % golden five | 95 % golden ten |",
         "|---|---|---|",
@@ -76,8 +77,8 @@ def page(results, num_seeds):
     lines += [
         "",
         "Golden five counts orders accepted within 300 s of all orders; golden ten counts orders whose "
-        "pickup ETA was quoted as at most 600 s of those accepted: a small fleet may reach it by serving the near "
-        "ones, so completion stands beside it. Judge the columns together.",
+        "pickup ETA was quoted as at most 600 s of those accepted: a small fleet may reach it by serving "
+        "the near ones, so completion stands beside it. Judge the columns together.",
         "",
     ]
     for name in VARIANTS:

@@ -104,11 +104,12 @@ def main():
     lines = [
         "# What policies add",
         "",
-        f"Made by `python -m simulations.policies.make` with {arguments.seeds} seeds: a day of the built-in "
-        "city with 10,000 orders, default behaviour (customers lose patience, refuse far cars, ask again; "
-        "drivers decline, rest, charge; traffic differs from what was predicted), windows of 20 s. The first column "
-        "is the mean of exact batches; the others are differences from it, seed by seed on the same demand, "
-        "drivers and luck, with 95 % intervals (Student's t); bold where the interval excludes 0.",
+        f"Made by `python -m simulations.policies.make` with {arguments.seeds} seeds: a day of the "
+        "built-in city with 10,000 orders, default behaviour (customers lose patience, refuse far cars, "
+        "ask again; drivers decline, rest, charge; traffic differs from what was predicted), windows of "
+        "20 s. The first column is the mean of exact batches; the others are differences from it, seed "
+        "by seed on the same demand, drivers and luck, with 95 % intervals (Student's t); bold where the "
+        "interval excludes 0.",
         "",
         *(f"- `{name}`: {what}." for name, what in WHAT.items()),
         "",
