@@ -276,9 +276,7 @@ def test_a_wrong_row_is_named_with_its_reason_and_nothing_is_applied(name):
 
 def test_a_second_event_of_a_party_counts_from_the_first_one():
     events = make_events(K.ORDER_CANCELLED, 2, order_id=ASSIGNED, at_ms=NOW)
-    with pytest.raises(
-        StateError, match="row 1, ORDER_CANCELLED: it is not legal after the rows before it"
-    ):
+    with pytest.raises(StateError, match="row 1, ORDER_CANCELLED: it is not legal after the rows before it"):
         STAGES.dispatcher.apply(events)
 
 
