@@ -201,9 +201,9 @@ KPIS: Final = (
         Kpi(
             f"response_p{percent}_s",
             f"Response time, {name}",
-            f"Time from request to the first acceptance that {percent} % of orders stay within "
-            "(Kaplan–Meier: orders cancelled, expired or still open are censored); empty where too few were "
-            "accepted to tell.",
+            "Time from request (of orders booked ahead: from the wanted pickup) to the first acceptance that "
+            f"{percent} % of orders stay within (Kaplan–Meier: orders cancelled, expired or still open are "
+            "censored); empty where too few were accepted to tell.",
             "down",
             format_duration,
             _response(percent / 100),
@@ -213,7 +213,8 @@ KPIS: Final = (
     Kpi(
         "golden5_share",
         "Golden five minutes",
-        "Orders accepted within 300 s of the request / orders submitted.",
+        "Orders accepted within 300 s of the request (of orders booked ahead: of the wanted pickup) / orders "
+        "submitted.",
         "up",
         format_share,
         _golden_five,

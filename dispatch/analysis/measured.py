@@ -34,14 +34,18 @@ class Measured:
 
     @cached_property
     def response_s(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """(orders,) seconds until accepted or lost from sight, and whether accepted."""
+        """(orders,) seconds until accepted or lost from sight, and whether accepted.
+
+        They count from the request, or from the wanted pickup of an order booked ahead, 0 before: nobody
+        waits for an answer meanwhile.
+        """
         orders = self.orders
         accepted = orders.is_accepted
         until = np.full(len(orders), self.end_at_ms, np.int64)
         for lost_at_ms in (orders.cancelled_at_ms, orders.expired_at_ms):
             until = np.where(lost_at_ms != NO_VALUE, lost_at_ms, until)
         until = np.where(accepted, orders.first_accepted_at_ms, until)
-        return (until - orders.submitted_at_ms) / MS_PER_S, accepted
+        return np.maximum(until - orders.wanted_at_ms, 0) / MS_PER_S, accepted
 
     def wait_s(self) -> NDArray[np.float64]:
         """(orders picked up,) seconds from the wanted pickup to the boarding, 0 where it was earlier."""

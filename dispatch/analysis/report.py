@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Final, NamedTuple
@@ -17,12 +16,12 @@ from dispatch.analysis.group_tables import group_section
 from dispatch.analysis.groups import KpiGroups, kpis_by
 from dispatch.analysis.heat_maps import ZoneHours
 from dispatch.analysis.map_chart import CityMap
-from dispatch.analysis.page_file import json_for_script, write_whole
+from dispatch.analysis.page_file import json_for_script, page_part, plotly_source, write_whole
 from dispatch.analysis.recorded import EmptyDriving
 from dispatch.analysis.run_record import RunRecord
 from dispatch.analysis.series import MIN_ORDERS
 from dispatch.analysis.timelines import sample_drivers, timeline
-from dispatch.errors import DispatchError, InputError
+from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.zones import Zones, grid_zones
 
@@ -60,7 +59,7 @@ def write_report(
         Plotly is not installed.
     """
     _check(runs)
-    plotly = _plotly_source()
+    plotly = plotly_source()
     tables = charts.run_tables(runs, city.timezone)
     city_map = CityMap(city, tables)
     drawn_zones = _zones(city, zones)
@@ -68,10 +67,10 @@ def write_report(
     several = _Several.of(tables)
     figures, notes = _figures(tables, city_map, heat, several)
     title = report_tables.title_parts(city.name, runs)
-    page = Template(_part("report.html")).substitute(
+    page = Template(page_part("report.html")).substitute(
         title=escape(" · ".join(title)),
         heading=" · ".join(f'<span class="whole">{escape(part)}</span>' for part in title),
-        style=_part("report.css"),
+        style=page_part("report.css"),
         runs=report_tables.run_list(tables),
         banner=report_tables.banner(tables),
         notes=report_tables.notes(tables),
@@ -93,7 +92,7 @@ def write_report(
         version=dispatch.__version__,
         plotly=plotly,
         data=json_for_script({"background": city_map.svg, "figures": figures}),
-        script=_part("report.js"),
+        script=page_part("report.js"),
         **_chart_places(tables),
     )
     write_whole(Path(path), page)
@@ -105,16 +104,6 @@ def _check(runs: Sequence[RunRecord]) -> None:
     labels = [run.label for run in runs]
     if len(set(labels)) < len(labels):
         raise InputError(f"runs have the labels {labels}: each must be different; rename one")
-
-
-def _plotly_source() -> str:
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise DispatchError(
-            'reports need plotly, which is not installed: pip install "dispatch-engine[report]"'
-        ) from error
-    return str(get_plotlyjs())
 
 
 _ZONES_LEAD: Final = (
@@ -254,7 +243,3 @@ def _timeline_places(tables: Sequence[RunTables]) -> str:
 
 def _several(tables: Sequence[RunTables]) -> str:
     return " several" if len(tables) > 1 else ""
-
-
-def _part(name: str) -> str:
-    return (files("dispatch.analysis") / "page" / name).read_text(encoding="utf-8")

@@ -34,7 +34,6 @@ from dispatch.engine.vehicles import served_bits
 from dispatch.engine.world import World
 from dispatch.errors import InputError, StateError
 from dispatch.kernels.candidates import queue_up
-from dispatch.kernels.checks import first_outside
 from dispatch.roads.city import City
 from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import TravelTimes, as_nodes
@@ -143,16 +142,11 @@ class Dispatcher:
             raise InputError("events must be a one-dimensional array of EVENT_DTYPE: use make_events")
         if not events.flags.carray:
             events = np.require(events, requirements=["C", "W"]).copy()
-        as_instants("at_ms", np.ascontiguousarray(events["at_ms"]), len(events))
         if node is not None:
             checked = as_nodes("node", node)
-            if (
-                len(checked) != len(events)
-                or first_outside(checked, NO_INDEX, len(self._world.node_x) - 1) >= 0
-            ):
+            if len(checked) != len(events):
                 raise InputError(
-                    f"node has {len(checked)} rows for {len(events)} events: it must hold one node of the "
-                    f"network, or {NO_INDEX}, a row"
+                    f"node has {len(checked)} rows for {len(events)} events: it must hold one a row"
                 )
             return events, checked
         found = np.full(len(events), NO_INDEX, np.int32)

@@ -11,11 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from dispatch.engine.vehicles import MAX_CLASSES
 from dispatch.errors import InputError
 from dispatch.kernels.checks import first_outside
-from dispatch.units import MS_PER_DAY, NO_INDEX
+from dispatch.units import LATEST_MS, MS_PER_DAY, NO_INDEX
 
 _LARGEST: Final = int(np.iinfo(np.int64).max)
-LATEST_MS: Final = 7_258_118_400_000
-"""The year 2200: microseconds and nanoseconds of our time lie far beyond."""
 
 
 def as_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:

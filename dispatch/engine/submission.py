@@ -9,26 +9,29 @@ from numpy.typing import NDArray
 
 from dispatch.engine import desk
 from dispatch.engine.commit import EngineState
-from dispatch.engine.inputs import LATEST_MS, ORDER_LIMITS, NewOrders
-from dispatch.engine.vehicles import asked_bits
+from dispatch.engine.inputs import ORDER_LIMITS, NewOrders
 from dispatch.engine.world import World
 from dispatch.errors import InputError
 from dispatch.kernels import submission as kernels
-from dispatch.units import MS_PER_S, NO_INDEX, UNREACHABLE_MS
+from dispatch.kernels.checks import first_outside
+from dispatch.units import LATEST_MS, MS_PER_S, NO_INDEX, UNREACHABLE_MS
 
 _LIMITS: Final = np.array([LATEST_MS, *(limit for pair in ORDER_LIMITS.values() for limit in pair)], np.int64)
+_IDS, _DEGREES, _NODES = np.dtype(np.int64), np.dtype(np.float64), np.dtype(np.int32)
 _DTYPES: Final = {
-    "order_id": np.int64,
-    "pickup_lon": np.float64,
-    "pickup_lat": np.float64,
-    "dropoff_lon": np.float64,
-    "dropoff_lat": np.float64,
-    "submitted_at_ms": np.int64,
-    "pickup_node": np.int32,
-    "dropoff_node": np.int32,
+    "order_id": _IDS,
+    "pickup_lon": _DEGREES,
+    "pickup_lat": _DEGREES,
+    "dropoff_lon": _DEGREES,
+    "dropoff_lat": _DEGREES,
+    "submitted_at_ms": _IDS,
+    "pickup_node": _NODES,
+    "dropoff_node": _NODES,
+    **dict.fromkeys(ORDER_LIMITS, _IDS),
 }
+"""Columns as kernels take them; numpy has one object for each of its own types."""
+_FIRST_OPTIONAL: Final = len(_DTYPES) - len(ORDER_LIMITS)
 _NOT_TOLD: Final = np.empty(0, np.int64)
-_ALL_ALIKE: Final = np.empty(0, np.int64)
 
 
 def submit(state: EngineState, world: World, new_orders: NewOrders) -> None:
@@ -40,15 +43,17 @@ def submit(state: EngineState, world: World, new_orders: NewOrders) -> None:
         return
     latest_ms = int(told.submitted_at_ms.max())
     trip_ms = world.at(latest_ms).pairs_ms(told.pickup_node, told.dropoff_node)
-    wrong = np.flatnonzero(trip_ms >= UNREACHABLE_MS)
-    if len(wrong):
-        raise desk.unreachable(told.order_id, int(wrong[0]))
+    row = first_outside(trip_ms, 0, UNREACHABLE_MS - 1)
+    if row != NO_INDEX:
+        raise desk.unreachable(told.order_id, row)
     orders, num_new = state.orders, len(told.order_id)
     first_row = orders.add(told.order_id).start
     max_wait_ms = round(world.params.max_wait_s * MS_PER_S)
-    columns = kernels.NewRows(*(getattr(orders, name) for name in kernels.NewRows._fields))
+    if state.views.get("new rows", (None,))[0] != orders.version:
+        columns = kernels.NewRows(*(getattr(orders, name) for name in kernels.NewRows._fields))
+        state.views["new rows"] = orders.version, columns
     log = state.log.room(num_new)
-    kernels.take_in(told, trip_ms, _class_bits(told), first_row, max_wait_ms, columns, log)
+    kernels.take_in(told, trip_ms, first_row, max_wait_ms, state.views["new rows"][1], log)
     state.log.keep(num_new)
     state.latest_ms = max(state.latest_ms, latest_ms)
 
@@ -59,19 +64,17 @@ def _in_order(state: EngineState, world: World, new_orders: NewOrders) -> kernel
     Nothing is wrong with others: it takes a closer look to tell.
     """
     given: list[NDArray[Any]] = []
-    num_rows = len(new_orders.order_id) if isinstance(new_orders.order_id, np.ndarray) else -1
-    for name in kernels.Told._fields:
+    shape = getattr(new_orders.order_id, "shape", None)
+    for name, dtype in _DTYPES.items():
         values = getattr(new_orders, name)
-        if values is None and name in ORDER_LIMITS:
-            given.append(_NOT_TOLD)
-            continue
-        is_plain = (
+        if values is None and len(given) >= _FIRST_OPTIONAL:
+            values = _NOT_TOLD
+        elif not (
             type(values) is np.ndarray
-            and values.dtype == _DTYPES.get(name, np.int64)
-            and values.shape == (num_rows,)
+            and values.dtype is dtype
+            and values.shape == shape
             and values.flags.carray
-        )
-        if not is_plain:
+        ):
             return None
         given.append(values)
     told, ids = kernels.Told(*given), state.orders.ids
@@ -107,15 +110,4 @@ def _looked_at_closely(state: EngineState, world: World, new_orders: NewOrders) 
         pickup_node,
         dropoff_node,
         *(_NOT_TOLD if values is None else values for values in optional),
-    )
-
-
-def _class_bits(told: kernels.Told) -> NDArray[np.int64]:
-    """Give which cars may serve the orders (n,), (0,) where all may."""
-    if not len(told.passengers) and not len(told.vehicle_class):
-        return _ALL_ALIKE
-    nothing = np.zeros(len(told.order_id), np.int64)
-    return asked_bits(
-        told.vehicle_class if len(told.vehicle_class) else nothing,
-        told.passengers if len(told.passengers) else nothing,
     )

@@ -1,4 +1,4 @@
-"""What callers tell in bulk: events of many kinds in one call, checked in turn, applied whole or not."""
+"""What callers tell in bulk: events of many kinds in one call, checked in their sequence, all or nothing."""
 
 from __future__ import annotations
 
@@ -152,6 +152,13 @@ def _refusal(state: EngineState, told: Events, row: int, verdict: int) -> Except
         return InputError(f"{at}: driver_id is {driver_id}: no such driver is known; {nothing}")
     if verdict == kernels.NO_PLACE:
         return InputError(f"{at}: it needs a place on the network; {nothing}")
+    if verdict == kernels.NO_INSTANT:
+        return InputError(
+            f"{at}: at_ms is {int(event['at_ms'])}: it must be milliseconds since 1970 and before 2200; "
+            f"{nothing}"
+        )
+    if verdict == kernels.NO_NODE:
+        return InputError(f"{at}: its node is none of the network's; {nothing}")
     if verdict == kernels.NO_METRES:
         return InputError(f"{at}: leg_m is {int(event['leg_m'])}: it must be 0 or more; {nothing}")
     if verdict == kernels.OTHER_DRIVER:

@@ -17,9 +17,11 @@ class AllPairs(NamedTuple):
     """Travel times from every node to every node."""
 
     to_ms: np.ndarray
-    """(nodes, nodes) int32, a row a destination: the candidates of one pickup lie side by side"""
+    """(nodes, nodes) int32, a row a destination, a column a place: what one question asks for lies close"""
     next_arc: np.ndarray
-    """(nodes, nodes) uint8, a row a destination: number of the arc, among those that leave a node, to take"""
+    """(nodes, nodes) uint8, likewise: number of the arc, among those that leave a node, to take"""
+    place: np.ndarray
+    """(nodes,) int32, column of each node; nodes near each other have columns near each other"""
     first_arc: np.ndarray
     """(nodes + 1,) int32"""
     head: np.ndarray
@@ -30,7 +32,7 @@ class AllPairs(NamedTuple):
     """(arcs,) float64"""
 
 
-ALL_PAIRS = record(AllPairs, I32_2D, U8_2D, I32, I32, I32, F64)
+ALL_PAIRS = record(AllPairs, I32_2D, U8_2D, I32, I32, I32, I32, F64)
 
 
 @kernel((ALL_PAIRS, i64, i64))
@@ -40,15 +42,15 @@ def find_next_arcs(table, first_row, end_row):
     Of equally quick arcs the first one is taken.
     """
     for to in range(first_row, end_row):
-        row = table.to_ms[to]
+        row, place = table.to_ms[to], table.place
         for node in range(len(row)):
-            arc = NO_ARC
-            if node != to and row[node] < UNREACHABLE_MS:
+            arc, left_ms = NO_ARC, row[place[node]]
+            if node != to and left_ms < UNREACHABLE_MS:
                 for a in range(table.first_arc[node], table.first_arc[node + 1]):
-                    if row[table.head[a]] + table.travel_ms[a] == row[node]:
+                    if row[place[table.head[a]]] + table.travel_ms[a] == left_ms:
                         arc = a - table.first_arc[node]
                         break
-            table.next_arc[to, node] = arc
+            table.next_arc[to, place[node]] = arc
 
 
 @kernel()
@@ -63,7 +65,7 @@ def scaled(ms, permille):
 def pairs(table, permille, from_node, to_node, out_ms):
     """Look up the travel time of each pair (n,), at a pace."""
     for i in range(len(from_node)):
-        out_ms[i] = scaled(table.to_ms[to_node[i], from_node[i]], permille)
+        out_ms[i] = scaled(table.to_ms[to_node[i], table.place[from_node[i]]], permille)
 
 
 @kernel((I32, i64))
@@ -79,10 +81,10 @@ def count_nodes(table, from_node, to_node, out_first):
     out_first[0] = 0
     for i in range(len(from_node)):
         node, to, num = from_node[i], to_node[i], 0
-        if table.to_ms[to, node] < UNREACHABLE_MS:
+        if table.to_ms[to, table.place[node]] < UNREACHABLE_MS:
             num = 1
             while node != to:
-                node = table.head[table.first_arc[node] + table.next_arc[to, node]]
+                node = table.head[table.first_arc[node] + table.next_arc[to, table.place[node]]]
                 num += 1
         out_first[i + 1] = out_first[i] + num
 
@@ -91,15 +93,15 @@ def count_nodes(table, from_node, to_node, out_first):
 def lay_out(table, from_node, to_node, first, out_node, out_ms, out_m, out_arc):
     """Write nodes, times, metres and arcs of each way (n,) into rows ``first[i] … first[i + 1] - 1``."""
     for i in range(len(from_node)):
-        node, to, at, metres = from_node[i], to_node[i], first[i], 0.0
+        node, to, at, metres, at_ms = from_node[i], to_node[i], first[i], 0.0, np.int32(0)
         if first[i + 1] == at:
             continue
-        start_ms = table.to_ms[to, node]
         out_node[at], out_ms[at], out_m[at], out_arc[at] = node, 0, 0.0, NO_INDEX
         while node != to:
-            arc = table.first_arc[node] + table.next_arc[to, node]
+            arc = table.first_arc[node] + table.next_arc[to, table.place[node]]
             node = table.head[arc]
             metres += table.length_m[arc]
+            at_ms += table.travel_ms[arc]
             at += 1
-            out_node[at], out_ms[at] = node, start_ms - table.to_ms[to, node]
+            out_node[at], out_ms[at] = node, at_ms
             out_m[at], out_arc[at] = metres, arc

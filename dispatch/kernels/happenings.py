@@ -1,4 +1,4 @@
-"""Apply what callers tell, many events of many kinds at once: check all rows in turn, then write all."""
+"""Apply what callers tell, events of many kinds at once: check all rows in their sequence, then write all."""
 
 from typing import NamedTuple
 
@@ -19,19 +19,12 @@ from dispatch.kernels.transition import (
     TIME_BACKWARDS,
     Parties,
 )
-from dispatch.units import NO_INDEX, NO_VALUE
+from dispatch.units import LATEST_MS, NO_INDEX, NO_VALUE
 
 I8_3D = types.int8[:, :, ::1]
 
-UNKNOWN_ORDER, UNKNOWN_DRIVER, DEAD_OFFER, NO_SUCH_KIND, OTHER_DRIVER, NO_PLACE, NO_METRES = (
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    10,
-)
+UNKNOWN_ORDER, UNKNOWN_DRIVER, DEAD_OFFER, NO_SUCH_KIND = 4, 5, 6, 7
+OTHER_DRIVER, NO_PLACE, NO_METRES, NO_INSTANT, NO_NODE = 8, 9, 10, 11, 12
 """Verdicts beside those of :mod:`dispatch.kernels.transition`."""
 
 # Of the numbers of dispatch.engine.events.EventKind, those that callers may tell; a test compares them.
@@ -48,45 +41,62 @@ class Known(NamedTuple):
     order_slot_row: np.ndarray
     """(slots,) int32"""
     driver_slot_id: np.ndarray
+    """(slots,) int64"""
     driver_slot_row: np.ndarray
+    """(slots,) int32"""
     order_to: np.ndarray
     """(kinds, statuses, statuses) int8, what an event makes of an order; see :class:`transition.Rules`"""
     driver_to: np.ndarray
     """(kinds, statuses, statuses) int8, the same of a driver"""
     node_lon: np.ndarray
-    """(nodes,) float64, where the nodes of the network are, with the next three"""
+    """(nodes,) float64, degrees"""
     node_lat: np.ndarray
+    """(nodes,) float64"""
     node_x: np.ndarray
+    """(nodes,) float64, metres"""
     node_y: np.ndarray
+    """(nodes,) float64"""
     fare: np.ndarray
     """(4,) float64: base, per kilometre, per minute, minimum, cents"""
 
 
 class Tables(NamedTuple):
-    """Columns that events fill in or write, beside those of :class:`Parties`.
-
-    Of orders, each (orders,), up to ``picked_up_at_ms``, then of drivers, each (drivers,): degrees and metres
-    float64, nodes and spans int32, instants int64.
-    """
+    """Columns that events fill in or write, beside those of :class:`Parties`."""
 
     pickup_lon: np.ndarray
+    """(orders,) float64, degrees"""
     pickup_lat: np.ndarray
+    """(orders,) float64"""
     dropoff_lon: np.ndarray
+    """(orders,) float64"""
     dropoff_lat: np.ndarray
+    """(orders,) float64"""
     dropoff_node: np.ndarray
+    """(orders,) int32"""
     trip_ms: np.ndarray
+    """(orders,) int32"""
     eta_ms: np.ndarray
+    """(orders,) int32"""
     nearest_eta_ms: np.ndarray
+    """(orders,) int32"""
     offer_expires_at_ms: np.ndarray
+    """(orders,) int64"""
     picked_up_at_ms: np.ndarray
+    """(orders,) int64"""
     vehicle_class: np.ndarray
     """(drivers,) int32"""
     lon: np.ndarray
+    """(drivers,) float64, degrees"""
     lat: np.ndarray
+    """(drivers,) float64"""
     x: np.ndarray
+    """(drivers,) float64, metres"""
     y: np.ndarray
+    """(drivers,) float64"""
     node: np.ndarray
+    """(drivers,) int32"""
     position_at_ms: np.ndarray
+    """(drivers,) int64"""
 
 
 class State(NamedTuple):
@@ -117,7 +127,7 @@ def _parties_of(kind, event, known, parties):
         driver = find_one(known.driver_slot_id, known.driver_slot_row, event["driver_id"])
         if driver == NO_INDEX:
             return UNKNOWN_DRIVER, order, driver
-    elif not concerns_order or kind in (ACCEPTED, DECLINED):
+    elif not concerns_order or kind == ACCEPTED or kind == DECLINED:
         return UNKNOWN_DRIVER, order, driver
     if concerns_order and kind != ACCEPTED and kind != DECLINED:
         given = driver
@@ -131,10 +141,27 @@ def _parties_of(kind, event, known, parties):
 def _is_told(kind):
     """Tell whether callers may tell this kind of event."""
     return (
-        kind in (ONLINE, OFFLINE, ACCEPTED, DECLINED)
+        kind == ONLINE
+        or kind == OFFLINE
+        or kind == ACCEPTED
+        or kind == DECLINED
         or UNASSIGNED <= kind <= CANCELLED
         or CRUISING_LEG <= kind <= ABANDONED_LEG
     )
+
+
+@kernel()
+def _judge_numbers(kind, told, node, num_nodes):
+    """Judge the numbers of one event."""
+    if abs(told["at_ms"]) > LATEST_MS:
+        return NO_INSTANT
+    if node < NO_INDEX or node >= num_nodes:
+        return NO_NODE
+    has_place = kind == ONLINE or kind >= CRUISING_LEG
+    if has_place and node == NO_INDEX:
+        return NO_PLACE
+    has_leg = kind == ARRIVED or kind == DROPPED_OFF or kind >= CRUISING_LEG
+    return NO_METRES if has_leg and told["leg_m"] < 0 else ALL_LEGAL
 
 
 @kernel()
@@ -147,7 +174,7 @@ def _judge(kind, at_ms, who, known, clock_ms, state):
     if order != NO_INDEX:
         order_status = parties.order_status[order]
         earliest = max(earliest, parties.order_changed_at_ms[order])
-        if kind in (ACCEPTED, DECLINED):
+        if kind == ACCEPTED or kind == DECLINED:
             is_live = order_status == OFFERED and parties.order_driver[order] == driver
             if not is_live or at_ms >= tables.offer_expires_at_ms[order]:
                 return DEAD_OFFER
@@ -207,7 +234,7 @@ def _take_back(num, order_of_row, driver_of_row, undo, out_parties):
 
 @kernel()
 def _move_all(told, node, known, clock_ms, order_of_row, driver_of_row, out_state):
-    """Check all rows in turn, each on what those before it left; write statuses, or change nothing."""
+    """Check all rows, each on what those before it left; write statuses, or change nothing."""
     out_parties = out_state.parties
     undo = np.empty((len(told), 5), np.int64)
     for i in range(len(told)):
@@ -215,11 +242,8 @@ def _move_all(told, node, known, clock_ms, order_of_row, driver_of_row, out_stat
         verdict, order, driver = NO_SUCH_KIND, NO_INDEX, NO_INDEX
         if _is_told(kind):
             verdict, order, driver = _parties_of(kind, told[i], known, out_parties)
-        if verdict == ALL_LEGAL and (kind == ONLINE or kind >= CRUISING_LEG) and node[i] == NO_INDEX:
-            verdict = NO_PLACE
-        drives = kind in (ARRIVED, DROPPED_OFF) or kind >= CRUISING_LEG
-        if verdict == ALL_LEGAL and drives and told[i]["leg_m"] < 0:
-            verdict = NO_METRES
+        if verdict == ALL_LEGAL:
+            verdict = _judge_numbers(kind, told[i], node[i], len(known.node_lon))
         order_of_row[i], driver_of_row[i] = order, driver
         if verdict == ALL_LEGAL:
             verdict = _judge(kind, at_ms, (order, driver), known, clock_ms, out_state)
@@ -335,7 +359,7 @@ def apply_told(told, node, known, clock_ms, num_refusals, out_state, out_log):
             out_log[num]["eta_ms"] = tables.eta_ms[who[0]]
             out_log[num]["nearest_eta_ms"] = tables.nearest_eta_ms[who[0]]
             num += 1
-        elif kind in (DECLINED, UNASSIGNED):
+        elif kind == DECLINED or kind == UNASSIGNED:
             refuse_one(who[0], who[1], num_refusals, out_state.refusals)
             num_refusals += 1
     return ALL_LEGAL, NO_INDEX, num, num_refusals

@@ -1,8 +1,8 @@
-"""Random numbers by name, not by turn: a draw depends on the seed, the behaviour, the person and the occasion.
+"""Random numbers by name, not by turn: a draw depends on seed, behaviour, person and occasion.
 
-Nothing is drawn one after another, so that a behaviour that is switched off, or an order served by another
-driver, leaves every other draw as it was. The counter is mixed by the finalizer of SplitMix64 (Steele, Lea and
-Flood 2014), once for each part of the name; counter-based generators: Salmon et al. 2011.
+Nothing is drawn one after another, so that a behaviour that is switched off, or an order served by
+another driver, leaves every other draw as it was. The counter is mixed by the finalizer of SplitMix64
+(Steele, Lea and Flood 2014), once for each part of the name; counter-based generators: Salmon et al. 2011.
 """
 
 import numpy as np

@@ -13,19 +13,21 @@ from dispatch.units import UNREACHABLE_MS
 @kernel()
 def _by_table(table, start, to, scratch):
     """Write the way from `start` to `to`; give nodes, free-flow time and metres."""
-    node, num, metres = np.int64(start), 1, 0.0
-    times = table.to_ms[to]
-    total_ms = times[node]
+    node, num, metres, at_ms = np.int64(start), 1, 0.0, np.int32(0)
     scratch.node[0, 0], scratch.at_ms[0, 0] = node, 0
-    if total_ms >= UNREACHABLE_MS:
-        return 1, total_ms, metres
+    place = table.place
+    if table.to_ms[to, place[node]] >= UNREACHABLE_MS:
+        return 1, np.int32(UNREACHABLE_MS), metres
+    next_arc = table.next_arc[to]
     while node != to:
-        arc = table.first_arc[node] + table.next_arc[to, node]
+        arc = table.first_arc[node] + next_arc[place[node]]
         node = np.int64(table.head[arc])
         metres += table.length_m[arc]
-        scratch.node[0, num], scratch.at_ms[0, num] = node, total_ms - times[node]
+        # Summed up, not looked up: rows of the table are cold, the columns of arcs are hot.
+        at_ms += table.travel_ms[arc]
+        scratch.node[0, num], scratch.at_ms[0, num] = node, at_ms
         num += 1
-    return num, total_ms, metres
+    return num, at_ms, metres
 
 
 @kernel()
@@ -74,7 +76,7 @@ def lasts_ms(weather, params, at_ms, free_ms, own):
 
 @kernel()
 def keep_way(num, scratch, row, out_legs):
-    """Keep a way as row `row` of the legs, thinned evenly where it is longer than they are wide; count nodes."""
+    """Keep a way as row `row` of the legs, thinned evenly where it is longer than they; count its nodes."""
     width = out_legs.node.shape[1]
     step = (num + width - 2) // (width - 1) if num > width else 1
     kept = 0

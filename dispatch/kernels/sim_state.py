@@ -139,6 +139,7 @@ SIM_PARAMS = np.dtype(
         ("max_retries", np.int64),
         ("answer_least_ms", np.float64),
         ("answer_most_ms", np.float64),
+        ("offer_timeout_ms", np.int64),
         ("break_after_ms", np.int64),
         ("break_ms", np.int64),
         ("wind_down_ms", np.int64),
@@ -232,7 +233,7 @@ class Out(NamedTuple):
     """What has happened and was not told yet: arrays (room,) of int32 where nothing else is said."""
 
     events: np.ndarray
-    """(room,) EVENT_DTYPE"""
+    """(room,) EVENT_DTYPE, whose numbers are int64 and int32"""
     node: np.ndarray
     """(room,) int32"""
     retries: np.ndarray

@@ -9,59 +9,76 @@ from dispatch.kernels.id_map import find_one
 from dispatch.kernels.jit import F64, I8, I32, I64, i64, kernel, record
 from dispatch.units import NO_INDEX, NO_VALUE
 
+MAX_SEATS = 7
+"""More passengers than this, or more seats, count as so many."""
 SUBMITTED = 2
 """The number of EventKind.ORDER_SUBMITTED."""
 
 
 class Told(NamedTuple):
-    """What callers say of new orders, each (n,); the last six may be (0,): not told.
-
-    Degrees are float64, nodes int32, all else int64.
-    """
+    """What callers say of new orders; the last six may be (0,): not told."""
 
     order_id: np.ndarray
-    """int64"""
+    """(n,) int64"""
     pickup_lon: np.ndarray
-    """float64, degrees"""
+    """(n,) float64, degrees"""
     pickup_lat: np.ndarray
+    """(n,) float64"""
     dropoff_lon: np.ndarray
+    """(n,) float64"""
     dropoff_lat: np.ndarray
+    """(n,) float64"""
     submitted_at_ms: np.ndarray
-    """int64"""
+    """(n,) int64"""
     pickup_node: np.ndarray
-    """int32"""
+    """(n,) int32"""
     dropoff_node: np.ndarray
-    """int32"""
+    """(n,) int32"""
     customer_id: np.ndarray
-    """int64, with the next five"""
+    """(n,) int64"""
     wanted_after_ms: np.ndarray
+    """(n,) int64"""
     tier: np.ndarray
+    """(n,) int64"""
     is_first: np.ndarray
+    """(n,) int64"""
     passengers: np.ndarray
+    """(n,) int64"""
     vehicle_class: np.ndarray
+    """(n,) int64"""
 
 
 class NewRows(NamedTuple):
-    """Columns of the order table that new orders fill, each (orders,).
-
-    Degrees are float64, nodes and spans int32, all else int64 where nothing else is said.
-    """
+    """Columns of the order table that new orders fill."""
 
     order_id: np.ndarray
+    """(rows,) int64"""
     pickup_lon: np.ndarray
+    """(rows,) float64, degrees"""
     pickup_lat: np.ndarray
+    """(rows,) float64"""
     dropoff_lon: np.ndarray
+    """(rows,) float64"""
     dropoff_lat: np.ndarray
+    """(rows,) float64"""
     pickup_node: np.ndarray
+    """(rows,) int32"""
     dropoff_node: np.ndarray
+    """(rows,) int32"""
     trip_ms: np.ndarray
+    """(rows,) int32"""
     submitted_at_ms: np.ndarray
+    """(rows,) int64"""
     wanted_at_ms: np.ndarray
+    """(rows,) int64"""
     expires_at_ms: np.ndarray
+    """(rows,) int64"""
     changed_at_ms: np.ndarray
+    """(rows,) int64"""
     class_bits: np.ndarray
+    """(rows,) int64"""
     tier: np.ndarray
-    """int8"""
+    """(rows,) int8"""
 
 
 TOLD = record(Told, I64, F64, F64, F64, F64, I64, I32, I32, I64, I64, I64, I64, I64, I64)
@@ -121,8 +138,14 @@ def _or_no_value(values, i):
     return values[i] if len(values) > 0 else np.int64(NO_VALUE)
 
 
-@kernel((TOLD, I32, I64, i64, i64, NEW_ROWS, LOG))
-def take_in(told, trip_ms, class_bits, first_row, max_wait_ms, out_rows, out_log):
+@kernel()
+def asked_bit(vehicle_class, passengers):
+    """Give the bit of a class of cars and a number of passengers, of which a car must have one."""
+    return np.int64(1) << (vehicle_class * MAX_SEATS + min(max(passengers, 1), MAX_SEATS) - 1)
+
+
+@kernel((TOLD, I32, i64, i64, NEW_ROWS, LOG))
+def take_in(told, trip_ms, first_row, max_wait_ms, out_rows, out_log):
     """Write new orders and their events.
 
     Parameters
@@ -130,8 +153,6 @@ def take_in(told, trip_ms, class_bits, first_row, max_wait_ms, out_rows, out_log
     told : Told
     trip_ms : (n,) int32
         Travel times of the trips.
-    class_bits : (n,) int64
-        Which cars may serve them; (0,): all alike.
     first_row : int
         Row of the first one.
     max_wait_ms : int
@@ -149,8 +170,8 @@ def take_in(told, trip_ms, class_bits, first_row, max_wait_ms, out_rows, out_log
         out_rows.wanted_at_ms[row] = at_ms + max(_or_no_value(told.wanted_after_ms, i), 0)
         out_rows.expires_at_ms[row] = out_rows.wanted_at_ms[row] + max_wait_ms
         out_rows.tier[row] = max(_or_no_value(told.tier, i), 0)
-        if len(class_bits) > 0:
-            out_rows.class_bits[row] = class_bits[i]
+        asked_class = max(_or_no_value(told.vehicle_class, i), 0)
+        out_rows.class_bits[row] = asked_bit(asked_class, _or_no_value(told.passengers, i))
         write_event(out_log, i, SUBMITTED, at_ms)
         event = out_log[i]
         event["order_id"] = told.order_id[i]

@@ -16,6 +16,9 @@ from dispatch.units import DURATION_DTYPE, INDEX_DTYPE
 
 MAX_NODES: Final = 12_000
 """5 bytes a pair: 720 MB."""
+_BITS: Final = 10
+_CELLS: Final = 1 << _BITS
+"""Along each axis, of the curve on which columns are laid out."""
 _ROWS: Final = 512
 """Destinations at a time while the table is made: bounds memory."""
 
@@ -44,18 +47,21 @@ class AllPairsTimes:
         if not self.suits(graph):
             raise InputError(
                 f"the network has {graph.num_nodes} nodes"
-                f"{'' if graph.forbidden is None else ' and forbidden turns'}: a table of all pairs is for at "
-                f"most {MAX_NODES} nodes without forbidden turns, and at most {kernels.NO_ARC} arcs at each; "
+                f"{'' if graph.forbidden is None else ' and forbidden turns'}: a table of all pairs is for "
+                f"{MAX_NODES} nodes at most, without forbidden turns, and {kernels.NO_ARC - 1} arcs at each; "
                 "ask the metric itself"
             )
         num_nodes = graph.num_nodes
         nodes = np.arange(num_nodes, dtype=INDEX_DTYPE)
-        to_ms = np.empty((num_nodes, num_nodes), DURATION_DTYPE)
+        to_ms, by_place = np.empty((num_nodes, num_nodes), DURATION_DTYPE), _side_by_side(graph)
         for first in range(0, num_nodes, _ROWS):
-            to_ms[first : first + _ROWS] = metric.table_ms(nodes, nodes[first : first + _ROWS]).T
+            to_ms[first : first + _ROWS] = metric.table_ms(by_place, nodes[first : first + _ROWS]).T
+        place = np.empty(num_nodes, INDEX_DTYPE)
+        place[by_place] = nodes
         self.table = kernels.AllPairs(
             to_ms,
             np.empty((num_nodes, num_nodes), np.uint8),
+            place,
             np.require(graph.first_arc, INDEX_DTYPE, ["C", "W"]),
             np.require(graph.head, INDEX_DTYPE, ["C", "W"]),
             np.require(metric.travel_ms, DURATION_DTYPE, ["C", "W"]),
@@ -98,3 +104,14 @@ class AllPairsTimes:
         at_ms, at_m = np.empty(size, DURATION_DTYPE), np.empty(size)
         kernels.lay_out(self.table, from_node, to_node, first, node, at_ms, at_m, arc)
         return Paths(first, node, at_ms, at_m, arc)
+
+
+def _side_by_side(graph: RoadGraph) -> NDArray[np.int32]:
+    """List nodes so that those near each other stand near each other: along a Z-order curve (Morton 1966)."""
+    code = np.zeros(graph.num_nodes, np.int64)
+    for axis, degrees in enumerate((graph.node_lon, graph.node_lat)):
+        span = np.ptp(degrees) or 1.0
+        cell = ((degrees - degrees.min()) / span * (_CELLS - 1)).astype(np.int64)
+        for bit in range(_BITS):
+            code |= (cell >> bit & 1) << (2 * bit + axis)
+    return np.argsort(code, kind="stable").astype(INDEX_DTYPE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -58,6 +58,11 @@ class City:
     def snapper(self) -> Snapper:
         """Finds nearest nodes."""
         return Snapper(self.graph, self.projection)
+
+    @cached_property
+    def kept(self) -> dict[Hashable, Any]:
+        """What others have made of this city and want to use again, by name; gone with the city."""
+        return {}
 
     @cached_property
     def edge_snapper(self) -> EdgeSnapper:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from dispatch.roads.travel_times import NearestByTime, Paths, as_nodes
 from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MAX_TRAVEL_MS, NO_INDEX, UNREACHABLE_MS
 
 if TYPE_CHECKING:
+    from dispatch.roads.all_pairs import AllPairsTimes
     from dispatch.roads.road_network import RoadNetwork
 
 Where = Places | ArrayLike
@@ -294,6 +296,13 @@ class Metric:
             first_edge,
         )
         return self._as_paths(starts, total_ms < UNREACHABLE_MS, first_edge, edge)
+
+    @cached_property
+    def all_pairs(self) -> AllPairsTimes:
+        """All travel times as a table, for networks that :meth:`AllPairsTimes.suits`; made once."""
+        from dispatch.roads.all_pairs import AllPairsTimes
+
+        return AllPairsTimes(self)
 
     @property
     def shortcuts(self) -> Shortcuts:

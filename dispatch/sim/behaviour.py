@@ -1,4 +1,4 @@
-"""How people behave in a simulated day: frozen, range-checked, each number with its source or marked an assumption.
+"""How people behave in a simulated day: each number has its source, or is marked an assumption.
 
 Every behaviour draws from a stream of its own, keyed by the seed, the behaviour and the person, so that
 changing one leaves the draws of all others as they were: :mod:`dispatch.kernels.random_streams`.
@@ -190,7 +190,7 @@ class VehicleParams:
     reserve_share : float
         A driver without an order goes to charge when less than this is left. An assumption.
     charge_min : float
-        Minutes from empty to full; a stop fills the battery, at a constant rate. An assumption: fast charging.
+        Minutes from empty to full; a stop fills the battery, at a constant rate. An assumption.
     num_stations, slots_per_station : int
         Charging stations, spread over the city where pickups are many; each charges so many cars at once and
         queues the others. Assumptions.

@@ -113,7 +113,7 @@ def _stations(scenario: Scenario) -> kernels.Stations:
     node = random.choice(scenario.orders.pickup_node, min(vehicles.num_stations, len(pickups)), replace=False)
     node = np.unique(node).astype(INDEX_DTYPE)
     metric = scenario.travel_times_at(scenario.start_at_ms)
-    assert isinstance(metric, Metric)  # noqa: S101 - DayStreets has refused anything else
+    assert isinstance(metric, Metric)  # DayStreets has refused anything else
     all_nodes = np.arange(num_nodes, dtype=INDEX_DTYPE)
     nearest = metric.table_ms(all_nodes, node).argmin(axis=1).astype(INDEX_DTYPE)
     free_at_ms = np.full((len(node), vehicles.slots_per_station), scenario.start_at_ms, np.int64)
@@ -152,6 +152,7 @@ def _params(scenario: Scenario, streets: kernels.Streets) -> NDArray[np.void]:
         "accept_per_cent": drivers.accept_per_fare / 100,
         "answer_least_ms": drivers.answer_s[0] * MS_PER_S,
         "answer_most_ms": drivers.answer_s[1] * MS_PER_S,
+        "offer_timeout_ms": round(scenario.params.offer_timeout_s * MS_PER_S),
         "give_up_share": drivers.cancel_share,
         "break_after_ms": round(drivers.break_after_h * 60 * per_min),
         "break_ms": round(drivers.break_min * per_min),

@@ -17,9 +17,6 @@ from dispatch.roads.travel_times import PathFinder
 from dispatch.sim.traffic import TrafficModel
 from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MS_PER_S
 
-_TABLES: Final[list[AllPairsTimes]] = []
-"""Tables that were made last: runs of one city share them."""
-_MOST_TABLES: Final = 2
 _MS_PER_MIN: Final = 60 * MS_PER_S
 
 
@@ -43,7 +40,7 @@ class DayStreets:
         self.base: PathFinder | ByTime[PathFinder] = base
         """as given, or as a table of all pairs where the network is small"""
         if isinstance(metric, Metric) and AllPairsTimes.suits(metric.network.graph):
-            self.base = _table_of(metric)
+            self.base = metric.all_pairs
         self.engine_times = self._paced(traffic, week_offset_ms)
         """what the engine predicts with"""
         self.changes = self._by_time is not None
@@ -67,16 +64,6 @@ class DayStreets:
         return self._latest[1]
 
 
-def _table_of(metric: Metric) -> AllPairsTimes:
-    """Give the table of a metric, made once."""
-    for table in _TABLES:
-        if table.metric is metric:
-            return table
-    del _TABLES[: len(_TABLES) - _MOST_TABLES + 1]
-    _TABLES.append(AllPairsTimes(metric))
-    return _TABLES[-1]
-
-
 def _by_hierarchy(times: object) -> Streets:
     if not isinstance(times, Metric):
         raise TypeError(f"drivers need a Metric to find their ways, not a {type(times).__name__}")
@@ -85,6 +72,7 @@ def _by_hierarchy(times: object) -> Streets:
     nothing = AllPairs(
         np.empty((0, 0), DURATION_DTYPE),
         np.empty((0, 0), np.uint8),
+        np.empty(0, INDEX_DTYPE),
         np.empty(0, INDEX_DTYPE),
         np.empty(0, INDEX_DTYPE),
         np.empty(0, DURATION_DTYPE),

@@ -137,7 +137,7 @@ def test_without_plotly_the_error_says_what_to_install(tmp_path, monkeypatch):
 def test_a_failure_leaves_the_old_report(tmp_path, monkeypatch):
     target = tmp_path / "report.html"
     target.write_text("old")
-    monkeypatch.setattr(report, "_part", lambda name: (_ for _ in ()).throw(OSError("disk")))
+    monkeypatch.setattr(report, "page_part", lambda name: (_ for _ in ()).throw(OSError("disk")))
     with pytest.raises(OSError, match="disk"):
         write_report(target, CITY, [record(1, "batch")])
     assert target.read_text() == "old"
