@@ -18,7 +18,7 @@ from dispatch.kernels import offering
 from dispatch.matching.assignment import Assignment
 from dispatch.matching.problem import AssignmentProblem
 from dispatch.matching.solve import solve, solve_nearest
-from dispatch.units import MS_PER_S, NO_INDEX
+from dispatch.units import INDEX_DTYPE, MS_PER_S, NO_INDEX
 
 Solver = Callable[..., Assignment]
 
@@ -63,6 +63,8 @@ def plan(state: EngineState, world: World, now_ms: int) -> Plan:
 def match(found: CandidateSet, state: EngineState, world: World, now_ms: int) -> NDArray[np.int32]:
     """Solve the window's assignment problem by the policy; give the candidate (orders,) of each order."""
     policy = world.params.rules
+    if policy.is_own and found.num_open == 0:
+        return np.empty(0, INDEX_DTYPE)
     if policy.is_own:
         return _own_choice(policy, _window(found, state, now_ms))
     cost, penalty = found.cost, None

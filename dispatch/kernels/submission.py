@@ -101,7 +101,7 @@ def is_in_order(told, limits, num_nodes, clock_ms, slot_id, slot_row):
     Parameters
     ----------
     told : Told
-    limits : (14,) int64
+    limits : (13,) int64
         The latest instant, then the least and the most of each of the last six columns.
     num_nodes, clock_ms : int
     slot_id, slot_row

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-import pytest
 from hypothesis import given, settings, strategies as st
 
 from dispatch.kernels.all_pairs import NO_ARC, AllPairs
@@ -143,7 +142,6 @@ def test_candidates_are_those_of_plain_python(seed, num_orders, num_drivers):
         assert set(order_idx[is_cut].tolist()) == cut
 
 
-@pytest.mark.compiled
 def test_windows_hold_all_that_can_be():
     """Orders at ranks, chained drivers, changes of drivers, looks cut short."""
     seen = set()
@@ -225,7 +223,8 @@ def test_weighing_drops_who_is_late_but_for_the_one_on_the_way(seed):
     told_first, told_driver, eta_ms, cost = weigh(first, candidate, own, rest_ms, travel_ms, limit_ms)
     for i in range(num_orders):
         times = dict(zip(rows[i].tolist(), travel_ms[first[i] : first[i + 1]].tolist(), strict=True))
-        expected = naive.in_time(rows[i].tolist(), own[i], limit_ms[i], lambda j: rest_ms[j] + times[j])  # noqa: B023
+        eta_ms_of = {j: int(rest_ms[j]) + ms for j, ms in times.items()}
+        expected = naive.in_time(rows[i].tolist(), own[i], limit_ms[i], eta_ms_of.get)
         mine = slice(told_first[i], told_first[i + 1])
         assert list(zip(eta_ms[mine].tolist(), told_driver[mine].tolist(), strict=True)) == expected
     assert cost.tolist() == eta_ms.tolist()

@@ -3,7 +3,6 @@
 from collections import Counter
 
 import numpy as np
-import pytest
 from hypothesis import given, settings, strategies as st
 
 from dispatch.engine.events import EventKind, make_events
@@ -189,7 +188,6 @@ def test_events_are_judged_and_applied_as_in_plain_python(seed, num_events):
     tell_both(seed, num_events)
 
 
-@pytest.mark.compiled
 def test_all_verdicts_come_up_and_many_calls_are_legal():
     verdicts = Counter(tell_both(seed, 4) for seed in range(1500))
     assert verdicts.keys() == {ALL_LEGAL, *VERDICTS.values()}

@@ -1,0 +1,140 @@
+"""New orders as plain arrays take the short way, others a longer one: to the same tables, the same errors."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from cities import T0, assert_same_tables, dispatcher_on, grid_city, places, tables_of
+from dispatch.engine.inputs import NewOrders
+from dispatch.engine.submission import _in_order
+from dispatch.errors import InputError
+
+CITY = grid_city(5, 5, seed=2)
+NUM_NODES = CITY.graph.num_nodes
+
+
+def some_orders(seed, first_id=0):
+    """Plain arrays, some columns not told."""
+    random = np.random.default_rng(seed)
+    num = int(random.integers(0, 7))
+    pickup, dropoff = random.integers(0, NUM_NODES, (2, num)).astype(np.int32)
+    optional = {
+        "customer_id": random.integers(-1, 99, num),
+        "wanted_after_ms": random.integers(0, 999, num),
+        "tier": random.integers(0, 8, num),
+        "is_first": random.integers(0, 2, num),
+        "passengers": random.integers(1, 9, num),
+        "vehicle_class": random.integers(0, 8, num),
+    }
+    told = {name: column for name, column in optional.items() if random.random() < 0.6}
+    return NewOrders(
+        first_id + np.arange(num),
+        *places(CITY, pickup),
+        *places(CITY, dropoff),
+        T0 + random.integers(0, 9, num),
+        np.ascontiguousarray(pickup),
+        np.ascontiguousarray(dropoff),
+        **told,
+    )
+
+
+def as_lists(orders):
+    columns = {one.name: getattr(orders, one.name) for one in fields(orders)}
+    return NewOrders(
+        **{name: None if column is None else column.tolist() for name, column in columns.items()}
+    )
+
+
+def takes_the_short_way(dispatcher, orders):
+    return _in_order(dispatcher._state, dispatcher._world, orders) is not None
+
+
+@settings(max_examples=80)
+@given(st.integers(0, 2**32 - 1))
+def test_both_ways_lead_to_the_same_tables(seed):
+    short, long, snapped = (dispatcher_on(CITY, max_wait_s=77.0) for _ in range(3))
+    for batch in range(3):
+        orders = some_orders([seed, batch], 100 * batch)
+        assert takes_the_short_way(short, orders)
+        assert not takes_the_short_way(long, as_lists(orders)) or not len(orders)
+        short.submit(orders)
+        long.submit(as_lists(orders))
+        snapped.submit(replace(orders, pickup_node=None, dropoff_node=None))
+        for other in (long, snapped):
+            assert_same_tables(tables_of(short), tables_of(other))
+    assert short.take_events().tobytes() == long.take_events().tobytes() == snapped.take_events().tobytes()
+
+
+FLAWS = {
+    "order_id": [
+        (-1, "ids must not be negative"),
+        (5, "of that id is known already"),
+        (101, "more than once"),
+    ],
+    "pickup_lon": [(np.nan, "it must be a number"), (181.0, "it must be a number from -180 to 180")],
+    "pickup_lat": [(-91.0, "it must be a number from -90 to 90")],
+    "dropoff_lon": [(np.inf, "it must be a number")],
+    "dropoff_lat": [(91.0, "it must be a number from -90 to 90")],
+    "submitted_at_ms": [(T0 - 1, "time goes backwards"), (2**60, "it must be milliseconds since 1970")],
+    "pickup_node": [(-1, "the network's nodes are 0 … 24")],
+    "dropoff_node": [(25, "the network's nodes are 0 … 24")],
+    "customer_id": [(-2, "it must be a whole number from -1")],
+    "wanted_after_ms": [(-1, "from 0 to 604800000"), (604_800_001, "from 0 to 604800000")],
+    "tier": [(8, "from 0 to 7")],
+    "is_first": [(2, "from 0 to 1")],
+    "passengers": [(0, "from 1 to 100")],
+    "vehicle_class": [(8, "from 0 to 7")],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"), [(name, *one) for name, flaws in FLAWS.items() for one in flaws]
+)
+def test_both_ways_find_the_same_fault_and_take_nothing_in(name, value, message):
+    dispatcher = dispatcher_on(CITY)
+    dispatcher.submit(NewOrders([5], *places(CITY, [3]), *places(CITY, [4]), T0))
+    dispatcher.step(T0)
+    num = np.arange(3)
+    nodes = num.astype(np.int32)
+    zeros = np.zeros(3, np.int64)
+    optional = {"customer_id": zeros, "wanted_after_ms": zeros.copy(), "tier": zeros.copy()}
+    optional |= {"is_first": zeros.copy(), "passengers": zeros + 1, "vehicle_class": zeros.copy()}
+    fine = NewOrders(
+        100 + num, *places(CITY, nodes), *places(CITY, nodes + 1), T0 + num, nodes, nodes + 1, **optional
+    )
+    column = getattr(fine, name).copy()
+    column[2] = value
+    wrong, before = replace(fine, **{name: column}), tables_of(dispatcher)
+    errors = []
+    for orders in (wrong, as_lists(wrong)):
+        with pytest.raises(InputError) as raised:
+            dispatcher.submit(orders)
+        errors.append(str(raised.value))
+        assert_same_tables(before, tables_of(dispatcher))
+    assert errors[0] == errors[1]
+    assert message in errors[0]
+    dispatcher.submit(fine)
+
+
+def test_ids_in_any_sequence_are_taken():
+    dispatcher = dispatcher_on(CITY)
+    orders = NewOrders(
+        np.array([9, 3, 7]), *places(CITY, [1, 2, 3]), *places(CITY, [4, 5, 6]), np.full(3, T0)
+    )
+    assert not takes_the_short_way(dispatcher, orders)
+    dispatcher.submit(orders)
+    assert dispatcher.take_events()["order_id"].tolist() == [9, 3, 7]
+
+
+def test_the_caller_s_arrays_are_not_kept():
+    dispatcher = dispatcher_on(CITY)
+    orders = some_orders(3)
+    assert len(orders)
+    dispatcher.submit(orders)
+    before = tables_of(dispatcher)
+    for one in fields(orders):
+        if getattr(orders, one.name) is not None:
+            getattr(orders, one.name)[:] = 0
+    assert_same_tables(before, tables_of(dispatcher))
