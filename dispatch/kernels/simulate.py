@@ -190,7 +190,8 @@ def _idle_turn(day, driver, row, at_ms):
     if driver["offered"] != NO_INDEX:  # first the answer
         driver["due_at_ms"] = max(driver["answer_at_ms"], at_ms)
     else:
-        driver["todo"] = TRIP_OVER if at_ms >= driver["shift_end_ms"] else BE_IDLE
+        is_low = driver["is_electric"] and driver["battery_m"] < day.params[0]["reserve_m"]
+        driver["todo"] = TRIP_OVER if is_low or at_ms >= driver["shift_end_ms"] else BE_IDLE
 
 
 @kernel(inline=True)
@@ -311,7 +312,7 @@ def _ask_again(day, order, at_ms):
     again = day.orders[num]
     again["attempt"] += 1
     again["requested_at_ms"] = again["wanted_at_ms"] = at_ms
-    again["num_accepted"], again["noted_ms"] = 0, NEVER
+    again["num_accepted"], again["noted_ms"], again["is_first"] = 0, NEVER, 0
     day.out.retries[day.out.num[RETRIES_MADE]] = num
     day.out.num[RETRIES_MADE] += 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,13 +100,18 @@ class Simulation:
         self._scenario = scenario
         self._streets = DayStreets(scenario.travel_times, scenario.traffic, week_offset_ms(scenario))
         self.day = make_day(scenario, self._streets)
+        params = scenario.params
+        params = replace(params, upgrades=params.upgrades and scenario.behaviour.vehicles.upgrades)
         self._dispatcher = Dispatcher(
-            scenario.city, self._streets.engine_times, scenario.params, scenario.fare, scenario.node_rank
+            scenario.city, self._streets.engine_times, params, scenario.fare, scenario.node_rank
         )
         self._register()
         self._window_ms = round(scenario.sim.window_s * MS_PER_S)
         self._ping_ms = round(scenario.sim.ping_s * MS_PER_S)
         self._now_ms = self._next_ping_ms = scenario.start_at_ms
+        requested_at_ms = scenario.orders.requested_at_ms
+        self._by_time = np.argsort(requested_at_ms, kind="stable").astype(np.int32)
+        self._requested_at_ms = requested_at_ms[self._by_time]
         self._submitted = 0
         self._log: list[Events] = []
         self._said = self._read(np.arange(len(scenario.orders), dtype=np.int32))
@@ -135,10 +140,9 @@ class Simulation:
     def window(self) -> None:
         """Let the next window pass: submit, let people act, tell the dispatcher, let it decide."""
         self._now_ms = now_ms = self._now_ms + self._window_ms
-        requested_at_ms = self._scenario.orders.requested_at_ms
-        num_due = int(np.searchsorted(requested_at_ms, now_ms, side="right"))
+        num_due = int(np.searchsorted(self._requested_at_ms, now_ms, side="right"))
         if num_due > self._submitted:
-            self._submit(slice(self._submitted, num_due))
+            self._submit(self._by_time[self._submitted : num_due])
             self._submitted = num_due
         self._advance(now_ms)
         if now_ms >= self._next_ping_ms:
@@ -186,11 +190,11 @@ class Simulation:
             more = np.zeros(len(self.day.orders), kernels.SIM_ORDER)
             self.day = self.day._replace(orders=np.append(self.day.orders, more))
 
-    def _submit(self, rows: slice) -> None:
+    def _submit(self, rows: NDArray[np.int32]) -> None:
         """Submit the orders of some rows of the scenario, row = order id."""
         orders = self._scenario.orders
         told = NewOrders(
-            np.arange(rows.start, rows.stop),
+            rows.astype(np.int64),
             orders.pickup_lon[rows],
             orders.pickup_lat[rows],
             orders.dropoff_lon[rows],
@@ -201,7 +205,7 @@ class Simulation:
             *(column[rows] for column in self._said),
         )
         self._dispatcher.submit(told)
-        simulate.ask(self.day, np.arange(rows.start, rows.stop, dtype=np.int32))
+        simulate.ask(self.day, rows)
 
     def _submit_again(self, rows: NDArray[np.int32]) -> None:
         """Submit the orders of customers who ask again, (n,) rows."""
