@@ -88,7 +88,7 @@ def _every_assignment_is_certified():
 
     def solve_and_prove(problem, *penalty):
         assignment = solve(problem, *penalty)
-        proof = certificate(problem, assignment)
+        proof = certificate(problem, assignment, *penalty)
         assert proof.optimal, proof
         return assignment
 

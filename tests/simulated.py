@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+from scipy import stats
 
-from cities import T0, line_city, places, random_trips, shifts_of, small_scenario
+from cities import T0, grid_city, line_city, places, random_trips, shifts_of, small_scenario
 from dispatch.engine.events import EventKind as K, make_events
 from dispatch.kernels import simulate
 from dispatch.sim.behaviour import Behaviour
+from dispatch.sim.behaving import with_behaviour
 from dispatch.sim.day import make_day, week_offset_ms
 from dispatch.sim.scenario import SimParams
 from dispatch.sim.streets import DayStreets
@@ -84,3 +86,47 @@ def decide(day, second, kind, order=-1, driver=-1, eta_s=0, node=None):
         kind, 1, at_ms=T0 + 1000 * second, order_id=order, driver_id=driver, eta_ms=1000 * eta_s
     )
     simulate.react(day, T0 + 1000 * second, decided, rows() if node is None else rows(node))
+
+
+# --- days to measure behaviour on ----------------------------------------------------------------
+
+GRID = grid_city(9, 9)
+GRID_TIMES = GRID.free_flow()
+NOBODY_AROUND = shifts_of([(1, T0 + 1000 * 86_400_000, T0 + 1001 * 86_400_000, 0)])
+"""The only driver comes long after everything is over."""
+
+
+def busy_day(num_orders, num_drivers, hours=1.0, seed=1, begin_h=0.0, **parts):
+    """Orders in `hours` from `begin_h` on; drivers at random nodes, on duty two hours longer."""
+    random = np.random.default_rng([seed, 5])
+    begin_ms, end_ms = T0 + round(3_600_000 * begin_h), T0 + round(3_600_000 * (begin_h + hours + 2))
+    nodes = random.integers(GRID.graph.num_nodes, size=num_drivers).tolist()
+    shifts = shifts_of([(3 * i + 1, T0, end_ms, node) for i, node in enumerate(nodes)] or [(1, T0, end_ms, 0)])
+    orders = random_trips(GRID, num_orders, seed, begin_ms, round(3600 * hours))
+    day = {"orders": orders, "shifts": shifts, "travel_times": GRID_TIMES, "seed": seed}
+    return with_behaviour(small_scenario(city=GRID, **day | parts))
+
+
+def of_kind(events, *kinds):
+    return events[np.isin(events["kind"], kinds)]
+
+
+def at_of(events, kind):
+    """When it happened to each order (by id), in a dictionary; the first time."""
+    chosen = of_kind(events, kind)[::-1]
+    return dict(zip(chosen["order_id"].tolist(), chosen["at_ms"].tolist(), strict=True))
+
+
+def assert_share(num, of, share, least=100):
+    """`num` of `of` is within the 99.9 % interval of a binomial of `share`; `of` is enough to tell."""
+    assert of >= least
+    if share in (0.0, 1.0):
+        assert num == share * of
+    else:
+        assert stats.binomtest(int(num), int(of), share).pvalue > 0.001, f"{num} of {of} for {share}"
+
+
+def assert_drawn_from(values, distribution, *args, least=100):
+    """Kolmogorov and Smirnov see no difference at the level of 0.1 %."""
+    assert len(values) >= least
+    assert stats.kstest(values, distribution, args).pvalue > 0.001
