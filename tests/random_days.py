@@ -10,6 +10,7 @@ from dispatch.engine.params import DispatchParams
 from dispatch.engine.policy import POLICIES
 from dispatch.roads.city import City
 from dispatch.roads.forbidden_turns import ForbiddenTurns
+from dispatch.sim.behaving import with_behaviour
 from dispatch.sim.behaviour import (
     CRUISING,
     Behaviour,
@@ -18,7 +19,6 @@ from dispatch.sim.behaviour import (
     TrafficParams,
     VehicleParams,
 )
-from dispatch.sim.behaving import with_behaviour
 from dispatch.sim.scenario import SimParams
 from dispatch.units import NO_INDEX
 

@@ -1,4 +1,4 @@
-"""A simulated day in the hands of a test: what happens is told to the test, who decides for the dispatcher."""
+"""Simulated days for tests: one in their hands, who decide for the dispatcher, and busy ones to measure."""
 
 from dataclasses import replace
 
@@ -8,8 +8,8 @@ from scipy import stats
 from cities import T0, grid_city, line_city, places, random_trips, shifts_of, small_scenario
 from dispatch.engine.events import EventKind as K, make_events
 from dispatch.kernels import simulate
-from dispatch.sim.behaviour import Behaviour
 from dispatch.sim.behaving import with_behaviour
+from dispatch.sim.behaviour import Behaviour
 from dispatch.sim.day import make_day, week_offset_ms
 from dispatch.sim.scenario import SimParams
 from dispatch.sim.streets import DayStreets
@@ -101,7 +101,9 @@ def busy_day(num_orders, num_drivers, hours=1.0, seed=1, begin_h=0.0, **parts):
     random = np.random.default_rng([seed, 5])
     begin_ms, end_ms = T0 + round(3_600_000 * begin_h), T0 + round(3_600_000 * (begin_h + hours + 2))
     nodes = random.integers(GRID.graph.num_nodes, size=num_drivers).tolist()
-    shifts = shifts_of([(3 * i + 1, T0, end_ms, node) for i, node in enumerate(nodes)] or [(1, T0, end_ms, 0)])
+    shifts = shifts_of(
+        [(3 * i + 1, T0, end_ms, node) for i, node in enumerate(nodes)] or [(1, T0, end_ms, 0)]
+    )
     orders = random_trips(GRID, num_orders, seed, begin_ms, round(3600 * hours))
     day = {"orders": orders, "shifts": shifts, "travel_times": GRID_TIMES, "seed": seed}
     return with_behaviour(small_scenario(city=GRID, **day | parts))

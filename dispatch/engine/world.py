@@ -176,7 +176,7 @@ class World:
 
         As many as ``candidates_per_order``, within ``max_pickup_s``.
         """
-        assert isinstance(self.travel_times, NearestFinder)  # noqa: S101 - World.of has checked it
+        assert isinstance(self.travel_times, NearestFinder)
         max_ms = min(round(self.params.max_pickup_s * MS_PER_S), MAX_TRAVEL_MS)
         k = self.params.candidates_per_order
         return self.travel_times.nearest(fleet.node[driver_idx], pickup_node, k, max_ms)

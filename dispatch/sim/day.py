@@ -116,7 +116,7 @@ def _stations(scenario: Scenario) -> kernels.Stations:
     node = random.choice(scenario.orders.pickup_node, min(vehicles.num_stations, len(pickups)), replace=False)
     node = np.unique(node).astype(INDEX_DTYPE)
     metric = scenario.travel_times_at(scenario.start_at_ms)
-    assert isinstance(metric, Metric)  # noqa: S101 - DayStreets has refused anything else
+    assert isinstance(metric, Metric)
     all_nodes = np.arange(num_nodes, dtype=INDEX_DTYPE)
     nearest = metric.table_ms(all_nodes, node).argmin(axis=1).astype(INDEX_DTYPE)
     free_at_ms = np.full((len(node), vehicles.slots_per_station), scenario.start_at_ms, np.int64)

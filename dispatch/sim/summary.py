@@ -75,7 +75,7 @@ def run_record(run: Run, prepare_s: float, compile_s: float) -> RunRecord:
 
 
 def _check_books(run: Run) -> None:
-    """Hold the log against what was kept apart from it: the orders, with those of customers who ask again, and the odometers."""
+    """Hold the log against what was kept apart from it: the number of orders and the odometers."""
     num_orders = run.num_orders
     num_submitted = int(np.count_nonzero(run.events["kind"] == EventKind.ORDER_SUBMITTED))
     if num_submitted > num_orders or (num_submitted < num_orders and not run.partial):

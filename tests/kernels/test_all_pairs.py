@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from dispatch.kernels.all_pairs import NO_ARC, AllPairs, count_nodes, find_next_arcs, lay_out, pairs, scale, scaled
+from dispatch.kernels.all_pairs import (
+    NO_ARC,
+    AllPairs,
+    count_nodes,
+    find_next_arcs,
+    lay_out,
+    pairs,
+    scale,
+    scaled,
+)
 from dispatch.units import NO_INDEX, UNREACHABLE_MS
 from naive.shortest_paths import travel_times_to
 

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pytest
 from hypothesis import given, settings, strategies as st
 
 from dispatch.kernels import sim_state as s
@@ -11,9 +10,8 @@ from dispatch.kernels.random_streams import uniform
 from dispatch.kernels.sim_customers import LOOKS_AT_ETA_MS, await_driver, end_order, judge_eta
 from dispatch.units import NO_INDEX
 
-pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
 SHARE = st.sampled_from([0.0, 0.3, 0.5, 1.0])
-AT_MS = 1_700_000_000_000
+AT_MS = np.int64(1_700_000_000_000)
 ORDERS = st.fixed_dictionaries(
     {
         "origin": st.integers(0, 1000),
@@ -41,7 +39,10 @@ def params_of(**fields):
 @settings(max_examples=200)
 @given(ORDERS, SHARE, st.sampled_from([0.0, 1e-6, 1e-5, 1e-12]))
 def test_patience_ends_by_rate_or_all_at_once_whichever_comes_first(fields, share, hazard_per_ms):
-    order, params = row_of(s.SIM_ORDER, **fields), params_of(impatient_share=share, hazard_per_ms=hazard_per_ms)
+    order, params = (
+        row_of(s.SIM_ORDER, **fields),
+        params_of(impatient_share=share, hazard_per_ms=hazard_per_ms),
+    )
     await_driver(order, params, AT_MS)
     assert (order["stage"], order["driver"]) == (s.WAITING, NO_INDEX)
     name = fields["origin"], fields["attempt"] << 32 | fields["num_accepted"]

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -40,7 +42,7 @@ def test_ways_are_shortest_and_their_metres_are_those_of_their_arcs(by, monkeypa
             nodes, at_ms = (column[0, :num].tolist() for column in day.scratch)
             assert (nodes[0], nodes[-1], at_ms[0], at_ms[-1]) == (start, to, 0, free_ms)
             assert free_ms == best_ms[to]
-            steps = [length_m[pair] for pair in zip(nodes[:-1], nodes[1:], strict=True)]
+            steps = [length_m[pair] for pair in pairwise(nodes)]
             assert np.diff(at_ms).tolist() == [ms for ms, _ in steps]
             assert metres == pytest.approx(sum(m for _, m in steps))
 
@@ -93,9 +95,7 @@ def driver_on(path_ms, leg_ms, started_ms=1000):
 
 
 @settings(max_examples=150)
-@given(
-    st.lists(st.integers(1, 50), min_size=1, max_size=6), st.integers(1, 400), st.integers(-50, 500)
-)
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=6), st.integers(1, 400), st.integers(-50, 500))
 def test_who_breaks_off_stands_at_the_nearer_end_of_its_arc(steps, leg_ms, elapsed_ms):
     path_ms = np.append(0, np.cumsum(steps)).tolist()
     driver, legs = driver_on(path_ms, leg_ms)

@@ -28,7 +28,10 @@ def test_events_are_noted_one_after_another():
     emit(day.out, K.DRIVER_OFFLINE, 78, -1, 8, 0, -1)
     assert day.out.num[:2].tolist() == [2, 0]
     names = ["kind", "at_ms", "order_id", "driver_id", "leg_m"]
-    assert day.out.events[:2][names].tolist() == [(K.DRIVER_ARRIVED, 77, 3, 8, 120), (K.DRIVER_OFFLINE, 78, -1, 8, 0)]
+    assert day.out.events[:2][names].tolist() == [
+        (K.DRIVER_ARRIVED, 77, 3, 8, 120),
+        (K.DRIVER_OFFLINE, 78, -1, 8, 0),
+    ]
     assert day.out.node[:2].tolist() == [9, -1]
 
 

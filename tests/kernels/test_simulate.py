@@ -42,7 +42,11 @@ def test_a_ride_from_offer_to_end():
     assert until(day, 10) == [(10, "OFFER_ACCEPTED", 0, 8)]
     assert day.drivers[0]["phase"] == s.TO_PICKUP
     assert until(day, 59) == [(30, "DRIVER_ARRIVED", 0, 8)]
-    assert until(day, 3000) == [(60, "PICKED_UP", 0, 8), (125, "DROPPED_OFF", 0, 8), (125, "ORDER_CLOSED", 0, -1)]
+    assert until(day, 3000) == [
+        (60, "PICKED_UP", 0, 8),
+        (125, "DROPPED_OFF", 0, 8),
+        (125, "ORDER_CLOSED", 0, -1),
+    ]
     assert day.out.num[s.UNFINISHED] == 0
     assert (day.drivers[0]["driven_m"], day.drivers[0]["node"], day.drivers[0]["phase"]) == (700, 9, s.PARKED)
     assert until(day, 4000) == [(3600, "DRIVER_OFFLINE", -1, 8)]
@@ -94,7 +98,15 @@ def test_an_expired_order_is_asked_again_as_a_row_of_its_own():
     assert day.out.retries[0] == 1
     assert day.out.num[s.ORDERS_KNOWN] == 2
     first, again = day.orders[:2]
-    for name in ("origin", "customer_id", "pickup_node", "dropoff_node", "tier", "passengers", "vehicle_class"):
+    for name in (
+        "origin",
+        "customer_id",
+        "pickup_node",
+        "dropoff_node",
+        "tier",
+        "passengers",
+        "vehicle_class",
+    ):
         assert again[name] == first[name], name
     assert (again["attempt"], again["is_first"], again["num_accepted"]) == (1, 0, 0)
     assert again["requested_at_ms"] == again["wanted_at_ms"] == first["due_at_ms"] > T0 + 600_000
@@ -120,7 +132,9 @@ def test_a_released_order_goes_over_to_another_driver():
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_advice_is_followed_or_not(share):
-    day = day_of(line_scenario([(5, 4, 9)], [(8, 0, 3600, 2)], behaviour=behaving(drivers={"follow_share": share})))
+    day = day_of(
+        line_scenario([(5, 4, 9)], [(8, 0, 3600, 2)], behaviour=behaving(drivers={"follow_share": share}))
+    )
     until(day, 10)
     decide(day, 10, K.REPOSITION_ADVISED, -1, 8, node=7)
     happened = until(day, 3000)
@@ -200,4 +214,9 @@ def test_the_log_of_the_simulator_is_what_the_kernels_told():
     """A run through the dispatcher has the same rides as decisions by hand."""
     events = run(line_scenario([(5, 4, 9)], [(8, 0, 3600, 2)])).events
     told_by_log = [((int(e["at_ms"]) - T0) / 1000, K(e["kind"]).name) for e in events if e["driver_id"] == 8]
-    assert told_by_log[3:7] == [(10, "ORDER_ASSIGNED"), (30, "DRIVER_ARRIVED"), (60, "PICKED_UP"), (125, "DROPPED_OFF")]
+    assert told_by_log[3:7] == [
+        (10, "ORDER_ASSIGNED"),
+        (30, "DRIVER_ARRIVED"),
+        (60, "PICKED_UP"),
+        (125, "DROPPED_OFF"),
+    ]

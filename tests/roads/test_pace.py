@@ -60,6 +60,19 @@ def test_paces_out_of_range_are_refused(permille):
 def test_the_pace_in_force_goes_by_slots_that_come_again():
     day = PaceOfDay(TABLE, np.array([1000, 1500, 800]), 60_000, -10_000)
     at_ms = [-10_000, 0, 49_999, 50_000, 109_999, 110_000, 169_999, 170_000, -10_001, 170_000 + 7 * 180_000]
-    assert [day.at(one).permille for one in at_ms] == [1000, 1000, 1000, 1500, 1500, 800, 800, 1000, 800, 1000]
-    assert day.at(0) is day.at(20_000), "times of one slot are the same, so that what is made of them can be kept"
+    assert [day.at(one).permille for one in at_ms] == [
+        1000,
+        1000,
+        1000,
+        1500,
+        1500,
+        800,
+        800,
+        1000,
+        800,
+        1000,
+    ]
+    assert day.at(0) is day.at(20_000), (
+        "times of one slot are the same, so that what is made of them can be kept"
+    )
     assert day.at(0).base is TABLE

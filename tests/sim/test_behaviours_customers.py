@@ -1,4 +1,4 @@
-"""What customers do, measured from the log: shares within binomial intervals, times by Kolmogorov and Smirnov."""
+"""What customers do, measured from the log: shares within binomial intervals, times by their distribution."""
 
 from dataclasses import replace
 
@@ -185,9 +185,7 @@ def test_tiers_classes_and_newcomers_come_in_their_shares():
         "tier_shares": (0.6, 0.3, 0.1), "class_shares": (0.7, 0.0, 0.3), "first_time_share": 0.2,
         "orders_per_customer": 2.0,
     }  # fmt: skip
-    behaviour = behaving(
-        customers=customers, vehicles={"class_shares": (1.0, 0.0, 0.0), "seats": (4, 4, 4)}
-    )
+    behaviour = behaving(customers=customers, vehicles={"class_shares": (1.0, 0.0, 0.0), "seats": (4, 4, 4)})
     params = DispatchParams(max_wait_s=30.0)
     events = run(busy_day(4000, 0, shifts=NOBODY_AROUND, behaviour=behaviour, params=params)).events
     submitted = of_kind(events, K.ORDER_SUBMITTED)

@@ -135,7 +135,9 @@ def test_so_many_give_an_order_up_on_the_way(share):
         assert len(of_kind(events, K.ABANDONED_LEG)) == len(unassigned)
         ends = of_kind(events, K.DROPPED_OFF, K.ORDER_EXPIRED)["order_id"]
         assert set(unassigned["order_id"].tolist()) <= set(ends.tolist())
-        again = set(unassigned["order_id"].tolist()) & set(of_kind(events, K.DROPPED_OFF)["order_id"].tolist())
+        again = set(unassigned["order_id"].tolist()) & set(
+            of_kind(events, K.DROPPED_OFF)["order_id"].tolist()
+        )
         assert bool(again) == (share < 1)
 
 
@@ -199,7 +201,9 @@ def test_nobody_is_given_an_order_off_duty():
     for driver in range(30):
         cuts = np.sort(random.choice(120, 4, replace=False)) * MINUTE + T0
         spells[driver] = cuts.reshape(2, 2).tolist()
-    shifts = shifts_of([(i, *spell, int(random.integers(81))) for i, both in spells.items() for spell in both])
+    shifts = shifts_of(
+        [(i, *spell, int(random.integers(81))) for i, both in spells.items() for spell in both]
+    )
     events = run(busy_day(400, 0, shifts=shifts, behaviour=behaving())).events
     given = of_kind(events, K.ORDER_OFFERED)
     assert len(given) > 200

@@ -79,7 +79,9 @@ def test_cars_charge_in_time_and_at_a_constant_rate():
     stops, batteries = charging_stops(day, run(day).events)
     assert len(stops) > 60
     for _, came_ms, began_ms, _ in stops:
-        assert abs(began_ms - came_ms) < 1000, "with slots enough nobody queues; metres are told in whole ones"
+        assert abs(began_ms - came_ms) < 1000, (
+            "with slots enough nobody queues; metres are told in whole ones"
+        )
     # Asked at the end of each trip: the longest pickup, trip and way to a station from the reserve on.
     longest_km = 3 * 16 * 0.36
     assert batteries.min() > RESERVE * RANGE_KM - longest_km
@@ -139,7 +141,11 @@ def test_cars_that_cruise_charge_before_they_stand_still():
 def durations(events, begin, end):
     """Predicted and true milliseconds of the legs between two kinds of events, by order."""
     starts, ends = of_kind(events, begin), at_of(events, end)
-    rows = [(int(e["eta_ms"]), ends[int(e["order_id"])] - int(e["at_ms"])) for e in starts if int(e["order_id"]) in ends]
+    rows = [
+        (int(e["eta_ms"]), ends[int(e["order_id"])] - int(e["at_ms"]))
+        for e in starts
+        if int(e["order_id"]) in ends
+    ]
     return np.array(rows).T
 
 
@@ -196,7 +202,9 @@ def test_legs_of_one_time_are_slow_together():
     day = traffic_day(model)
     events = run(day).events
     starts, ends = of_kind(events, K.PICKED_UP), at_of(events, K.DROPPED_OFF)
-    took_ms = np.array([ends[int(e["order_id"])] - int(e["at_ms"]) for e in starts]) - 1000 * day.sim.alighting_s
+    took_ms = (
+        np.array([ends[int(e["order_id"])] - int(e["at_ms"]) for e in starts]) - 1000 * day.sim.alighting_s
+    )
     quarter = (starts["at_ms"] - T0) // (15 * MINUTE)
     ratio = np.log(took_ms / starts["eta_ms"])
     means = [ratio[quarter == one].mean() for one in range(4)]

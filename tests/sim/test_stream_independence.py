@@ -63,7 +63,9 @@ NUM_ORDERS = 400
 
 def day_with(behaviour, **parts):
     random = np.random.default_rng(8)
-    spells = [(3 * i, T0, T0 + int(random.integers(60, 140)) * 60_000, int(random.integers(81))) for i in range(60)]
+    spells = [
+        (3 * i, T0, T0 + int(random.integers(60, 140)) * 60_000, int(random.integers(81))) for i in range(60)
+    ]
     policy = policy_named("preposition", preposition_every_s=60.0)
     params = DispatchParams(policy=policy)
     day = busy_day(
@@ -170,13 +172,9 @@ def test_customers_without_drivers_do_the_same_whatever_drivers_would_do(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"),
-    [
-        ("retries", "cancelled"), ("newcomers", "cancelled"), ("tiers", "cancelled"), ("no-shows", "cancelled"),
-        ("booking ahead", "patience"), ("classes", "cancelled"), ("far ETAs", "cancelled"),
-    ],
-)  # fmt: skip
-def test_patience_is_the_same_whatever_else_customers_do(name, kept):
+    "name", ["retries", "newcomers", "tiers", "no-shows", "booking ahead", "classes", "far ETAs"]
+)
+def test_patience_is_the_same_whatever_else_customers_do(name):
     waits = []
     for behaviour in (BUSY, without(name)):
         events = run(busy_day(NUM_ORDERS, 0, shifts=NOBODY_AROUND, begin_h=0.6, behaviour=behaviour)).events
