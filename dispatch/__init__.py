@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from dispatch.errors import DispatchError, InputError, InvariantError, StateError
 
 if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
+    from dispatch.analysis.export import export_run as export_run, write_table as write_table
+    from dispatch.analysis.groups import KpiGroups as KpiGroups, kpis_by as kpis_by
     from dispatch.analysis.invariants import check_invariants as check_invariants
     from dispatch.analysis.kpis import kpis as kpis
     from dispatch.analysis.player import write_player as write_player
@@ -52,6 +54,7 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
         load_time_of_day as load_time_of_day,
     )
     from dispatch.roads.travel_times import MatrixTravelTimes as MatrixTravelTimes
+    from dispatch.roads.zones import Zones as Zones, grid_zones as grid_zones
     from dispatch.sim.recorded_day import recorded_day as recorded_day
     from dispatch.sim.runner import run as run
     from dispatch.sim.scenario import (
@@ -78,6 +81,7 @@ _HOME: Final = {
     "FareRule": "dispatch.engine.params",
     "GeoIndex": "dispatch.spatial.geo_index",
     "GridIndex": "dispatch.spatial.grid_index",
+    "KpiGroups": "dispatch.analysis.groups",
     "LocalProjection": "dispatch.spatial.projection",
     "MatrixTravelTimes": "dispatch.roads.travel_times",
     "Metric": "dispatch.roads.metric",
@@ -93,10 +97,14 @@ _HOME: Final = {
     "ScenarioFile": "dispatch.sim.scenario_file",
     "Status": "dispatch.matching.assignment",
     "TimeOfDay": "dispatch.roads.time_of_day",
+    "Zones": "dispatch.roads.zones",
     "certificate": "dispatch.matching.certificate",
     "check_invariants": "dispatch.analysis.invariants",
     "empty_km_share_recorded": "dispatch.analysis.recorded",
+    "export_run": "dispatch.analysis.export",
+    "grid_zones": "dispatch.roads.zones",
     "kpis": "dispatch.analysis.kpis",
+    "kpis_by": "dispatch.analysis.groups",
     "land_use_of_roads": "dispatch.roads.land_use_of_roads",
     "linear_sum_assignment": "dispatch.matching.dense",
     "load_scenario": "dispatch.sim.scenario_file",
@@ -114,6 +122,7 @@ _HOME: Final = {
     "write_log": "dispatch.engine.events",
     "write_player": "dispatch.analysis.player",
     "write_report": "dispatch.analysis.report",
+    "write_table": "dispatch.analysis.export",
 }
 
 __all__ = [

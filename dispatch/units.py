@@ -35,6 +35,9 @@ UNREACHABLE_MS: Final = 2**29
 MAX_TRAVEL_MS: Final = UNREACHABLE_MS - 1
 """The longest travel time that is one, about 149 hours."""
 
+LATEST_MS: Final = 7_258_118_400_000
+"""The year 2200, and, negative, the earliest instant: microseconds and nanoseconds of our time lie far beyond."""
+
 MS_PER_S: Final = 1000
 MS_PER_DAY: Final = 24 * 3600 * MS_PER_S
 

@@ -1,6 +1,8 @@
 """What an event log says: KPIs, invariants, reports."""
 
 from dispatch.analysis.driver_table import DriverTable, driver_table
+from dispatch.analysis.export import export_run, write_table
+from dispatch.analysis.groups import KpiGroups, kpis_by
 from dispatch.analysis.invariants import InvariantReport, check_invariants
 from dispatch.analysis.kpi_list import KPI, KPIS, Kpi
 from dispatch.analysis.kpis import Kpis, kpis
@@ -18,6 +20,7 @@ __all__ = [
     "EmptyDriving",
     "InvariantReport",
     "Kpi",
+    "KpiGroups",
     "KpiSeries",
     "Kpis",
     "OrderTable",
@@ -25,9 +28,12 @@ __all__ = [
     "check_invariants",
     "driver_table",
     "empty_km_share_recorded",
+    "export_run",
     "kpis",
+    "kpis_by",
     "kpis_by_hour",
     "order_table",
     "write_player",
     "write_report",
+    "write_table",
 ]

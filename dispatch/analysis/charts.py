@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.analysis.driver_table import DriverTable, driver_table
-from dispatch.analysis.measured import between_s
 from dispatch.analysis.order_table import OrderTable, order_table
 from dispatch.analysis.run_record import RunRecord
 from dispatch.analysis.series import KpiSeries, kpis_by_hour
+from dispatch.units import MS_PER_S, NO_VALUE
 
 Figure = dict[str, Any]
 
@@ -24,12 +24,14 @@ RUN_COLOURS: Final = ("#0b6bcb", "#d1570b", "#0a8f6a", "#a6468a")
 """One accent a run; told apart also without red or green."""
 RUN_DASHES: Final = ("solid", "dash", "dot", "dashdot")
 STATE_COLOURS: Final = {
+    "occupied_next": "#08396e",
     "occupied": "#0b6bcb",
     "at_pickup": "#9a6700",
     "to_pickup": "#f0b849",
     "idle": "#dde2e8",
 }
 STATE_LABELS: Final = {
+    "occupied_next": "with a passenger, next order assigned",
     "occupied": "with a passenger",
     "at_pickup": "at the pickup",
     "to_pickup": "on the way to a pickup",
@@ -42,6 +44,8 @@ _NUM_DRIVER_BINS: Final = 25
 _S_PER_MIN: Final = 60.0
 _MS_PER_H: Final = 3_600_000
 _NO_DAY: Final = np.datetime64("2000-01-01T00:00")
+DAY_AT_MS: Final = int(_NO_DAY.astype("datetime64[ms]").astype(np.int64))
+"""Local midnight on axes of the time of day, as plotly counts: all runs are drawn on one day."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class RunTables:
     orders: OrderTable
     drivers: DriverTable
     series: KpiSeries
+    timezone: str
+    """IANA name in which hours are told"""
     colour: str
     dash: str
 
@@ -63,17 +69,13 @@ class RunTables:
 
 def run_tables(runs: Sequence[RunRecord], timezone: str) -> list[RunTables]:
     """Read each run's log once for all charts; hours are told in the run's time zone, else in `timezone`."""
-    return [
-        RunTables(
-            run,
-            order_table(run.events),
-            driver_table(run.events),
-            kpis_by_hour(run.events, str(run.meta.get("timezone") or timezone), bin_minutes=BIN_MINUTES),
-            RUN_COLOURS[number],
-            RUN_DASHES[number],
-        )
-        for number, run in enumerate(runs)
-    ]
+    tables = []
+    for number, run in enumerate(runs):
+        own = str(run.meta.get("timezone") or timezone)
+        series = kpis_by_hour(run.events, own, bin_minutes=BIN_MINUTES)
+        orders, drivers = order_table(run.events), driver_table(run.events)
+        tables.append(RunTables(run, orders, drivers, series, own, RUN_COLOURS[number], RUN_DASHES[number]))
+    return tables
 
 
 def layout(x_title: str, y_title: str, **more: Any) -> Figure:
@@ -112,7 +114,8 @@ def _axis_title(text: str) -> Figure:
     return {"text": text, "font": {"size": 12, "color": "#616e7c"}, "standoff": 8}
 
 
-def _time_axis(tables: Sequence[RunTables]) -> Figure:
+def time_axis(tables: Sequence[RunTables]) -> Figure:
+    """Axis of the time of day, from the first to the last of all runs."""
     minutes = np.concatenate([one.series.local_minute for one in tables])
     axis: Figure = {"type": "date", "tickformat": "%H:%M", "hoverformat": "%H:%M"}
     if len(minutes):
@@ -163,7 +166,7 @@ def demand(tables: Sequence[RunTables]) -> Figure:
         )
     return {
         "data": traces,
-        "layout": layout("local time of the request", "orders per 15 min", xaxis=_time_axis(tables)),
+        "layout": layout("local time of the request", "orders per 15 min", xaxis=time_axis(tables)),
     }
 
 
@@ -196,7 +199,7 @@ def over_the_day(tables: Sequence[RunTables], what: str) -> Figure:
     title = "response, min" if what == "response" else "wait, min"
     return {
         "data": traces,
-        "layout": layout("local time of the request", title, xaxis=_time_axis(tables)),
+        "layout": layout("local time of the request", title, xaxis=time_axis(tables)),
     }
 
 
@@ -223,7 +226,7 @@ def driver_states(one: RunTables, all_tables: Sequence[RunTables]) -> Figure:
     axis = {"range": [0, highest * 1.05]}
     return {
         "data": traces,
-        "layout": layout("local time", "drivers", xaxis=_time_axis(all_tables), yaxis=axis),
+        "layout": layout("local time", "drivers", xaxis=time_axis(all_tables), yaxis=axis),
     }
 
 
@@ -231,7 +234,8 @@ def waits(tables: Sequence[RunTables]) -> Figure:
     """Histogram of waits in minutes, as a share of the orders picked up."""
     traces = []
     for one in tables:
-        wait_min = between_s(one.orders.submitted_at_ms, one.orders.picked_up_at_ms) / _S_PER_MIN
+        wait_ms = one.orders.wait_ms
+        wait_min = wait_ms[wait_ms != NO_VALUE] / (MS_PER_S * _S_PER_MIN)
         inside = np.minimum(wait_min, _MAX_WAIT_MIN + 0.5)
         count = np.histogram(inside, np.arange(_MAX_WAIT_MIN + 2))[0]
         text = [f"{m}–{m + 1} min" for m in range(_MAX_WAIT_MIN)] + [f"over {_MAX_WAIT_MIN} min"]

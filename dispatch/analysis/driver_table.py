@@ -118,6 +118,10 @@ class DriverTable:
         """Number of drivers."""
         return len(self.driver_id)
 
+    def take(self, rows: NDArray[np.int64] | slice) -> DriverTable:
+        """Give the table of some drivers, by their rows (n,) or a slice, which copies nothing."""
+        return DriverTable(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
+
 
 @dataclass(frozen=True)
 class _Rows:

@@ -10,6 +10,13 @@ def format_share(value: float | None) -> str:
     return NOT_MEASURED if value is None else f"{100 * value:.1f} %"
 
 
+def format_points(value: float | None) -> str:
+    """Format a difference of shares with its sign, in per cent of the whole: ``+1.2 points``."""
+    if value is None:
+        return NOT_MEASURED
+    return f"{100 * value:+.1f} points".replace("-", "−")
+
+
 def format_duration(value_s: float | None) -> str:
     """Format seconds: ``8.4 s``, ``3 min 42 s``, ``2 h 05 min``; a negative duration with its sign."""
     if value_s is None:

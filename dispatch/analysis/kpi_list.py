@@ -14,9 +14,11 @@ from dispatch.analysis.formatting import (
     format_km,
     format_money_per_h,
     format_number,
+    format_points,
     format_share,
 )
 from dispatch.analysis.measured import Measured, between_s
+from dispatch.analysis.priority import OVERTAKEN_WITHIN_M, longest_priority_wait_s, tier_gap
 from dispatch.analysis.statistics import gini, kaplan_meier_quantile, mean, quantile, share
 from dispatch.units import MS_PER_S, NO_VALUE
 
@@ -26,6 +28,24 @@ FAR_PICKUP_MS: Final = 180 * MS_PER_S
 MIN_ACCEPTANCES: Final = 5
 """Drivers with fewer count in no quantile over drivers: one arrival would make all the difference."""
 _M_PER_KM: Final = 1000
+OF_DRIVERS: Final = frozenset(
+    {
+        "empty_km_share",
+        "empty_km_pickup_share",
+        "empty_km_idle_share",
+        "empty_km_repositioning_share",
+        "five_minute_arrival_driver_p10_share",
+        "pickup_km_per_order",
+        "utilisation_share",
+        "busy_share",
+        "driver_cancel_share",
+        "driver_income_mean_cents_per_h",
+        "driver_income_p10_cents_per_h",
+        "driver_income_p90_cents_per_h",
+        "driver_income_gini",
+    }
+)
+"""KPIs that are measured on drivers' time, metres, income and assignments."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +67,21 @@ class Kpi:
     """Measurable only where real (or simulated traffic's) travel differs from the prediction"""
     needs_cancelling: bool = False
     """Measurable only where customers and drivers can cancel"""
+
+    @property
+    def of(self) -> Literal["orders", "drivers"]:
+        """What it is measured on.
+
+        A KPI of orders has a value for any group of orders. One of drivers has none: a driver serves orders
+        of many groups, and the time and the metres between them belong to no order.
+        """
+        return "drivers" if self.name in OF_DRIVERS else "orders"
+
+    def is_void(self, *, travel_is_predicted: bool, nobody_cancels: bool) -> bool:
+        """Say whether it would be what it is by construction, and so measure nothing."""
+        return (travel_is_predicted and self.needs_driven_travel) or (
+            nobody_cancels and self.needs_cancelling
+        )
 
 
 def _completion(m: Measured) -> float | None:
@@ -137,6 +172,18 @@ def _eta_regret(m: Measured) -> float | None:
     return mean(m.eta_regret_ms() / MS_PER_S)
 
 
+def _regret(level: float) -> Callable[[Measured], float | None]:
+    return lambda m: quantile(m.eta_regret_ms() / MS_PER_S, level)
+
+
+def _stage(from_column: str, to_column: str) -> Callable[[Measured], float | None]:
+    def measure(m: Measured) -> float | None:
+        from_at_ms, to_at_ms = (getattr(m.orders, column) for column in (from_column, to_column))
+        return mean(between_s(np.where(m.orders.closed_at_ms != NO_VALUE, from_at_ms, NO_VALUE), to_at_ms))
+
+    return measure
+
+
 def _far_pickup(m: Measured) -> float | None:
     return share(np.count_nonzero(m.eta_regret_ms() > FAR_PICKUP_MS), m.num_accepted)
 
@@ -215,7 +262,8 @@ KPIS: Final = (
     Kpi(
         "wait_mean_s",
         "Wait, mean",
-        "Mean time from request to boarding, over orders that were picked up.",
+        "Mean time from request to boarding, over orders that were picked up; booked in advance: from the "
+        "wanted time, never less than 0.",
         "down",
         format_duration,
         lambda m: mean(m.wait_s()),
@@ -293,6 +341,18 @@ KPIS: Final = (
         "down",
         format_duration,
         _eta_regret,
+    ),
+    *(
+        Kpi(
+            f"eta_regret_p{percent}_s",
+            f"ETA above the nearest driver's, {name}",
+            f"Assigned pickup ETA − the nearest eligible driver's ETA that {percent} % of the orders "
+            "assigned stay within.",
+            "down",
+            format_duration,
+            _regret(percent / 100),
+        )
+        for percent, name in ((50, "median"), (90, "90th percentile"), (99, "99th percentile"))
     ),
     Kpi(
         "empty_km_share",
@@ -423,6 +483,70 @@ KPIS: Final = (
         "down",
         format_duration,
         lambda m: mean(between_s(m.orders.submitted_at_ms, m.orders.closed_at_ms)),
+    ),
+    *(
+        Kpi(
+            f"processing_{stage}_mean_s",
+            f"Processing time, {label}",
+            f"Mean time from {what}, over orders closed.",
+            None if stage == "drop" else "down",
+            format_duration,
+            _stage(from_column, to_column),
+        )
+        for stage, label, what, from_column, to_column in (
+            (
+                "accept",
+                "until accepted",
+                "the request to the last acceptance",
+                "submitted_at_ms",
+                "accepted_at_ms",
+            ),
+            (
+                "arrive",
+                "until arrived",
+                "the last acceptance to the driver's arrival",
+                "accepted_at_ms",
+                "arrived_at_ms",
+            ),
+            (
+                "board",
+                "until boarded",
+                "the driver's arrival to the boarding",
+                "arrived_at_ms",
+                "picked_up_at_ms",
+            ),
+            ("drop", "on the trip", "the boarding to the drop-off", "picked_up_at_ms", "dropped_off_at_ms"),
+            ("close", "until closed", "the drop-off to the closing", "dropped_off_at_ms", "closed_at_ms"),
+        )
+    ),
+    Kpi(
+        "response_p50_tier_gap_s",
+        "Tier gap, median response",
+        "Median response time of the highest membership tier − that of the lowest; empty of fewer than two "
+        "tiers.",
+        None,
+        format_duration,
+        lambda m: tier_gap(m, _response(0.5)),
+    ),
+    Kpi(
+        "completion_tier_gap",
+        "Tier gap, completed orders",
+        "Share of orders completed of the highest membership tier − that of the lowest; empty of fewer than "
+        "two tiers.",
+        None,
+        format_points,
+        lambda m: tier_gap(m, _completion),
+    ),
+    Kpi(
+        "priority_wait_max_s",
+        "Longest wait caused by priority",
+        "Longest time from the instant that an order was first overtaken to its own acceptance or loss, an "
+        "upper bound: overtaken means that, while it waited, one of a higher tier was accepted for the same "
+        f"class of car, wanted later and with its pickup within {OVERTAKEN_WITHIN_M:,.0f} m; empty of fewer "
+        "than two tiers.",
+        "down",
+        format_duration,
+        longest_priority_wait_s,
     ),
     Kpi(
         "driver_income_mean_cents_per_h",

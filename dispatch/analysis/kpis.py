@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dispatch.analysis.kpi_list import KPI, KPIS, Kpi
+from dispatch.analysis.kpi_list import KPI, KPIS
 from dispatch.analysis.measured import measured
 from dispatch.engine.events import Events
 
@@ -65,7 +65,5 @@ def kpis(events: Events, *, travel_is_predicted: bool = False, nobody_cancels: b
     """
     tables = measured(events)
 
-    def is_void(one: Kpi) -> bool:
-        return (travel_is_predicted and one.needs_driven_travel) or (nobody_cancels and one.needs_cancelling)
-
-    return Kpis({one.name: None if is_void(one) else one.measure(tables) for one in KPIS})
+    void = {"travel_is_predicted": travel_is_predicted, "nobody_cancels": nobody_cancels}
+    return Kpis({one.name: None if one.is_void(**void) else one.measure(tables) for one in KPIS})

@@ -95,7 +95,7 @@ class CityMap:
             shown = np.sort(np.random.default_rng(0).choice(inside, self.max_points, replace=False))
         kind = _wait_class(orders)
         num_of_kind = np.bincount(kind[inside], minlength=len(_MARKERS) + 1)
-        wait_s = (orders.picked_up_at_ms - orders.submitted_at_ms) / MS_PER_S
+        wait_s = orders.wait_ms / MS_PER_S
         layers = np.array_split(np.random.default_rng(1).permutation(shown), _NUM_LAYERS)
         traces = []
         # Each layer holds all classes: drawn one class over the other, the last would hide the rest.
@@ -169,7 +169,7 @@ def _ranges(frame: Frame) -> dict[str, list[int]]:
 
 def _wait_class(orders: OrderTable) -> NDArray[np.int64]:
     """(orders,) row in :data:`_MARKERS`; the row after its last of orders that are still open."""
-    wait_s = (orders.picked_up_at_ms - orders.submitted_at_ms) / MS_PER_S
+    wait_s = orders.wait_ms / MS_PER_S
     kind = np.searchsorted(np.array([limit for limit, _, _ in _WAIT_CLASSES]), wait_s)
     lost = (orders.cancelled_at_ms != NO_VALUE) | (orders.expired_at_ms != NO_VALUE)
     unserved = np.where(lost, _UNSERVED, len(_MARKERS))

@@ -44,9 +44,9 @@ class Measured:
         return (until - orders.submitted_at_ms) / MS_PER_S, accepted
 
     def wait_s(self) -> NDArray[np.float64]:
-        """(orders picked up,) seconds from the request to the boarding."""
-        orders = self.orders
-        return between_s(orders.submitted_at_ms, orders.picked_up_at_ms)
+        """(orders picked up,) seconds from the wanted pickup to the boarding, 0 where it was earlier."""
+        wait_ms = self.orders.wait_ms
+        return np.asarray(wait_ms[wait_ms != NO_VALUE] / MS_PER_S, np.float64)
 
     def eta_error_s(self) -> NDArray[np.float64]:
         """(orders arrived at with a quoted ETA,) seconds that the driver came later than quoted."""
@@ -66,6 +66,14 @@ class Measured:
         """(drivers with online time,) cents per hour online."""
         online = self.drivers.online_ms > 0
         return self.drivers.income_cents[online] / (self.drivers.online_ms[online] / _MS_PER_H)
+
+    def of_orders(self, rows: NDArray[np.int64] | slice) -> Measured:
+        """Give what can be measured on some of the orders, by their rows (n,) or a slice.
+
+        Drivers serve many orders, and their time and empty kilometres belong to none of them: a part of the
+        orders has no drivers, so that what is measured on drivers comes out as nothing measured.
+        """
+        return Measured(self.orders.take(rows), self.drivers.take(slice(0, 0)), self.end_at_ms, 0, 0, 0)
 
     @property
     def num_accepted(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,25 @@ class OrderTable:
     """One row an order, in order of submission; every array is (orders,).
 
     Where an order was assigned more than once, the columns from ``accepted_at_ms`` to ``pickup_m``
-    describe its last acceptance. An order that a dispatcher assigned by hand counts as accepted at
-    that instant. What did not happen is ``NO_VALUE``.
+    describe its last acceptance; to be given from one driver to another is an assignment too. An order
+    that a dispatcher assigned by hand counts as accepted at that instant. What did not happen, or was
+    not told, is ``NO_VALUE``.
     """
 
     order_id: NDArray[np.int64]
     """The caller's name"""
+    customer_id: NDArray[np.int64]
+    """Who asked"""
+    tier: NDArray[np.int8]
+    """The customer's membership tier, 0 the lowest"""
+    is_first: NDArray[np.int8]
+    """1 the customer's first order ever, 0 a later one"""
+    passengers: NDArray[np.int8]
+    vehicle_class: NDArray[np.int8]
+    """The class of car asked for, 0 the ordinary one"""
     submitted_at_ms: NDArray[np.int64]
+    wanted_at_ms: NDArray[np.int64]
+    """When the customer wanted to be picked up: later than submitted only of orders booked in advance"""
     first_accepted_at_ms: NDArray[np.int64]
     """When a driver first accepted, also where that acceptance came to nothing"""
     accepted_at_ms: NDArray[np.int64]
@@ -68,6 +81,20 @@ class OrderTable:
     def is_completed(self) -> NDArray[np.bool_]:
         """(orders,) the passenger was dropped off."""
         return np.not_equal(self.dropped_off_at_ms, NO_VALUE)
+
+    @cached_property
+    def wait_ms(self) -> NDArray[np.int64]:
+        """(orders,) from the wanted pickup to the boarding; ``NO_VALUE`` where nobody boarded.
+
+        Of an order booked in advance the wait counts from the wanted time, not from the booking; one whose
+        passenger boards earlier waited 0 ms, never less.
+        """
+        waited = np.maximum(self.picked_up_at_ms - self.wanted_at_ms, 0)
+        return np.where(self.picked_up_at_ms != NO_VALUE, waited, NO_VALUE)
+
+    def take(self, rows: NDArray[np.int64] | slice) -> OrderTable:
+        """Give the table of some orders, by their rows (n,) or a slice, which copies nothing."""
+        return OrderTable(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
 
 def rows_of(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -144,6 +171,9 @@ class _Columns:
         return value
 
 
+_TOLD_AT_SUBMISSION: Final = ("customer_id", "tier", "is_first", "passengers", "vehicle_class")
+
+
 def order_table(events: Events) -> OrderTable:
     """Read what became of each order from the log.
 
@@ -175,10 +205,14 @@ def order_table(events: Events) -> OrderTable:
     # An arrival before the last assignment was another driver's: the order was taken from that one.
     arrived[arrived < assigned] = NO_INDEX
     dropped_off = columns.position(EventKind.DROPPED_OFF)
+    submitted_at_ms = columns.take("at_ms", submitted)
     num_offers = np.bincount(columns.row[columns.at(EventKind.ORDER_OFFERED)], minlength=columns.num_orders)
     return OrderTable(
         order_id=columns.take("order_id", submitted),
-        submitted_at_ms=columns.take("at_ms", submitted),
+        **{name: columns.take(name, submitted) for name in _TOLD_AT_SUBMISSION},
+        submitted_at_ms=submitted_at_ms,
+        # An order that does not tell when it is wanted is wanted at once.
+        wanted_at_ms=submitted_at_ms + np.maximum(columns.take("wanted_after_ms", submitted), 0),
         first_accepted_at_ms=columns.take("at_ms", accepted_first),
         accepted_at_ms=columns.take("at_ms", assigned),
         arrived_at_ms=columns.take("at_ms", arrived),

@@ -1,10 +1,35 @@
-"""HTML pages as files."""
+"""HTML pages as files, and what they are put together from."""
 
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from dispatch.errors import DispatchError
+
+
+def page_part(name: str) -> str:
+    """Give the text of a file that pages are put together from."""
+    return (files("dispatch.analysis") / "page" / name).read_text(encoding="utf-8")
+
+
+def plotly_source() -> str:
+    """Give the library that draws charts.
+
+    Raises
+    ------
+    DispatchError
+        Plotly is not installed.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise DispatchError(
+            'reports need plotly, which is not installed: pip install "dispatch-engine[report]"'
+        ) from error
+    return str(get_plotlyjs())
 
 
 def json_for_script(data: dict[str, Any]) -> str:

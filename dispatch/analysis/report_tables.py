@@ -8,9 +8,11 @@ from typing import Final
 
 from dispatch.analysis.charts import STATE_COLOURS, STATE_LABELS, RunTables
 from dispatch.analysis.formatting import NOT_MEASURED, format_count
+from dispatch.analysis.heat_maps import MEASURES
 from dispatch.analysis.kpi_list import KPI, KPIS, Kpi
 from dispatch.analysis.recorded import EmptyDriving
 from dispatch.analysis.run_record import RunRecord
+from dispatch.analysis.timelines import BREAK_COLOUR, BREAK_LABEL
 
 CARDS: Final = (
     "completion_share",
@@ -29,8 +31,16 @@ GROUPS: Final = {
         "customer_cancel_after_acceptance_share",
         "customer_cancel_after_arrival_share",
         "offers_per_order",
-        "processing_mean_s",
     ),
+    "Processing time": (
+        "processing_mean_s",
+        "processing_accept_mean_s",
+        "processing_arrive_mean_s",
+        "processing_board_mean_s",
+        "processing_drop_mean_s",
+        "processing_close_mean_s",
+    ),
+    "Membership tiers": ("response_p50_tier_gap_s", "completion_tier_gap", "priority_wait_max_s"),
     "Response": ("response_p50_s", "response_p90_s", "response_p99_s", "golden5_share", "phantom_cars_share"),
     "Wait": ("wait_mean_s", "wait_p50_s", "wait_p90_s"),
     "Pickup": (
@@ -45,6 +55,9 @@ GROUPS: Final = {
         "pickup_late10_share",
         "far_pickup_share",
         "eta_regret_mean_s",
+        "eta_regret_p50_s",
+        "eta_regret_p90_s",
+        "eta_regret_p99_s",
     ),
     "Driving": (
         "empty_km_share",
@@ -101,17 +114,38 @@ def title_parts(city_name: str, runs: Sequence[RunRecord]) -> list[str]:
     return parts
 
 
-def run_legend(tables: Sequence[RunTables], solid: str = "", dotted: str = "") -> str:
-    """Legend above a chart of all runs: colours of runs, and what solid and dotted lines are."""
-    runs = [_key(one.colour, one.name) for one in tables] if len(tables) > 1 else []
+def run_legend(
+    tables: Sequence[RunTables], solid: str = "", dotted: str = "", *, all_runs: bool = False
+) -> str:
+    """Legend above a chart of runs: their colours if several or `all_runs`, and what kinds of lines are."""
+    runs = [_key(one.colour, one.name) for one in tables] if len(tables) > 1 or all_runs else []
     ink = tables[0].colour if len(tables) == 1 else "#616e7c"
     styles = [_key(ink, label, style) for label, style in ((solid, "line"), (dotted, "dotted")) if label]
     return f'<p class="legend">{"".join([*runs, *styles])}</p>' if runs or styles else ""
 
 
-def state_legend() -> str:
-    """Legend of what drivers do."""
-    return f'<p class="legend">{"".join(_key(STATE_COLOURS[s], STATE_LABELS[s]) for s in STATE_LABELS)}</p>'
+def state_legend(tables: Sequence[RunTables], *, with_breaks: bool = False) -> str:
+    """Legend of what drivers did, and where they are drawn one by one, of their breaks."""
+    seen = [state for state in STATE_LABELS if any(one.series.drivers[state].any() for one in tables)]
+    keys = [_key(STATE_COLOURS[state], STATE_LABELS[state]) for state in seen]
+    if with_breaks:
+        keys.append(_key(BREAK_COLOUR, BREAK_LABEL))
+    return f'<p class="legend">{"".join(keys)}</p>'
+
+
+def heat_choice() -> str:
+    """Let readers choose what the heat maps show; the page's script listens."""
+    parts = []
+    for number, measure in enumerate(MEASURES):
+        checked = " checked" if number == 0 else ""
+        scale = ", ".join(measure.colours)
+        parts.append(
+            f'<label><input type="radio" name="heat" value="{measure.name}"{checked}>'
+            f'<span><i class="scale" style="background:linear-gradient(90deg,{scale})"></i>{measure.label}'
+            f"{'' if measure.unit == 'orders' else f', {measure.unit}'}</span></label>"
+        )
+    legend = '<legend class="unseen">What the maps show</legend>'
+    return f'<fieldset class="choice">{legend}{"".join(parts)}</fieldset>'
 
 
 def _key(colour: str, label: str, style: str = "dot") -> str:

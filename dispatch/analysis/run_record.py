@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
+from dispatch.analysis.kpi_list import KPIS
 from dispatch.analysis.kpis import Kpis
 from dispatch.engine.events import Events
+
+
+class VoidFlags(TypedDict):
+    """What a run cannot tell, as :func:`~dispatch.analysis.kpis.kpis` takes it."""
+
+    travel_is_predicted: bool
+    nobody_cancels: bool
 
 
 @dataclass(frozen=True)
@@ -30,3 +39,13 @@ class RunRecord:
     kpis: Kpis
     partial: bool = False
     """The run was stopped before all orders reached a final state"""
+
+    @property
+    def void(self) -> VoidFlags:
+        """The flags under which the KPIs were measured, to measure groups of orders alike.
+
+        They show in the KPIs: what is void by construction was not measured.
+        """
+        nothing_driven = all(self.kpis[one.name] is None for one in KPIS if one.needs_driven_travel)
+        nothing_cancelled = all(self.kpis[one.name] is None for one in KPIS if one.needs_cancelling)
+        return {"travel_is_predicted": nothing_driven, "nobody_cancels": nothing_cancelled}

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.analysis.driver_table import OCCUPIED_STATES, driver_spans, drivers_in_state
+from dispatch.analysis.driver_table import driver_spans, drivers_in_state
 from dispatch.analysis.measured import measured
 from dispatch.analysis.statistics import kaplan_meier_quantile, quantile
 from dispatch.engine.events import Events
@@ -21,7 +21,8 @@ MIN_ORDERS = 5
 """A quantile of fewer orders is ``None``: it would be noise."""
 
 DRIVER_STATES = {
-    "occupied": OCCUPIED_STATES,
+    "occupied_next": (DriverStatus.OCCUPIED_ASSIGNED,),
+    "occupied": (DriverStatus.OCCUPIED, DriverStatus.OCCUPIED_OFFERED),
     "at_pickup": (DriverStatus.AT_PICKUP,),
     "to_pickup": (DriverStatus.TO_PICKUP,),
     "idle": (DriverStatus.IDLE, DriverStatus.OFFERED),
@@ -86,7 +87,7 @@ def kpis_by_hour(events: Events, timezone: str, *, bin_minutes: int = 60) -> Kpi
     bin_of_order = np.searchsorted(edges, submitted, side="right") - 1
     num_bins = len(edges) - 1
     response_s, accepted = tables.response_s
-    wait_s = (orders.picked_up_at_ms - submitted) / MS_PER_S
+    wait_s = orders.wait_ms / MS_PER_S
     picked_up = orders.picked_up_at_ms != NO_VALUE
     # Orders stand in order of submission, so that each bin is one slice.
     slices = np.searchsorted(bin_of_order, np.arange(num_bins + 1))

@@ -28,6 +28,15 @@ _OPTION_OF_FIELD: Final = {
     "policy.name": "--policy",
     "bbox": "--bbox",
     "polygon": "--polygon",
+    "vary": "--vary",
+    "baseline": "--baseline",
+    "seeds": "--seeds",
+    "jobs": "--jobs",
+    "confidence": "--confidence",
+    "target": "--target",
+    "low": "--low",
+    "high": "--high",
+    "step": "--step",
 }
 """What the engine, the simulator and scenario files call a field → what the user typed."""
 

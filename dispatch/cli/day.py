@@ -23,6 +23,7 @@ class Day:
     window: float | None = None
     max_pickup: float | None = None
     seed: int | None = None
+    zones: Path | None = None
 
     def scenario_file(self) -> ScenarioFile:
         """Give the scenario, with the options in place of its values.
@@ -37,6 +38,7 @@ class Day:
             "sim.window_s": self.window,
             "engine.max_pickup_s": self.max_pickup,
             "scenario.seed": self.seed,
+            "zones.file": None if self.zones is None else str(self.zones.absolute()),
         }
         scenario = self._start()
         for key, value in values.items():

@@ -66,6 +66,16 @@ ReportOpt = Annotated[Path | None, typer.Option(help="Write a self-contained HTM
 PlayerOpt = Annotated[
     Path | None, typer.Option(help="Write a self-contained HTML page that plays the day on the map.")
 ]
+ZonesOpt = Annotated[
+    Path | None,
+    typer.Option(help="GeoJSON file of zones: for the report and the export, geofences and taxi ranks."),
+]
+ExportOpt = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Write KPIs, also by hour, zone and tier, and tables to this folder."
+    ),
+]
 
 
 @app.command(
@@ -89,15 +99,21 @@ def simulate(
     json_file: JsonOpt = None,
     report: ReportOpt = None,
     player: PlayerOpt = None,
+    zones: ZonesOpt = None,
+    export: ExportOpt = None,
 ) -> None:
     """Simulate a day: recorded or made-up orders, matched by the engine, measured by KPIs."""
-    day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
+    day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed, zones)
     policies = [] if policy is None else [policy]
     _check_policies("--policy", policies)
-    _check_places({"--events": events, "--json": json_file, "--report": report, "--player": player})
+    check_places({"--events": events, "--json": json_file, "--report": report, "--player": player})
+    if export is not None and export.exists() and not export.is_dir():
+        raise InputError(f"--export is {export}: that is a file, name a folder")
     scenario, records = _run_day(day, policies, events)
     if player is not None:
         _write_player(player, scenario, records[0])
+    if export is not None:
+        _export(export, scenario, records[0])
     _hand_out(scenario, records, json_file, report)
 
 
@@ -122,7 +138,7 @@ def compare(
     day = Day(city, date, drivers, orders, shift_hours, window, max_pickup, seed)
     names = [name.strip() for name in policies.split(",")]
     _check_policies("--policies", names)
-    _check_places({"--json": json_file, "--report": report})
+    check_places({"--json": json_file, "--report": report})
     _hand_out(*_run_day(day, names, None), json_file, report, compared=True)
 
 
@@ -141,7 +157,7 @@ def _check_policies(option: str, names: list[str]) -> None:
         raise InputError(f"{option} is {','.join(names)}: name each policy once")
 
 
-def _check_places(files: dict[str, Path | None]) -> None:
+def check_places(files: dict[str, Path | None]) -> None:
     """Refuse files that could not be written, before any work."""
     for option, path in files.items():
         if path is not None and path.is_dir():
@@ -193,6 +209,15 @@ def _write_player(path: Path, scenario: Scenario, record: RunRecord) -> None:
     out.print(f"player: {path}, {spent}", highlight=False)
 
 
+def _export(folder: Path, scenario: Scenario, record: RunRecord) -> None:
+    """Write the tables of the run."""
+    from dispatch.analysis.export import export_run
+
+    with err.status("writing tables"):
+        written = export_run(folder, record, scenario.zones, scenario.timezone)
+    out.print(f"export: {len(written)} files in {folder}", highlight=False)
+
+
 def _hand_out(
     scenario: Scenario,
     records: list[RunRecord],
@@ -213,7 +238,7 @@ def _hand_out(
 
         started = time.perf_counter()
         with err.status("drawing the report"):
-            write_report(report, scenario.city, records, scenario.recorded)
+            write_report(report, scenario.city, records, scenario.recorded, scenario.zones)
         out.print(f"report: {report}, {time.perf_counter() - started:.1f} s", highlight=False)
     if any(record.partial for record in records):
         err.print("[yellow]interrupted: the figures cover only the part of the day that was simulated[/]")

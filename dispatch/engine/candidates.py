@@ -14,7 +14,6 @@ from dispatch.engine.lifecycle import OrderStatus
 from dispatch.engine.orders import Orders
 from dispatch.engine.world import World
 from dispatch.kernels import candidates as kernels
-from dispatch.units import MS_PER_S
 
 
 @dataclass(frozen=True)
@@ -60,30 +59,43 @@ def find_candidates(state: EngineState, world: World, now_ms: int) -> CandidateS
 
     Left out are drivers who refused the order, whose car does not suit it, or who are too far away.
     """
-    orders, rules = state.orders, world.rules
+    orders, fleet = state.orders, state.fleet
+    versions = (orders.version, fleet.version, fleet.num_rows)
+    if state.views.get("candidates", (None,))[0] != versions:
+        state.views["candidates"] = versions, _columns_of_orders(orders), columns_of_cars(fleet)
+    _, of_orders, of_cars = state.views["candidates"]
+    live, refusals = (orders.live, orders.num_live), orders.refusals(0)
+    by_road = world.params.candidates_by == "road"
+    if world.table is not None and not by_road:
+        return CandidateSet(
+            *kernels.find_timed(
+                *live, now_ms, of_orders, world.rules, world.places, refusals, of_cars, *world.table
+            )
+        )
     order_idx, num_open, driver_idx, rest_ms, first, candidate, from_node, to_node, is_cut = kernels.find(
-        orders.live,
-        orders.num_live,
-        now_ms,
-        _columns_of_orders(orders),
-        rules,
-        world.places,
-        orders.refusals(0),
-        columns_of_cars(state.fleet),
+        *live, now_ms, of_orders, world.rules, world.places, refusals, of_cars
     )
-    limit_ms = _limit_ms(orders, order_idx[:num_open], len(order_idx), world, now_ms)
-    if world.params.candidates_by == "road" and len(driver_idx) and len(order_idx):
-        near = world.nearest_by_road(state.fleet, driver_idx, orders.pickup_node[order_idx])
-        is_cut = (np.diff(near.first) < len(driver_idx)) & (np.diff(near.first) == rules.num_nearest)
-        order = np.repeat(np.arange(len(order_idx), dtype=np.int32), np.diff(near.first))
-        usable = _may_meet(state, order_idx[order], driver_idx[near.item])
-        first = np.zeros(len(order_idx) + 1, np.int32)
-        np.cumsum(np.bincount(order[usable], minlength=len(order_idx)), out=first[1:])
-        candidate, travel_ms = near.item[usable], near.ms[usable]
+    limit_ms = _limit_ms(orders, order_idx, num_open, world, now_ms)
+    if by_road and len(driver_idx) and len(order_idx):
+        first, candidate, travel_ms, is_cut = _by_road(state, order_idx, driver_idx, world)
     else:
         travel_ms = world.pairs_ms(from_node, to_node) if len(from_node) else from_node
     first, candidate, eta_ms, cost = kernels.weigh(first, candidate, rest_ms, travel_ms, limit_ms)
     return CandidateSet(order_idx, num_open, driver_idx, rest_ms, first, candidate, eta_ms, cost, is_cut)
+
+
+def _by_road(
+    state: EngineState, order_idx: NDArray[np.int32], driver_idx: NDArray[np.int32], world: World
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
+    """Find the drivers who are nearest by road: row starts, drivers, travel times, whether there are more."""
+    near = world.nearest_by_road(state.fleet, driver_idx, state.orders.pickup_node[order_idx])
+    num_near = np.diff(near.first)
+    is_cut = (num_near < len(driver_idx)) & (num_near == world.rules.num_nearest)
+    order = np.repeat(np.arange(len(order_idx), dtype=np.int32), num_near)
+    usable = _may_meet(state, order_idx[order], driver_idx[near.item])
+    first = np.zeros(len(order_idx) + 1, np.int32)
+    np.cumsum(np.bincount(order[usable], minlength=len(order_idx)), out=first[1:])
+    return first, near.item[usable], near.ms[usable], is_cut
 
 
 def look_everywhere(
@@ -144,17 +156,11 @@ def _may_meet(
 
 
 def _limit_ms(
-    orders: Orders, open_idx: NDArray[np.int32], num_orders: int, world: World, now_ms: int
+    orders: Orders, order_idx: NDArray[np.int32], num_open: int, world: World, now_ms: int
 ) -> NDArray[np.int64]:
     """Give the largest pickup ETA of each order (orders,), by the policy's rule for patience."""
-    policy = world.params.rules
-    limit_ms = np.full(num_orders, round(world.params.max_pickup_s * MS_PER_S), np.int64)
-    if policy.patient_base_s > 0:
-        waited_ms = np.maximum(now_ms - orders.wanted_at_ms[open_idx], 0)
-        patient_ms = round(policy.patient_base_s * MS_PER_S) + (policy.patient_slope * waited_ms).astype(
-            np.int64
-        )
-        limit_ms[: len(open_idx)] = np.minimum(limit_ms[: len(open_idx)], patient_ms)
+    limit_ms = np.full(len(order_idx), world.rules.max_pickup_ms, np.int64)
+    kernels.find_limits(order_idx[:num_open], now_ms, orders.wanted_at_ms, world.rules, limit_ms)
     return limit_ms
 
 

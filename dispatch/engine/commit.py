@@ -41,6 +41,8 @@ class EngineState:
     """latest instant of any event"""
     log: EventBuffer = field(default_factory=EventBuffer)
     """events made since they were last taken"""
+    views: dict[str, Any] = field(default_factory=dict)
+    """columns as kernels take them, with the versions of the tables that they belong to"""
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,22 @@ def assign(state: EngineState, world: World, by_hand: Happening) -> None:
     state.orders.eta_ms[by_hand.order_idx] = eta_ms
 
 
+def ends_of(world: World, asked: NewOrders) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Find the pickup node and the drop-off node of checked orders (n,).
+
+    Raises
+    ------
+    InputError
+        If an end is off the network.
+    """
+    pickup, dropoff = asked.pickup_node, asked.dropoff_node
+    if pickup is None:
+        pickup = world.snap(asked.pickup_lon, asked.pickup_lat, "pickup_")
+    if dropoff is None:
+        dropoff = world.snap(asked.dropoff_lon, asked.dropoff_lat, "dropoff_")
+    return pickup, dropoff
+
+
 def trip_of(world: World, asked: NewOrders) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """Find the pickup node, the drop-off node and the trip time of checked orders.
 
@@ -119,17 +135,17 @@ def trip_of(world: World, asked: NewOrders) -> tuple[NDArray[np.int32], NDArray[
     InputError
         If an end is off the network, or no road leads from one to the other.
     """
-    pickup, dropoff = asked.pickup_node, asked.dropoff_node
-    if pickup is None:
-        pickup = world.snap(asked.pickup_lon, asked.pickup_lat, "pickup_")
-    if dropoff is None:
-        dropoff = world.snap(asked.dropoff_lon, asked.dropoff_lat, "dropoff_")
+    pickup, dropoff = ends_of(world, asked)
     trip_ms = world.pairs_ms(pickup, dropoff)
-    unreachable = np.flatnonzero(trip_ms >= UNREACHABLE_MS)
-    if len(unreachable):
-        row = unreachable[0]
-        raise InputError(
-            f"order_id[{row}] is {asked.order_id[row]}: no road leads from its pickup to its drop-off; "
-            "leave it out or mend the network"
-        )
+    wrong = np.flatnonzero(trip_ms >= UNREACHABLE_MS)
+    if len(wrong):
+        raise unreachable(asked.order_id, int(wrong[0]))
     return pickup, dropoff, trip_ms
+
+
+def unreachable(order_id: NDArray[np.int64], row: int) -> InputError:
+    """Say that the trip of an order cannot be driven."""
+    return InputError(
+        f"order_id[{row}] is {order_id[row]}: no road leads from its pickup to its drop-off; "
+        "leave it out or mend the network"
+    )

@@ -12,7 +12,7 @@ from dispatch.engine import desk, offers
 from dispatch.engine.candidates import columns_of_cars
 from dispatch.engine.commit import NEVER, EngineState, Happening, commit
 from dispatch.engine.desk import NearbyCars, Quote
-from dispatch.engine.events import EVENT_DTYPE, EventKind, Events, make_events
+from dispatch.engine.events import EVENT_DTYPE, EventKind, Events
 from dispatch.engine.inputs import (
     NewDrivers,
     NewOrders,
@@ -28,12 +28,12 @@ from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.params import DispatchParams, FareRule
 from dispatch.engine.plan import plan
 from dispatch.engine.preposition import advise
+from dispatch.engine.submission import submit
 from dispatch.engine.tell import tell
-from dispatch.engine.vehicles import asked_bits, served_bits
+from dispatch.engine.vehicles import served_bits
 from dispatch.engine.world import World
 from dispatch.errors import InputError, StateError
 from dispatch.kernels.candidates import queue_up
-from dispatch.kernels.checks import first_outside
 from dispatch.roads.city import City
 from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import TravelTimes, as_nodes
@@ -43,8 +43,6 @@ _MAX_AHEAD_MS: Final = 3600 * MS_PER_S
 """A position from later than this after the latest step is from a wrong clock."""
 
 
-_LOGGED: Final = ("customer_id", "wanted_after_ms", "tier", "is_first", "passengers", "vehicle_class")
-"""What the log tells of a new order as it was given."""
 _PLACED: Final = (
     EventKind.DRIVER_ONLINE,
     EventKind.CRUISING_LEG,
@@ -143,16 +141,11 @@ class Dispatcher:
             raise InputError("events must be a one-dimensional array of EVENT_DTYPE: use make_events")
         if not events.flags.carray:
             events = np.require(events, requirements=["C", "W"]).copy()
-        as_instants("at_ms", np.ascontiguousarray(events["at_ms"]), len(events))
         if node is not None:
             checked = as_nodes("node", node)
-            if (
-                len(checked) != len(events)
-                or first_outside(checked, NO_INDEX, len(self._world.node_x) - 1) >= 0
-            ):
+            if len(checked) != len(events):
                 raise InputError(
-                    f"node has {len(checked)} rows for {len(events)} events: it must hold one node of the "
-                    f"network, or {NO_INDEX}, a row"
+                    f"node has {len(checked)} rows for {len(events)} events: it must hold one a row"
                 )
             return events, checked
         found = np.full(len(events), NO_INDEX, np.int32)
@@ -236,40 +229,7 @@ class Dispatcher:
             For a known id, an end off the network, a drop-off that cannot be reached, or a time
             before the latest step.
         """
-        told = new_orders.checked(self.city.graph.num_nodes)
-        orders = self._state.orders
-        known = np.flatnonzero(orders.ids.rows(told.order_id) != NO_INDEX)
-        if len(known):
-            raise InputError(
-                f"order_id[{known[0]}] is {told.order_id[known[0]]}: an order of that id is known already"
-            )
-        self._check_clock(told.submitted_at_ms, "submitted_at_ms")
-        pickup_node, dropoff_node, trip_ms = desk.trip_of(self._world_at(told.submitted_at_ms), told)
-        if not len(told):
-            return
-        added = orders.add(told.order_id)
-        for column in ("pickup_lon", "pickup_lat", "dropoff_lon", "dropoff_lat", "submitted_at_ms"):
-            getattr(orders, column)[added] = getattr(told, column)
-        orders.pickup_node[added], orders.dropoff_node[added] = pickup_node, dropoff_node
-        orders.trip_ms[added] = trip_ms
-        orders.changed_at_ms[added] = told.submitted_at_ms
-        orders.wanted_at_ms[added] = told.submitted_at_ms
-        if told.wanted_after_ms is not None:
-            orders.wanted_at_ms[added] += told.wanted_after_ms
-        orders.expires_at_ms[added] = orders.wanted_at_ms[added] + round(self.params.max_wait_s * MS_PER_S)
-        if told.tier is not None:
-            orders.tier[added] = told.tier
-        if told.passengers is not None or told.vehicle_class is not None:
-            one = np.zeros(len(told), np.int64)
-            orders.class_bits[added] = asked_bits(
-                one if told.vehicle_class is None else told.vehicle_class,
-                one if told.passengers is None else told.passengers,
-            )
-        where = _at(told.pickup_lon, told.pickup_lat)
-        submitted = {name: getattr(told, name) for name in _LOGGED if getattr(told, name) is not None}
-        submitted |= {"at_ms": told.submitted_at_ms, "order_id": told.order_id}
-        self._state.log.append(make_events(EventKind.ORDER_SUBMITTED, len(told), **submitted, **where))
-        self._state.latest_ms = max(self._state.latest_ms, int(told.submitted_at_ms.max()))
+        submit(self._state, self._world, new_orders)
 
     def cancel(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
         """Cancel orders whose passenger is not on board; their drivers are idle again."""
@@ -369,7 +329,7 @@ class Dispatcher:
         if world.node_rank is not None:
             queue_up(now_ms, world.places, columns_of_cars(state.fleet))
         proposed = plan(state, world, now_ms)
-        offers.make(state, proposed, now_ms, self.params)
+        offers.make(state, world, self.fare, proposed, now_ms)
         every_ms = round(self.params.rules.preposition_every_s * MS_PER_S)
         if every_ms and now_ms >= state.advise_at_ms:
             advise(state, world, now_ms)

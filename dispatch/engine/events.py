@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dispatch.errors import InputError
-from dispatch.kernels.event_log import EVENT_DTYPE as EVENT_DTYPE
+from dispatch.kernels.event_log import EVENT_DTYPE as EVENT_DTYPE, sort_by_time
 from dispatch.units import NO_COORDINATE, NO_VALUE
 
 
@@ -100,9 +100,10 @@ class EventBuffer:
 
     def take(self) -> Events:
         """Hand out the events and forget them; ordered by time, causes before effects."""
-        taken = self._events[: self._num_events]
+        taken = np.empty(self._num_events, EVENT_DTYPE)
+        sort_by_time(self._events[: self._num_events], taken)
         self._num_events = 0
-        return taken[np.argsort(taken["at_ms"], kind="stable")]
+        return taken
 
 
 def log_sha256(events: Events) -> str:

@@ -71,7 +71,7 @@ class Fleet(Rows):
         """Give the rows of these distinct drivers, adding the new ones as offline."""
         new_ids = driver_ids[self.ids.rows(driver_ids) == NO_INDEX]
         if len(new_ids):
-            self.ids.append(new_ids, self.driver_id[: self.num_rows].copy())
+            self.ids.append(new_ids, self.driver_id, self.num_rows)
             added = self.append(len(new_ids))  # may replace the columns: before one is written
             self.driver_id[added] = new_ids
         return self.ids.rows(driver_ids)

@@ -18,10 +18,13 @@ class IdMap:
     """Ids in the sequence of their rows; grows by doubling. Arguments are (n,)."""
 
     def __init__(self) -> None:
+        self.version = 0
+        """changes when the hash table is replaced"""
         self._clear(_SMALLEST)
         self._num_ids = 0
 
     def _clear(self, num_slots: int) -> None:
+        self.version += 1
         self.slot_id = np.zeros(num_slots, ID_DTYPE)
         self.slot_row = np.full(num_slots, NO_INDEX, INDEX_DTYPE)
 
@@ -41,7 +44,7 @@ class IdMap:
             )
         return found
 
-    def append(self, ids: NDArray[np.int64], known_ids: NDArray[np.int64]) -> None:
+    def append(self, ids: NDArray[np.int64], known_ids: NDArray[np.int64], num_known: int) -> None:
         """Give new ids the next rows; they must be new (check with :meth:`rows` first).
 
         Parameters
@@ -49,12 +52,13 @@ class IdMap:
         ids : (n,) int64
             The new ids.
         known_ids : (rows,) int64
-            The ids entered so far, for when the table must grow.
+            The ids entered so far, the first `num_known` rows, for when the table must grow.
+        num_known : int
         """
         needed = 2 * (self._num_ids + len(ids))
         if needed > len(self.slot_id):
             self._clear(1 << (needed - 1).bit_length() + 1)
-            put_rows(self.slot_id, self.slot_row, known_ids, 0)
+            put_rows(self.slot_id, self.slot_row, known_ids[:num_known].copy(), 0)
         put_rows(self.slot_id, self.slot_row, ids, self._num_ids)
         self._num_ids += len(ids)
 

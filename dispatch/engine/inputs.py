@@ -11,11 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from dispatch.engine.vehicles import MAX_CLASSES
 from dispatch.errors import InputError
 from dispatch.kernels.checks import first_outside
-from dispatch.units import MS_PER_DAY, NO_INDEX
+from dispatch.units import LATEST_MS, MS_PER_DAY, NO_INDEX
 
 _LARGEST: Final = int(np.iinfo(np.int64).max)
-_LATEST_MS: Final = 7_258_118_400_000
-"""The year 2200: microseconds and nanoseconds of our time lie far beyond."""
 
 
 def as_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
@@ -72,7 +70,7 @@ def as_whole(field: str, values: ArrayLike) -> NDArray[np.int64]:
 def as_instants(field: str, values: ArrayLike, num_rows: int) -> NDArray[np.int64]:
     """Read instants in milliseconds since the epoch, one a row; a single number serves every row."""
     at_ms = as_rows(field, values, num_rows)
-    row = first_outside(at_ms, -_LATEST_MS, _LATEST_MS)
+    row = first_outside(at_ms, -LATEST_MS, LATEST_MS)
     if row != NO_INDEX:
         raise InputError(
             f"{field}[{row}] is {at_ms[row]}: it must be milliseconds since 1970 and before 2200"
@@ -82,7 +80,7 @@ def as_instants(field: str, values: ArrayLike, num_rows: int) -> NDArray[np.int6
 
 def as_instant(field: str, value: Any) -> int:
     """Read one instant in milliseconds since the epoch."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or abs(int(value)) > _LATEST_MS:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or abs(int(value)) > LATEST_MS:
         raise InputError(
             f"{field} is {value!r}: it must be a whole number of milliseconds since 1970 and before 2200"
         )
@@ -173,7 +171,7 @@ class Positions:
         return Positions(ids, lon, lat, at_ms, _as_nodes("node", self.node, len(ids), num_nodes))
 
 
-_LIMITS: Final = {
+ORDER_LIMITS: Final = {
     "customer_id": (-1, _LARGEST),
     "wanted_after_ms": (0, 7 * MS_PER_DAY),
     "tier": (0, 7),
@@ -260,7 +258,7 @@ class NewOrders:
         at_ms = as_instants("submitted_at_ms", self.submitted_at_ms, len(ids))
         pickup_node = _as_nodes("pickup_node", self.pickup_node, len(ids), num_nodes)
         dropoff_node = _as_nodes("dropoff_node", self.dropoff_node, len(ids), num_nodes)
-        told = {name: self._column(name, limits, len(ids)) for name, limits in _LIMITS.items()}
+        told = {name: self._column(name, limits, len(ids)) for name, limits in ORDER_LIMITS.items()}
         return NewOrders(ids, *pickup, *dropoff, at_ms, pickup_node, dropoff_node, **told)
 
     def _column(self, name: str, limits: tuple[int, int], num_rows: int) -> NDArray[np.int64] | None:

@@ -8,35 +8,41 @@ from numpy.typing import NDArray
 from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.events import EventKind
 from dispatch.engine.lifecycle import OrderStatus
-from dispatch.engine.params import DispatchParams
+from dispatch.engine.params import FareRule
 from dispatch.engine.plan import Plan
+from dispatch.engine.tell import tables_of
+from dispatch.engine.world import World
 from dispatch.errors import StateError
+from dispatch.kernels import offering
 from dispatch.kernels.candidates import survey
 from dispatch.units import MS_PER_S, NO_INDEX
 
 
-def make(state: EngineState, plan: Plan, now_ms: int, params: DispatchParams) -> None:
+def make(state: EngineState, world: World, fare: FareRule, plan: Plan, now_ms: int) -> None:
     """Offer what was planned; orders looked at for the first time log how many cars there were."""
-    orders = state.orders
-    new = ~orders.cars_shown[plan.open_order_idx]
-    if new.any():
-        shown = plan.open_order_idx[new]
-        nobody = np.full(len(shown), NO_INDEX, np.int32)
-        happening = Happening(EventKind.CARS_SHOWN, _now(now_ms, shown), shown, nobody)
-        commit(state, happening, num_cars=np.minimum(plan.num_cars[new], np.iinfo(np.int16).max))
-        orders.cars_shown[shown] = True
     num_offers = len(plan.order_idx) - plan.num_moved
     if plan.num_moved:
         _reassign(state, plan, num_offers, now_ms)
-    if num_offers:
-        offered = plan.order_idx[:num_offers]
-        eta_ms, nearest_eta_ms = plan.eta_ms[:num_offers], plan.nearest_eta_ms[:num_offers]
-        happening = Happening(
-            EventKind.ORDER_OFFERED, _now(now_ms, offered), offered, plan.driver_idx[:num_offers]
-        )
-        commit(state, happening, eta_ms=eta_ms, nearest_eta_ms=nearest_eta_ms)
-        orders.offer_expires_at_ms[offered] = now_ms + round(params.offer_timeout_s * MS_PER_S)
-        orders.eta_ms[offered], orders.nearest_eta_ms[offered] = eta_ms, nearest_eta_ms
+    if not num_offers and not len(plan.open_order_idx):
+        return
+    orders, tables = state.orders, tables_of(state, world, fare)
+    proposed = offering.Proposed(
+        plan.order_idx[:num_offers],
+        plan.driver_idx[:num_offers],
+        plan.eta_ms[:num_offers],
+        plan.nearest_eta_ms[:num_offers],
+        plan.open_order_idx,
+        plan.num_cars,
+    )
+    columns = offering.OfferColumns(
+        orders.cars_shown, orders.offer_expires_at_ms, orders.eta_ms, orders.nearest_eta_ms
+    )
+    expires_at_ms = now_ms + round(world.params.offer_timeout_s * MS_PER_S)
+    log = state.log.room(num_offers + len(plan.open_order_idx))
+    num_events = offering.offer(proposed, now_ms, expires_at_ms, tables.known, tables.parties, columns, log)
+    if num_events:
+        state.log.keep(num_events)
+        state.latest_ms = max(state.latest_ms, now_ms)
 
 
 def _reassign(state: EngineState, plan: Plan, first: int, now_ms: int) -> None:
@@ -97,7 +103,9 @@ def time_out(state: EngineState, now_ms: int) -> None:
     late, overdue = _survey(state, now_ms)
     if len(late):
         orders = state.orders
-        at_ms = np.maximum(orders.offer_expires_at_ms[late], state.clock_ms)
+        # A driver may have told of a leg since the offer timed out.
+        earliest_ms = np.maximum(state.fleet.changed_at_ms[orders.driver_idx[late]], state.clock_ms)
+        at_ms = np.maximum(orders.offer_expires_at_ms[late], earliest_ms)
         refuse(state, Happening(EventKind.OFFER_EXPIRED, at_ms, late, orders.driver_idx[late]))
         _, overdue = _survey(state, now_ms)  # orders that are open again may be overdue, too
     if len(overdue):

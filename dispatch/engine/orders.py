@@ -75,7 +75,7 @@ class Orders(Rows):
     wanted_at_ms: NDArray[np.int64]
     """when the customer wants to be picked up; when it asked, unless it booked ahead"""
     class_bits: NDArray[np.int64]
-    """which cars may serve it: :func:`dispatch.engine.vehicles.asked_bits`"""
+    """which cars may serve it: :func:`dispatch.kernels.submission.asked_bit`"""
     tier: NDArray[np.int8]
     first_refusal: NDArray[np.int32]
     """latest of the refusals, chained; NO_INDEX for none"""
@@ -91,7 +91,7 @@ class Orders(Rows):
 
     def add(self, order_ids: NDArray[np.int64]) -> slice:
         """Add new orders, open; the caller fills the other columns."""
-        self.ids.append(order_ids, self.order_id[: self.num_rows].copy())
+        self.ids.append(order_ids, self.order_id, self.num_rows)
         added = self.append(len(order_ids))
         self.order_id[added] = order_ids
         needed = self.num_live + len(order_ids)

@@ -14,6 +14,7 @@ from dispatch.engine.commit import EngineState
 from dispatch.engine.policy import Policy, Window
 from dispatch.engine.world import World
 from dispatch.errors import InputError
+from dispatch.kernels import offering
 from dispatch.matching.assignment import Assignment
 from dispatch.matching.problem import AssignmentProblem
 from dispatch.matching.solve import solve, solve_nearest
@@ -149,18 +150,22 @@ def _own_choice(policy: Policy, window: Window) -> NDArray[np.int32]:
 
 def propose(found: CandidateSet, chosen: NDArray[np.int32], state: EngineState) -> Plan:
     """Translate chosen candidates (orders,) into rows of the tables."""
-    served = np.flatnonzero(chosen != NO_INDEX)
-    if found.num_open < len(found.order_idx):
-        own = state.orders.driver_idx[found.order_idx[served]]
-        stays = (served >= found.num_open) & (found.driver_idx[found.candidate_driver[chosen[served]]] == own)
-        served = served[~stays]
-    taken = chosen[served]
+    (order_idx, driver_idx, eta_ms, nearest_eta_ms), num_moved = offering.propose(
+        found.order_idx,
+        found.num_open,
+        found.driver_idx,
+        found.first_candidate,
+        found.candidate_driver,
+        found.eta_ms,
+        chosen,
+        state.orders.driver_idx,
+    )
     return Plan(
-        found.order_idx[served],
-        found.driver_idx[found.candidate_driver[taken]],
-        found.eta_ms[taken],
-        found.eta_ms[found.first_candidate[served]],  # sorted: the nearest comes first
-        int(np.count_nonzero(served >= found.num_open)),
+        order_idx,
+        driver_idx,
+        eta_ms,
+        nearest_eta_ms,
+        num_moved,
         found.order_idx[: found.num_open],
         found.num_of_order[: found.num_open],
     )

@@ -138,4 +138,4 @@ def _send(
         lat_e6=np.rint(graph.node_lat[node] * 1e6).astype(np.int32),
     )
     state.fleet.advised_node[driver] = node
-    state.fleet.advised_until_ms[driver] = now_ms + eta_ms
+    state.fleet.advised_until_ms[driver] = now_ms + eta_ms.astype(np.int64)

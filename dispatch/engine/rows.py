@@ -18,23 +18,36 @@ class Rows:
 
     def __init__(self) -> None:
         self.num_rows = 0
+        self.version = 0
+        """changes when columns are replaced"""
+        self._room, self._num_used = _SMALLEST, 0
         for name, (dtype, fresh) in self.COLUMNS.items():
             setattr(self, name, np.full(_SMALLEST, fresh, dtype))
 
     def append(self, num_new: int) -> slice:
         """Add fresh rows and give their place."""
-        needed = self.num_rows + num_new
-        for name, (dtype, fresh) in self.COLUMNS.items():
-            column = getattr(self, name)
-            if needed > len(column):
-                grown = np.full(max(needed, 2 * len(column)), fresh, dtype)
-                grown[: self.num_rows] = column[: self.num_rows]
-                setattr(self, name, grown)
-            else:
-                column[self.num_rows : needed] = fresh
-        added = slice(self.num_rows, needed)
-        self.num_rows = needed
+        self.reserve(num_new)
+        added = slice(self.num_rows, self.num_rows + num_new)
+        self.num_rows += num_new
         return added
+
+    def reserve(self, num_new: int) -> None:
+        """Make room for more rows, fresh ones; columns may be replaced."""
+        needed = self.num_rows + num_new
+        if needed > self._room:
+            self._grow(max(needed, 2 * self._room))
+        if self._num_used > self.num_rows:  # rows that were given up
+            for name, (_, fresh) in self.COLUMNS.items():
+                getattr(self, name)[self.num_rows : self._num_used] = fresh
+        self._num_used = needed
+
+    def _grow(self, room: int) -> None:
+        for name, (dtype, fresh) in self.COLUMNS.items():
+            grown = np.full(room, fresh, dtype)
+            grown[: self.num_rows] = getattr(self, name)[: self.num_rows]
+            setattr(self, name, grown)
+        self._room, self._num_used = room, self.num_rows
+        self.version += 1
 
     def keep(self, kept: NDArray[np.intp]) -> None:
         """Keep only the rows `kept` (n,), in this sequence."""

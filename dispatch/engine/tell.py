@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +38,54 @@ TOLD: Final = (
 
 def tell(state: EngineState, world: World, fare: FareRule, told: Events, node: NDArray[np.int32]) -> None:
     """Apply events (n,) that happened outside of the engine; see :meth:`Dispatcher.apply`."""
+    orders = state.orders
+    known, parties, tables = tables_of(state, world, fare)
+    log = state.log.room(2 * len(told))
+    verdict, row, num_logged, num_refusals = kernels.apply_told(
+        told,
+        node,
+        known,
+        state.clock_ms,
+        orders.num_refusals,
+        kernels.State(parties, tables, orders.refusals(len(told))),
+        log,
+    )
+    if verdict != ALL_LEGAL:
+        raise _refusal(state, told, row, verdict)
+    state.log.keep(num_logged)
+    orders.num_refusals = num_refusals
+    state.latest_ms = max(state.latest_ms, int(told["at_ms"].max()))
+
+
+class KernelTables(NamedTuple):
+    """The tables as kernels take them."""
+
+    known: kernels.Known
+    parties: Parties
+    tables: kernels.Tables
+
+
+def tables_of(state: EngineState, world: World, fare: FareRule) -> KernelTables:
+    """Give the tables as kernels take them; made anew only where columns were replaced."""
     orders, fleet = state.orders, state.fleet
-    known = kernels.Known(
+    versions = (
+        orders.version,
+        orders.ids.version,
+        fleet.version,
+        fleet.ids.version,
+        id(world.city),
+        id(fare),
+    )
+    if state.views.get("tables", (None,))[0] != versions:
+        made = KernelTables(_known(state, world, fare), _parties(state), _tables(state))
+        state.views["tables"] = versions, made
+    kept: KernelTables = state.views["tables"][1]
+    return kept
+
+
+def _known(state: EngineState, world: World, fare: FareRule) -> kernels.Known:
+    orders, fleet = state.orders, state.fleet
+    return kernels.Known(
         orders.ids.slot_id,
         orders.ids.slot_row,
         fleet.ids.slot_id,
@@ -52,7 +98,11 @@ def tell(state: EngineState, world: World, fare: FareRule, told: Events, node: N
         world.node_y,
         fare.numbers,
     )
-    parties = Parties(
+
+
+def _parties(state: EngineState) -> Parties:
+    orders, fleet = state.orders, state.fleet
+    return Parties(
         orders.order_id,
         orders.status,
         orders.changed_at_ms,
@@ -61,7 +111,11 @@ def tell(state: EngineState, world: World, fare: FareRule, told: Events, node: N
         fleet.status,
         fleet.changed_at_ms,
     )
-    tables = kernels.Tables(
+
+
+def _tables(state: EngineState) -> kernels.Tables:
+    orders, fleet = state.orders, state.fleet
+    return kernels.Tables(
         orders.pickup_lon,
         orders.pickup_lat,
         orders.dropoff_lon,
@@ -80,22 +134,6 @@ def tell(state: EngineState, world: World, fare: FareRule, told: Events, node: N
         fleet.node,
         fleet.position_at_ms,
     )
-    log = state.log.room(2 * len(told))
-    before = state.latest_ms
-    verdict, row, num_logged, num_refusals = kernels.apply_told(
-        told,
-        node,
-        known,
-        state.clock_ms,
-        orders.num_refusals,
-        kernels.State(parties, tables, orders.refusals(len(told))),
-        log,
-    )
-    if verdict != ALL_LEGAL:
-        raise _refusal(state, told, row, verdict)
-    state.log.keep(num_logged)
-    orders.num_refusals = num_refusals
-    state.latest_ms = max(before, int(told["at_ms"].max()))
 
 
 def _refusal(state: EngineState, told: Events, row: int, verdict: int) -> Exception:
@@ -114,6 +152,12 @@ def _refusal(state: EngineState, told: Events, row: int, verdict: int) -> Except
         return InputError(f"{at}: driver_id is {driver_id}: no such driver is known; {nothing}")
     if verdict == kernels.NO_PLACE:
         return InputError(f"{at}: it needs a place on the network; {nothing}")
+    if verdict == kernels.NO_INSTANT:
+        return InputError(
+            f"{at}: at_ms is {int(event['at_ms'])}: it must be milliseconds since 1970 and before 2200; {nothing}"
+        )
+    if verdict == kernels.NO_NODE:
+        return InputError(f"{at}: its node is none of the network's; {nothing}")
     if verdict == kernels.NO_METRES:
         return InputError(f"{at}: leg_m is {int(event['leg_m'])}: it must be 0 or more; {nothing}")
     if verdict == kernels.OTHER_DRIVER:

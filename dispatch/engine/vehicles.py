@@ -7,19 +7,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatch.kernels.submission import MAX_SEATS
+
 MAX_CLASSES: Final = 8
-MAX_SEATS: Final = 7
-"""More passengers than this, or more seats, count as so many."""
 
 ANY_BITS: Final = (1 << MAX_CLASSES * MAX_SEATS) - 1
 """A car that may serve every order."""
-
-
-def asked_bits(vehicle_class: NDArray[np.int64], passengers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give the bit (n,) of a class and a number of passengers, at least one."""
-    seats = np.clip(passengers, 1, MAX_SEATS)
-    bit: NDArray[np.int64] = np.left_shift(np.int64(1), vehicle_class * MAX_SEATS + seats - 1)
-    return bit
 
 
 def served_bits(

@@ -14,11 +14,12 @@ from dispatch.engine.fleet import Fleet
 from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
 from dispatch.kernels import candidates as kernels
+from dispatch.kernels.all_pairs import AllPairs
 from dispatch.kernels.checks import first_outside
 from dispatch.roads.all_pairs import AllPairsTimes
 from dispatch.roads.city import City
 from dispatch.roads.metric import Metric
-from dispatch.roads.pace import PacedTimes
+from dispatch.roads.pace import WHOLE, PacedTimes
 from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import (
     MatrixTravelTimes,
@@ -190,6 +191,15 @@ class World:
         )
 
     @cached_property
+    def table(self) -> tuple[AllPairs, int] | None:
+        """A table of all pairs and its pace, where that tells the travel times."""
+        times = self.travel_times
+        base = times.base if isinstance(times, PacedTimes) else times
+        if not isinstance(base, AllPairsTimes):
+            return None
+        return base.table, times.permille if isinstance(times, PacedTimes) else WHOLE
+
+    @cached_property
     def areas(self) -> Areas:
         """Squares of the city, for forecasts."""
         return areas_of(self.node_x, self.node_y)
@@ -204,6 +214,9 @@ class World:
             round(params.prebook_lead_s * MS_PER_S),
             round(policy.chain_before_dropoff_s * MS_PER_S),
             int(policy.reassign_gain_s > 0),
+            round(params.max_pickup_s * MS_PER_S),
+            round(policy.patient_base_s * MS_PER_S),
+            float(policy.patient_slope),
         )
 
     def nearest_drivers(

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dispatch.kernels import transition
+from dispatch.kernels.all_pairs import ALL_PAIRS, pairs
 from dispatch.kernels.grid import FRAME_SIZE, Grid, build
 from dispatch.kernels.grid_search import Filter, Queries, search
-from dispatch.kernels.jit import F64, I8, I32, I64, i64, kernel, record
+from dispatch.kernels.jit import F64, I8, I32, I64, f64, i64, kernel, record
 from dispatch.kernels.refusals import REFUSALS, is_refused
 from dispatch.units import NO_INDEX, UNREACHABLE_MS
 
@@ -75,12 +76,18 @@ class Rules(NamedTuple):
     """Drivers who drop off within this time are candidates; 0: none"""
     reassigns: int
     """1: orders whose driver is on the way take part"""
+    max_pickup_ms: int
+    """Largest pickup ETA"""
+    patient_base_ms: int
+    """Largest pickup ETA of an order that has not waited; 0: ``max_pickup_ms`` for all"""
+    patient_slope: float
+    """What it grows by for each unit of time waited"""
 
 
 ORDERS = record(OpenOrders, I8, I32, I32, I64, I64, I32, I64, I32)
 CARS = record(FreeCars, I8, I32, I64, I64, I32, I64)
 PLACES = record(Places, F64, F64, I32)
-RULES = record(Rules, i64, i64, i64, i64, i64)
+RULES = record(Rules, i64, i64, i64, i64, i64, i64, i64, f64)
 
 
 @kernel((I32, i64, i64, I8, I64, I64, I32, I32))
@@ -334,6 +341,48 @@ def find(live, num_live, now_ms, orders, rules, places, refusals, cars):
         to_node[:num].copy(),
         is_cut,
     )
+
+
+@kernel((I32, i64, i64, ORDERS, RULES, PLACES, REFUSALS, CARS, ALL_PAIRS, i64))
+def find_timed(live, num_live, now_ms, orders, rules, places, refusals, cars, table, permille):
+    """Find the candidates and their pickup ETAs at one go, where a table of all pairs tells travel times.
+
+    Parameters
+    ----------
+    live, num_live, now_ms, orders, rules, places, refusals, cars
+        As of :func:`find`.
+    table : AllPairs
+    permille : int
+        Pace of its travel times.
+
+    Returns
+    -------
+    order_idx, num_open, driver_idx, rest_ms
+        As of :func:`find`.
+    first, candidate_driver, eta_ms, cost
+        As of :func:`weigh`.
+    is_cut : (orders,) bool
+    """
+    order_idx, num_open, driver, rest_ms, first, candidate, from_node, to_node, is_cut = find(
+        live, num_live, now_ms, orders, rules, places, refusals, cars
+    )
+    travel_ms = np.empty(len(candidate), np.int32)
+    pairs(table, permille, from_node, to_node, travel_ms)
+    limit_ms = np.full(len(order_idx), rules.max_pickup_ms, np.int64)
+    find_limits(order_idx[:num_open], now_ms, orders.wanted_at_ms, rules, limit_ms)
+    first, candidate, eta_ms, cost = weigh(first, candidate, rest_ms, travel_ms, limit_ms)
+    return order_idx, num_open, driver, rest_ms, first, candidate, eta_ms, cost, is_cut
+
+
+@kernel((I32, i64, I64, RULES, I64))
+def find_limits(order_idx, now_ms, wanted_at_ms, rules, out_limit_ms):
+    """Write the largest pickup ETA of open orders (n,), by the policy's rule for patience."""
+    for i in range(len(order_idx)):
+        out_limit_ms[i] = rules.max_pickup_ms
+        if rules.patient_base_ms > 0:
+            waited_ms = max(now_ms - wanted_at_ms[order_idx[i]], 0)
+            patient_ms = rules.patient_base_ms + np.int64(rules.patient_slope * waited_ms)
+            out_limit_ms[i] = min(patient_ms, rules.max_pickup_ms)
 
 
 @kernel((I32, I32, I32, I32, I64))

@@ -52,3 +52,40 @@ def write_event(log, row, kind, at_ms):
     event["wanted_after_ms"] = event["num_cars"] = NO_VALUE
     event["tier"] = event["is_first"] = event["passengers"] = event["vehicle_class"] = NO_VALUE
     event["kind"] = kind
+
+
+@kernel((LOG, LOG))
+def sort_by_time(events, out_events):
+    """Copy events (n,) in the order of time; those of one instant stay as they stand. A merge sort.
+
+    Logs are nearly sorted: runs that are sorted already are found and merged.
+    """
+    num = len(events)
+    order, other = np.arange(num).astype(np.int32), np.empty(num, np.int32)
+    start = np.empty(num + 1, np.int32)
+    num_runs = 0
+    for i in range(num):
+        if i == 0 or events[i]["at_ms"] < events[i - 1]["at_ms"]:
+            start[num_runs] = i
+            num_runs += 1
+    start[num_runs] = num
+    while num_runs > 1:
+        merged = 0
+        for run in range(0, num_runs, 2):
+            a, end_a = start[run], start[run + 1]
+            b, end_b = end_a, start[min(run + 2, num_runs)]
+            start[merged] = a
+            merged += 1
+            for k in range(a, end_b):
+                from_b = a == end_a or (b < end_b and events[order[b]]["at_ms"] < events[order[a]]["at_ms"])
+                if from_b:
+                    other[k] = order[b]
+                    b += 1
+                else:
+                    other[k] = order[a]
+                    a += 1
+        start[merged] = num
+        num_runs = merged
+        order, other = other, order
+    for i in range(num):
+        out_events[i] = events[order[i]]

@@ -19,19 +19,12 @@ from dispatch.kernels.transition import (
     TIME_BACKWARDS,
     Parties,
 )
-from dispatch.units import NO_INDEX, NO_VALUE
+from dispatch.units import LATEST_MS, NO_INDEX, NO_VALUE
 
 I8_3D = types.int8[:, :, ::1]
 
-UNKNOWN_ORDER, UNKNOWN_DRIVER, DEAD_OFFER, NO_SUCH_KIND, OTHER_DRIVER, NO_PLACE, NO_METRES = (
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    10,
-)
+UNKNOWN_ORDER, UNKNOWN_DRIVER, DEAD_OFFER, NO_SUCH_KIND = 4, 5, 6, 7
+OTHER_DRIVER, NO_PLACE, NO_METRES, NO_INSTANT, NO_NODE = 8, 9, 10, 11, 12
 """Verdicts beside those of :mod:`dispatch.kernels.transition`."""
 
 # Of the numbers of dispatch.engine.events.EventKind, those that callers may tell; a test compares them.
@@ -137,6 +130,20 @@ def _is_told(kind):
 
 
 @kernel()
+def _judge_numbers(kind, told, node, num_nodes):
+    """Judge the numbers of one event."""
+    if abs(told["at_ms"]) > LATEST_MS:
+        return NO_INSTANT
+    if node < NO_INDEX or node >= num_nodes:
+        return NO_NODE
+    has_place = kind == ONLINE or kind >= CRUISING_LEG
+    if has_place and node == NO_INDEX:
+        return NO_PLACE
+    has_metres = kind == ARRIVED or kind == DROPPED_OFF or kind >= CRUISING_LEG
+    return NO_METRES if has_metres and told["leg_m"] < 0 else ALL_LEGAL
+
+
+@kernel()
 def _judge(kind, at_ms, who, known, clock_ms, state):
     """Judge one event of an order and a driver."""
     order, driver = who
@@ -159,7 +166,7 @@ def _judge(kind, at_ms, who, known, clock_ms, state):
 
 
 @kernel()
-def _move(kind, at_ms, who, known, out_parties):
+def move(kind, at_ms, who, known, out_parties):
     """Write the new statuses of one event that is legal."""
     order, driver = who
     nobody = known.order_to.shape[1] - 1
@@ -214,11 +221,8 @@ def _move_all(told, node, known, clock_ms, order_of_row, driver_of_row, out_stat
         verdict, order, driver = NO_SUCH_KIND, NO_INDEX, NO_INDEX
         if _is_told(kind):
             verdict, order, driver = _parties_of(kind, told[i], known, out_parties)
-        if verdict == ALL_LEGAL and (kind == ONLINE or kind >= CRUISING_LEG) and node[i] == NO_INDEX:
-            verdict = NO_PLACE
-        if verdict == ALL_LEGAL and told[i]["leg_m"] < 0:
-            if kind == ARRIVED or kind == DROPPED_OFF or kind >= CRUISING_LEG:
-                verdict = NO_METRES
+        if verdict == ALL_LEGAL:
+            verdict = _judge_numbers(kind, told[i], node[i], len(known.node_lon))
         order_of_row[i], driver_of_row[i] = order, driver
         if verdict == ALL_LEGAL:
             verdict = _judge(kind, at_ms, (order, driver), known, clock_ms, out_state)
@@ -226,14 +230,14 @@ def _move_all(told, node, known, clock_ms, order_of_row, driver_of_row, out_stat
             _take_back(i, order_of_row, driver_of_row, undo, out_parties)
             return verdict, i
         _remember(i, (order, driver), out_parties, undo)
-        _move(kind, at_ms, (order, driver), known, out_parties)
+        move(kind, at_ms, (order, driver), known, out_parties)
         if kind == ACCEPTED:
-            _move(ASSIGNED, at_ms, (order, driver), known, out_parties)
+            move(ASSIGNED, at_ms, (order, driver), known, out_parties)
     return ALL_LEGAL, NO_INDEX
 
 
 @kernel()
-def _write(log, row, kind, at_ms, who, parties):
+def write_party_event(log, row, kind, at_ms, who, parties):
     """Write an event with its kind, instant and ids."""
     write_event(log, row, kind, at_ms)
     order, driver = who
@@ -325,11 +329,11 @@ def apply_told(told, node, known, clock_ms, num_refusals, out_state, out_log):
     parties, tables, num = out_state.parties, out_state.tables, 0
     for i in range(len(told)):
         kind, at_ms, who = told[i]["kind"], told[i]["at_ms"], (order_of_row[i], driver_of_row[i])
-        _write(out_log, num, kind, at_ms, who, parties)
+        write_party_event(out_log, num, kind, at_ms, who, parties)
         _fill_in(out_log[num], kind, told[i], node[i], who, known, tables)
         num += 1
         if kind == ACCEPTED:
-            _write(out_log, num, ASSIGNED, at_ms, who, parties)
+            write_party_event(out_log, num, ASSIGNED, at_ms, who, parties)
             out_log[num]["eta_ms"] = tables.eta_ms[who[0]]
             out_log[num]["nearest_eta_ms"] = tables.nearest_eta_ms[who[0]]
             num += 1

@@ -13,19 +13,20 @@ from dispatch.units import UNREACHABLE_MS
 @kernel()
 def _by_table(table, start, to, scratch):
     """Write the way from `start` to `to`; give nodes, free-flow time and metres."""
-    node, num, metres = np.int64(start), 1, 0.0
-    times = table.to_ms[to]
-    total_ms = times[node]
+    node, num, metres, at_ms = np.int64(start), 1, 0.0, np.int32(0)
     scratch.node[0, 0], scratch.at_ms[0, 0] = node, 0
-    if total_ms >= UNREACHABLE_MS:
-        return 1, total_ms, metres
+    if table.to_ms[to, node] >= UNREACHABLE_MS:
+        return 1, table.to_ms[to, node], metres
+    next_arc = table.next_arc[to]
     while node != to:
-        arc = table.first_arc[node] + table.next_arc[to, node]
+        arc = table.first_arc[node] + next_arc[node]
         node = np.int64(table.head[arc])
         metres += table.length_m[arc]
-        scratch.node[0, num], scratch.at_ms[0, num] = node, total_ms - times[node]
+        # Summed up, not looked up: rows of the table are cold, the columns of arcs are hot.
+        at_ms += table.travel_ms[arc]
+        scratch.node[0, num], scratch.at_ms[0, num] = node, at_ms
         num += 1
-    return num, total_ms, metres
+    return num, at_ms, metres
 
 
 @kernel()

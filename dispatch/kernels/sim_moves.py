@@ -135,10 +135,16 @@ def _idle(day, driver, row, at_ms):
     seed, occasion = params["seed"], np.int64(driver["num_moves"])
     driver["num_moves"] += 1
     hour = (at_ms + params["week_offset_ms"]) // MS_PER_HOUR % 24
-    u = np.empty(4)
-    for k in range(4):
-        u[k] = uniform(seed, MOVE, row, DRAWS_PER_MOVE * occasion + k)
-    target, stay_ms = next_move(day.cruise, hour, driver["node"], u[0], u[1], u[2], u[3])
+    first = DRAWS_PER_MOVE * occasion
+    target, stay_ms = next_move(
+        day.cruise,
+        hour,
+        np.int64(driver["node"]),
+        uniform(seed, MOVE, row, first),
+        uniform(seed, MOVE, row, first + 1),
+        uniform(seed, MOVE, row, first + 2),
+        uniform(seed, MOVE, row, first + 3),
+    )
     if target != NO_INDEX and uniform(seed, HOME, row, occasion) < params["home_share"]:
         target = _near_home(day.cruise, driver["home_node"], uniform(seed, HOME_NODE, row, occasion))
     if target != NO_INDEX and target != driver["node"]:

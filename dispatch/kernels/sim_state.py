@@ -139,6 +139,7 @@ SIM_PARAMS = np.dtype(
         ("max_retries", np.int64),
         ("answer_least_ms", np.float64),
         ("answer_most_ms", np.float64),
+        ("offer_timeout_ms", np.int64),
         ("break_after_ms", np.int64),
         ("break_ms", np.int64),
         ("wind_down_ms", np.int64),

@@ -108,7 +108,8 @@ def _free(driver):
 def _withdraw_offer(driver, at_ms):
     """Let a driver forget the offer that it thinks about, and go on with what is due."""
     driver["offered"], driver["answer_at_ms"] = NO_INDEX, NEVER
-    driver["due_at_ms"] = max(driver["due_at_ms"], at_ms)
+    due_ms = driver["due_at_ms"]
+    driver["due_at_ms"] = at_ms if due_ms == NEVER else max(due_ms, at_ms)
 
 
 # --- drivers ----------------------------------------------------------------------------------------
@@ -340,9 +341,40 @@ def _note_order(agenda, order, row):
 def ask(day, rows):
     """Let the customers of orders (n,) begin to wait; the orders are submitted."""
     for row in rows:
-        order = day.orders[row]
-        await_driver(order, day.params[0], order["requested_at_ms"])
-        _note_order(day.agenda, order, np.int64(row))
+        _begin_to_wait(day, np.int64(row))
+
+
+@kernel()
+def _begin_to_wait(day, row):
+    """Let the customer of an order that is submitted begin to wait."""
+    order = day.orders[row]
+    await_driver(order, day.params[0], order["requested_at_ms"])
+    _note_order(day.agenda, order, row)
+
+
+@kernel((DAY, LOG, i64, I32, i64, i64, i64))
+def begin(day, decided, decided_at_ms, node, first_order, end_order, now_ms):
+    """Begin a window: take up what was decided, let new customers wait, and let happen what is due.
+
+    Parameters
+    ----------
+    day : Day
+    decided, decided_at_ms, node
+        What the dispatcher's latest step gave, as :func:`react` takes it.
+    first_order, end_order : int
+        Rows ``first_order … end_order - 1`` are submitted.
+    now_ms : int
+        End of the window.
+
+    Returns
+    -------
+    bool
+        As of :func:`advance`.
+    """
+    react(day, decided_at_ms, decided, node)
+    for row in range(first_order, end_order):
+        _begin_to_wait(day, row)
+    return advance(day, now_ms)
 
 
 @kernel((DAY, i64))
@@ -465,9 +497,11 @@ def _think(day, driver, row, order_row, eta_ms, now_ms):
     occasion = np.int64(order["attempt"]) << 32 | row
     u = uniform(params["seed"], ANSWER_TIME, order["origin"], occasion)
     least, most = params["answer_least_ms"], params["answer_most_ms"]
-    driver["offered"] = order_row
-    driver["answer_at_ms"] = now_ms + np.int64(least + u * (most - least))
-    put(day.agenda, driver["answer_at_ms"], ANSWER << KEY_BITS | row)
+    driver["offered"], driver["answer_at_ms"] = order_row, NEVER
+    thinks_ms = np.int64(least + u * (most - least))
+    if thinks_ms < params["offer_timeout_ms"]:  # else the offer is gone before the answer
+        driver["answer_at_ms"] = now_ms + thinks_ms
+        put(day.agenda, driver["answer_at_ms"], ANSWER << KEY_BITS | row)
 
 
 @kernel()

@@ -6,16 +6,19 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings
+from dispatch.roads.trips import RecordedTrips
 from dispatch.sim.cruising import CruiseModel
 from dispatch.sim.day import week_offset_ms
 from dispatch.sim.scenario import PARKING_NOTE, Scenario
 from dispatch.sim.traffic import TrafficModel
 from dispatch.sim.traffic_fit import fit_traffic, usable_trips
-from dispatch.units import MS_PER_DAY
+from dispatch.spatial.grid_index import GridIndex
+from dispatch.units import MS_PER_DAY, NO_INDEX
 
 _FITTED_ON_DAYS: Final = 7
 """Days of pings that cruising is learnt from: as good as more, see ARCHITECTURE."""
@@ -38,14 +41,45 @@ def with_behaviour(scenario: Scenario) -> Scenario:
     traffic, base, traffic_note = _traffic_of(scenario)
     cruise, cruise_note = _cruise_of(scenario)
     notes = [note for note in scenario.notes if cruise is None or note != PARKING_NOTE]
+    orders, fence_note = _outside_geofences(scenario)
     return replace(
         scenario,
+        orders=orders,
+        node_rank=_ranks(scenario),
         travel_times=base,
         traffic=traffic,
         slowdown=scenario.slowdown if traffic.kind == "exact" else 1.0,
         cruise=cruise,
-        notes=(*notes, *(note for note in (traffic_note, cruise_note) if note)),
+        notes=(*notes, *(note for note in (traffic_note, cruise_note, fence_note) if note)),
     )
+
+
+def _ranks(scenario: Scenario) -> NDArray[np.int32] | None:
+    """Give the taxi rank of each node, None where the zones hold no rank."""
+    ranks = None if scenario.zones is None else scenario.zones.of_kind("rank")
+    return None if ranks is None else ranks.of_nodes(scenario.city.graph)
+
+
+def _outside_geofences(scenario: Scenario) -> tuple[RecordedTrips, str]:
+    """Let customers inside of geofences walk to the nearest node outside; say how many."""
+    orders, city = scenario.orders, scenario.city
+    fences = None if scenario.zones is None else scenario.zones.of_kind("no_pickup")
+    if fences is None:
+        return orders, ""
+    inside = fences.of_nodes(city.graph) != NO_INDEX
+    outside = np.flatnonzero(~inside)
+    if not len(outside):
+        raise InputError("zones of the kind no_pickup hold the whole city: nobody could be picked up")
+    walking = np.flatnonzero(inside[orders.pickup_node])
+    x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
+    at = orders.pickup_node[walking]
+    near = GridIndex(x[outside], y[outside]).nearest(x[at], y[at], 1)
+    pickup_node, lon, lat = orders.pickup_node.copy(), orders.pickup_lon.copy(), orders.pickup_lat.copy()
+    pickup_node[walking] = outside[near.item]
+    lon[walking] = city.graph.node_lon[pickup_node[walking]]
+    lat[walking] = city.graph.node_lat[pickup_node[walking]]
+    moved = replace(orders, pickup_node=pickup_node, pickup_lon=lon, pickup_lat=lat)
+    return moved, f"{len(walking):,} customers walk out of a geofence to be picked up."
 
 
 def _kept(city: City, name: tuple[Any, ...], make: Any) -> Any:

@@ -152,6 +152,7 @@ def _params(scenario: Scenario, streets: kernels.Streets) -> NDArray[np.void]:
         "accept_per_cent": drivers.accept_per_fare / 100,
         "answer_least_ms": drivers.answer_s[0] * MS_PER_S,
         "answer_most_ms": drivers.answer_s[1] * MS_PER_S,
+        "offer_timeout_ms": round(scenario.params.offer_timeout_s * MS_PER_S),
         "give_up_share": drivers.cancel_share,
         "break_after_ms": round(drivers.break_after_h * 60 * per_min),
         "break_ms": round(drivers.break_min * per_min),

@@ -108,7 +108,15 @@ class Simulation:
         self._ping_ms = round(scenario.sim.ping_s * MS_PER_S)
         self._now_ms = self._next_ping_ms = scenario.start_at_ms
         self._submitted = 0
+        self._advises = scenario.params.rules.preposition_every_s > 0
+        requested_at_ms = scenario.orders.requested_at_ms
+        num_windows = -(-int(requested_at_ms.max() - self._now_ms) // self._window_ms) + 1
+        ends_ms = self._now_ms + self._window_ms * np.arange(1, num_windows + 1)
+        self._num_due = iter(np.searchsorted(requested_at_ms, ends_ms, side="right").tolist())
+        """of the orders of the day, by the end of each window"""
         self._log: list[Events] = []
+        self._decided, self._advised = np.empty(0, EVENT_DTYPE), _NO_NODES
+        self._order_id = np.arange(len(scenario.orders))
         self._said = self._read(np.arange(len(scenario.orders), dtype=np.int32))
         num_drivers = len(self.day.drivers)
         self._located = (
@@ -134,40 +142,41 @@ class Simulation:
 
     def window(self) -> None:
         """Let the next window pass: submit, let people act, tell the dispatcher, let it decide."""
-        self._now_ms = now_ms = self._now_ms + self._window_ms
-        requested_at_ms = self._scenario.orders.requested_at_ms
-        num_due = int(np.searchsorted(requested_at_ms, now_ms, side="right"))
-        if num_due > self._submitted:
-            self._submit(slice(self._submitted, num_due))
-            self._submitted = num_due
-        self._advance(now_ms)
+        latest_ms, self._now_ms = self._now_ms, self._now_ms + self._window_ms
+        now_ms, first = self._now_ms, self._submitted
+        self._submitted = next(self._num_due, first)
+        if self._submitted > first:
+            self._submit(slice(first, self._submitted))
+        if self._streets.changes:
+            self.day = self.day._replace(streets=self._streets.at(now_ms))
+        is_over = simulate.begin(
+            self.day, self._decided, latest_ms, self._advised, first, self._submitted, now_ms
+        )
+        # Who asks again may lose patience within the same window.
+        while self._tell() or not is_over:
+            self._make_room()
+            is_over = simulate.advance(self.day, now_ms)
         if now_ms >= self._next_ping_ms:
             self._send_positions(now_ms)
             self._next_ping_ms = now_ms + self._ping_ms
-        decided = self._dispatcher.step(now_ms)
-        self._log.append(decided)
-        simulate.react(self.day, now_ms, decided, self._advised(decided))
+        self._decided = self._dispatcher.step(now_ms)
+        self._log.append(self._decided)
+        self._advised = self._where_advised()
 
     def end(self, stopped: bool) -> Events:
         """Send everybody home, unless the day was stopped, and give the whole log."""
         if not stopped:
+            simulate.react(self.day, self._now_ms, self._decided, self._advised)
             simulate.go_home(self.day, self._now_ms)
         self._tell()
         self._log.append(self._dispatcher.take_events())
-        return np.concatenate(self._log) if self._log else np.empty(0, EVENT_DTYPE)
+        # As bytes: numpy looks at each field of each part otherwise, which takes ten times as long.
+        return np.concatenate([part.view(np.uint8) for part in self._log]).view(EVENT_DTYPE)
 
     # --- what a window consists of ---------------------------------------------------------------
 
-    def _advance(self, now_ms: int) -> None:
-        if self._streets.changes:
-            self.day = self.day._replace(streets=self._streets.at(now_ms))
-        while not simulate.advance(self.day, now_ms):
-            self._tell()
-            self._make_room()
-        self._tell()
-
-    def _tell(self) -> None:
-        """Tell the dispatcher what has happened, and submit the orders of those who ask again."""
+    def _tell(self) -> bool:
+        """Tell the dispatcher what has happened, and submit the orders of those who ask again, if any do."""
         out = self.day.out
         num_events, num_retries = out.num[:2].tolist()
         if num_events:
@@ -175,6 +184,7 @@ class Simulation:
         if num_retries:
             self._submit_again(out.retries[:num_retries].copy())
         out.num[:2] = 0
+        return num_retries > 0
 
     def _make_room(self) -> None:
         agenda = self.day.agenda
@@ -188,7 +198,7 @@ class Simulation:
         """Submit the orders of some rows of the scenario, row = order id."""
         orders = self._scenario.orders
         told = NewOrders(
-            np.arange(rows.start, rows.stop),
+            self._order_id[rows],
             orders.pickup_lon[rows],
             orders.pickup_lat[rows],
             orders.dropoff_lon[rows],
@@ -199,7 +209,6 @@ class Simulation:
             *(column[rows] for column in self._said),
         )
         self._dispatcher.submit(told)
-        simulate.ask(self.day, np.arange(rows.start, rows.stop, dtype=np.int32))
 
     def _submit_again(self, rows: NDArray[np.int32]) -> None:
         """Submit the orders of customers who ask again, (n,) rows."""
@@ -233,13 +242,15 @@ class Simulation:
             driver, lon, lat, node = (column[:num] for column in self._located)
             self._dispatcher.update_positions(Positions(self.day.driver_id[driver], lon, lat, now_ms, node))
 
-    def _advised(self, decided: Events) -> NDArray[np.int32]:
+    def _where_advised(self) -> NDArray[np.int32]:
         """Give the node (n,) that each advice to reposition leads to; none at all without advice."""
-        rows = np.flatnonzero(decided["kind"] == EventKind.REPOSITION_ADVISED)
+        if not self._advises:
+            return _NO_NODES
+        rows = np.flatnonzero(self._decided["kind"] == EventKind.REPOSITION_ADVISED)
         if not len(rows):
             return _NO_NODES
-        node = np.full(len(decided), NO_INDEX, np.int32)
-        at = decided[rows]
+        node = np.full(len(self._decided), NO_INDEX, np.int32)
+        at = self._decided[rows]
         node[rows], _ = self._scenario.city.snap(at["lon_e6"] / 1e6, at["lat_e6"] / 1e6, np.inf)
         return node
 

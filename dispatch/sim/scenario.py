@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -19,6 +18,7 @@ from dispatch.roads.tables import Dropped
 from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import PathFinder
 from dispatch.roads.trips import RecordedTrips
+from dispatch.roads.zones import Zones
 from dispatch.sim.behaviour import Behaviour
 from dispatch.sim.cruising import CruiseModel
 from dispatch.sim.demand import ORDINARY_DAY, DemandProfile, ordinary_day, synthetic_orders
@@ -99,8 +99,8 @@ class Scenario:
     drops: tuple[Dropped, ...] = ()
     """rows of the city's files and of the day's pings that were left out"""
     behaviour: Behaviour = field(default_factory=Behaviour.none)
-    zones_file: Path | None = None
-    """file of zones to tell figures by"""
+    zones: Zones | None = None
+    """zones to tell figures by; geofences and taxi ranks among them"""
     traffic: TrafficModel = field(default_factory=TrafficModel.exact)
     """how predicted and true travel times follow from ``travel_times``"""
     recorded_durations: bool = True

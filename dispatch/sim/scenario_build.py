@@ -16,6 +16,7 @@ from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.osm.reading import SUFFIXES as OSM_SUFFIXES
 from dispatch.roads.trips import local_midnight_ms, zone_info
+from dispatch.roads.zones import Zones
 from dispatch.sim.behaving import with_behaviour
 from dispatch.sim.behaviour import Behaviour
 from dispatch.sim.demand import ORDINARY_DAY
@@ -68,7 +69,7 @@ def build_scenario(
         sim=sim,
         fare=FareRule(**values["fare"]),
         behaviour=behaviour_of(values),
-        zones_file=expanded(zones, folder) if zones else None,
+        zones=Zones.load(expanded(zones, folder), day.city) if zones else None,
         notes=day.notes if about["name"] == UNNAMED else (told, *day.notes),
     )
     return with_behaviour(behaving)

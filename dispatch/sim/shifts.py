@@ -51,6 +51,9 @@ def made_up_shifts(
     is worked at both ends of the day. It starts at the pickup of an order drawn among those of the hour
     around. With 24 hours every driver is on duty all the time.
 
+    Fleets are nested: of two sizes with one seed, the larger has the drivers and shifts of the smaller, and
+    more. What chance does to both falls out of their difference.
+
     Parameters
     ----------
     num_drivers : int
@@ -74,8 +77,9 @@ def made_up_shifts(
         begin, end = np.full(num_drivers, start_ms), np.full(num_drivers, end_ms)
     else:
         length_ms = round(shift_h * _MS_PER_HOUR)
-        covered_at_ms = orders.requested_at_ms[random.integers(0, len(orders), num_drivers)]
-        into_day_ms = (covered_at_ms - start_ms - random.integers(0, length_ms, num_drivers)) % MS_PER_DAY
+        covered, before = random.random((num_drivers, 2)).T
+        covered_at_ms = orders.requested_at_ms[(covered * len(orders)).astype(np.int64)]
+        into_day_ms = (covered_at_ms - start_ms - (before * length_ms).astype(np.int64)) % MS_PER_DAY
         over_ms = into_day_ms + length_ms - MS_PER_DAY
         early = np.flatnonzero(over_ms > 0)
         driver_id = np.append(driver_id[early], driver_id)
@@ -83,7 +87,8 @@ def made_up_shifts(
         end = np.minimum(np.append(start_ms + over_ms[early], start_ms + into_day_ms + length_ms), end_ms)
     order = np.lexsort((begin, driver_id))
     begin = begin[order]
-    return Shifts(driver_id[order], begin, end[order], _pickups_around(begin, orders, random))
+    places = np.random.default_rng([seed, 0x5217, 1])
+    return Shifts(driver_id[order], begin, end[order], _pickups_around(begin, orders, places))
 
 
 def _pickups_around(

@@ -15,12 +15,18 @@ from dispatch.analysis.run_record import RunRecord
 from dispatch.engine.events import EventKind, log_sha256
 from dispatch.engine.params import FareRule
 from dispatch.errors import InvariantError
+from dispatch.sim.behaviour import Behaviour
 from dispatch.sim.runner import Run
+from dispatch.sim.scenario import Scenario
 from dispatch.units import NO_INDEX
 
 BEHAVIOUR_NOTE: Final = (
     "Simulated drivers accept every offer and nobody cancels: completion and response are those of the "
     "matching alone."
+)
+ASSUMED_NOTE: Final = (
+    "People behave as the scenario's parameters say; that figures repeat a parameter that was put in "
+    "validates nothing."
 )
 
 
@@ -51,6 +57,7 @@ def run_record(run: Run, prepare_s: float, compile_s: float) -> RunRecord:
         "policy": scenario.params.rules.name,
         "seed": scenario.seed,
         "orders": len(scenario.orders),
+        "orders_submitted": run.num_orders,
         "orders_outside": scenario.orders_outside,
         "drivers": scenario.shifts.num_drivers,
         "shifts": len(scenario.shifts),
@@ -61,25 +68,36 @@ def run_record(run: Run, prepare_s: float, compile_s: float) -> RunRecord:
         "timezone": scenario.timezone,
         "partial": run.partial,
         "prepare_s": round(prepare_s, 3),
+        "setup_s": round(run.setup_s, 3),
         "run_s": round(run.wall_s, 3),
         "compile_s": round(compile_s, 3),
         "event_log_sha256": log_sha256(run.events),
         "left_out": [{"count": one.count, "what": one.what, "where": one.where} for one in scenario.drops],
-        "notes": [*scenario.notes, BEHAVIOUR_NOTE, f"Incomes rest on the declared fare rule: {fare_rule}."],
+        "notes": [
+            *scenario.notes,
+            _behaviour_note(scenario),
+            f"Incomes rest on the declared fare rule: {fare_rule}.",
+        ],
     }
     if scenario.recorded is not None:
         meta["recorded_empty_km_share"] = scenario.recorded.share
-    measured = kpis(run.events, travel_is_predicted=True, nobody_cancels=True)
-    meta["wall_s"] = round(prepare_s + run.wall_s + time.perf_counter() - started, 3)
+    is_predicted = scenario.traffic.kind == "exact"
+    are_machines = scenario.behaviour == Behaviour.none()
+    measured = kpis(run.events, travel_is_predicted=is_predicted, nobody_cancels=are_machines)
+    meta["wall_s"] = round(prepare_s + run.setup_s + run.wall_s + time.perf_counter() - started, 3)
     return RunRecord(scenario.params.rules.name, meta, run.events, measured, run.partial)
+
+
+def _behaviour_note(scenario: Scenario) -> str:
+    return BEHAVIOUR_NOTE if scenario.behaviour == Behaviour.none() else ASSUMED_NOTE
 
 
 def _check_books(run: Run) -> None:
     """Hold the log against what was kept apart from it: the orders of the day and the odometers."""
-    num_orders = len(run.scenario.orders)
+    num_orders = run.num_orders
     num_submitted = int(np.count_nonzero(run.events["kind"] == EventKind.ORDER_SUBMITTED))
     if num_submitted > num_orders or (num_submitted < num_orders and not run.partial):
-        raise InvariantError(f"the log has {num_submitted} orders submitted, the scenario {num_orders}")
+        raise InvariantError(f"the log has {num_submitted} orders submitted, the run {num_orders}")
     drivers = driver_table(run.events)
     row = rows_of(drivers.driver_id, run.driver_id)
     logged_m = np.append(drivers.driven_m, 0)[np.where(row == NO_INDEX, -1, row)]

@@ -32,6 +32,8 @@ class World:
         self.order_ids = (stride * n + 3 for n in self.random.sample(range(5000), 5000))
         self.drivers = {stride * n + 1: "new" for n in range(num_drivers)}
         self.orders = {}
+        # Some logs tell nothing about customers.
+        self.people = random.Random(seed) if seed % 4 else None
         self.fares = self.random.random() < 0.8
         self.rows = []
 
@@ -46,6 +48,20 @@ class World:
             "lat_e6": 37_770_000 + self.random.randrange(-30_000, 30_000),
         }
 
+    def request(self):
+        """Who asks for what; drawn apart, so that the same things happen whoever asks."""
+        if self.people is None:
+            return {}
+        draw = self.people.choice
+        return {
+            "customer_id": self.people.randrange(1000),
+            "tier": draw([0, 0, 1, 2]),
+            "is_first": draw([0, 0, 1]),
+            "passengers": draw([1, 1, 4]),
+            "vehicle_class": draw([0, 0, 0, 1]),
+            "wanted_after_ms": draw([0, 0, 0, 60_000, 600_000]),
+        }
+
     def events(self):
         return np.array(self.rows, EVENT_DTYPE)
 
@@ -55,7 +71,7 @@ class World:
     def submit(self):
         order = next(self.order_ids)
         self.orders[order] = ("open", NO_VALUE)
-        self.log(K.ORDER_SUBMITTED, order, **self.place())
+        self.log(K.ORDER_SUBMITTED, order, **self.place(), **self.request())
         if self.random.random() < 0.8:
             self.log(K.CARS_SHOWN, order, num_cars=self.random.choice([0, 0, 1, 4]))
 

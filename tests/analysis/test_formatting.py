@@ -22,6 +22,9 @@ def test_durations(value, text):
 
 
 def test_the_others():
+    assert formatting.format_points(0.0123) == "+1.2 points"
+    assert formatting.format_points(-0.5) == "−50.0 points"
+    assert formatting.format_points(None) == "–"
     assert formatting.format_share(0.9741) == "97.4 %"
     assert formatting.format_km(1234.567) == "1,234.57 km"
     assert formatting.format_money_per_h(3120) == "31.20 per h"

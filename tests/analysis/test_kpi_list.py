@@ -13,12 +13,13 @@ NEED_CANCELLING = {
     "customer_cancel_after_arrival_share",
     "driver_cancel_share",
 }
+TOTAL = "processing_mean_s"
 NEED_DRIVEN_TRAVEL = {"pickup_eta_mae_s", "pickup_eta_bias_s", "pickup_late5_share", "pickup_late10_share"}
 
 
 @pytest.mark.parametrize("kpi", KPIS, ids=lambda kpi: kpi.name)
 def test_each_kpi_has_a_unit_a_definition_and_a_format(kpi):
-    assert kpi.name.endswith(("_share", "_s", "_per_order", "_cents_per_h", "_gini"))
+    assert kpi.name.endswith(("_share", "_s", "_per_order", "_cents_per_h", "_gini", "_gap"))
     assert kpi.definition.endswith(".")
     assert "nan" not in kpi.format(0.123).lower()
     assert kpi.format(None) == "–"
@@ -82,3 +83,33 @@ def test_shares_lie_between_none_and_all(seed, make_log):
     tables = measured(make_log(seed))
     shares = {kpi.name: kpi.measure(tables) for kpi in KPIS if kpi.name.endswith("_share")}
     assert all(value is None or 0 <= value <= 1 for value in shares.values()), shares
+
+
+def test_what_is_measured_on_drivers_is_nothing_for_a_part_of_the_orders():
+    """The rule behind ``Kpi.of``: a new KPI of drivers fails here until it is listed as one."""
+    logs = [measured(random_log(seed)) for seed in range(1, 12)]
+    for kpi in KPIS:
+        # All orders, but taken as a part: figures of orders stay as they are.
+        parts = [kpi.measure(tables.of_orders(slice(None))) for tables in logs]
+        if kpi.of == "orders":
+            assert parts == [kpi.measure(tables) for tables in logs], kpi.name
+            assert any(value is not None for value in parts), kpi.name
+        else:
+            assert parts == [None] * len(logs), kpi.name
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_stages_of_processing_add_up(seed):
+    tables = measured(random_log(seed))
+    stages = [kpi.measure(tables) for kpi in KPIS if kpi.name.startswith("processing_") and kpi.name != TOTAL]
+    assert len(stages) == 5
+    assert sum(stages) == pytest.approx(KPI[TOTAL].measure(tables))
+
+
+def test_regret_has_a_distribution():
+    tables = measured(random_log(5))
+    regret_s = sorted(tables.eta_regret_ms() / 1000)
+    for percent in (50, 90, 99):
+        got = KPI[f"eta_regret_p{percent}_s"].measure(tables)
+        assert regret_s[0] <= got <= regret_s[-1]
+        assert sum(one <= got for one in regret_s) >= percent / 100 * (len(regret_s) - 1)

@@ -110,3 +110,45 @@ def test_400_000_orders_take_under_a_second():
     # 0.25 s on an idle machine; the limit leaves room for a busy one.
     assert time.perf_counter() - started < 1.5
     assert np.array_equal(table.closed_at_ms - table.submitted_at_ms, np.full(400_000, 480_000))
+
+
+def test_to_be_given_to_another_driver_is_an_assignment_and_the_first_acceptance_stays():
+    events = log_of(
+        event(K.ORDER_SUBMITTED, 10, 5),
+        event(K.OFFER_ACCEPTED, 20, 5, 1),
+        event(K.ORDER_ASSIGNED, 20, 5, 1, eta_ms=70, nearest_eta_ms=60),
+        event(K.ORDER_RELEASED, 40, 5, 1),
+        event(K.ORDER_REASSIGNED, 40, 5, 2, eta_ms=9, nearest_eta_ms=8),
+        event(K.DRIVER_ARRIVED, 50, 5, 2, leg_m=100),
+    )
+    table = order_table(events)
+    assert (table.first_accepted_at_ms[0], table.accepted_at_ms[0], table.driver_id[0]) == (20, 40, 2)
+    assert (table.quoted_eta_ms[0], table.nearest_eta_ms[0]) == (9, 8)
+    assert (table.arrived_at_ms[0], table.pickup_m[0]) == (50, 100)
+
+
+def test_who_asked_for_what():
+    told = {"customer_id": 9, "tier": 2, "is_first": 1, "passengers": 3, "vehicle_class": 1}
+    table = order_table(log_of(event(K.ORDER_SUBMITTED, 10, 5, **told), event(K.ORDER_SUBMITTED, 10, 6)))
+    for name, value in told.items():
+        assert getattr(table, name).tolist() == [value, NO_VALUE], name
+
+
+def test_a_wait_counts_from_the_wanted_pickup_and_is_never_negative():
+    wanted_after_ms = (NO_VALUE, 0, 30, 100, 100)
+    boarded_at_ms = (50, 50, 50, 50, None)
+    events = log_of(
+        *(event(K.ORDER_SUBMITTED, 10, n, wanted_after_ms=after) for n, after in enumerate(wanted_after_ms)),
+        *(event(K.PICKED_UP, at, n, 1) for n, at in enumerate(boarded_at_ms) if at is not None),
+    )
+    table = order_table(events)
+    assert table.wanted_at_ms.tolist() == [10, 10, 40, 110, 110]
+    assert table.wait_ms.tolist() == [40, 40, 10, 0, NO_VALUE]
+
+
+def test_some_rows_make_a_table_of_their_own():
+    table = order_table(random_log(3))
+    some, first = table.take(np.array([4, 1])), table.take(slice(0, 2))
+    assert some.order_id.tolist() == [table.order_id[4], table.order_id[1]]
+    assert np.array_equal(some.wait_ms, table.wait_ms[[4, 1]])
+    assert np.shares_memory(first.order_id, table.order_id)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import shapely
 
 from analysis.runs import CITY, record
 from dispatch.analysis import KPIS, kpis, report
@@ -13,6 +14,7 @@ from dispatch.analysis.report import write_report
 from dispatch.analysis.run_record import RunRecord
 from dispatch.engine.events import EVENT_DTYPE
 from dispatch.errors import DispatchError, InputError
+from dispatch.roads.zones import Zones
 
 REAL = EmptyDriving(0.399, 53_694.0, 134_628.0, 451_560)
 
@@ -76,10 +78,15 @@ def test_what_callers_name_cannot_become_markup(tmp_path):
 def test_every_chart_of_four_runs_has_points(tmp_path):
     page = page_of(tmp_path, *(record(seed, f"run {seed}") for seed in range(4)))
     drawn = figures(page)
-    assert len(drawn) == 6 + 2 * 4
+    assert len(drawn) == 7 + 4 * 4
     for name, figure in drawn.items():
         assert sum(len(trace["x"]) for trace in figure["data"]) > 0, name
-        assert all(len(trace["x"]) == len(trace["y"]) for trace in figure["data"]), name
+        for trace in figure["data"]:
+            if trace["type"] == "heatmap":
+                assert len(trace["z"]) == len(trace["y"]), name
+                assert all(len(row) == len(trace["x"]) for row in trace["z"]), name
+            else:
+                assert len(trace["x"]) == len(trace["y"]), name
 
 
 def test_histograms_hold_everyone(tmp_path):
@@ -130,7 +137,7 @@ def test_without_plotly_the_error_says_what_to_install(tmp_path, monkeypatch):
 def test_a_failure_leaves_the_old_report(tmp_path, monkeypatch):
     target = tmp_path / "report.html"
     target.write_text("old")
-    monkeypatch.setattr(report, "_part", lambda name: (_ for _ in ()).throw(OSError("disk")))
+    monkeypatch.setattr(report, "page_part", lambda name: (_ for _ in ()).throw(OSError("disk")))
     with pytest.raises(OSError, match="disk"):
         write_report(target, CITY, [record(1, "batch")])
     assert target.read_text() == "old"
@@ -138,3 +145,48 @@ def test_a_failure_leaves_the_old_report(tmp_path, monkeypatch):
 
 def test_the_same_runs_write_the_same_page(tmp_path):
     assert page_of(tmp_path, record(1, "batch")) == page_of(tmp_path, record(1, "batch"))
+
+
+def test_tiers_and_first_orders_are_told_where_the_log_tells_them(tmp_path):
+    told = words(page_of(tmp_path, record(1, "a")))
+    assert "By membership tier" in told
+    assert "Longest wait caused by priority:" in told
+    assert "First orders" in told
+    assert "Tiers and first orders" not in words(page_of(tmp_path, record(4, "a")))
+    both = words(page_of(tmp_path, record(1, "a"), record(4, "untold"), record(2, "c")))
+    assert both.count("<caption>") == 4, "two runs, two tables each"
+
+
+def test_what_changed_is_told_of_several_runs_only(tmp_path):
+    assert "Before and after" not in words(page_of(tmp_path, record(1, "a")))
+    several = words(page_of(tmp_path, record(1, "a"), record(2, "b"), record(3, "c")))
+    assert "the change against a" in several
+    assert several.count("h better,") > 20
+
+
+def test_no_id_stands_twice(tmp_path):
+    page = words(page_of(tmp_path, *(record(seed, f"run {seed}") for seed in (1, 2, 3))))
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'aria-describedby="([^"]+)"', page)) <= set(ids)
+
+
+def test_zones_of_the_user_are_named_and_geofences_are_not_rows(tmp_path):
+    lon, lat = CITY.graph.node_lon, CITY.graph.node_lat
+    half = (
+        float(lon.min() + lon.max()) / 2,
+        float(lat.min()) - 1,
+        float(lon.max()) + 1,
+        float(lat.max()) + 1,
+    )
+    whole = (float(lon.min()) - 1, *half[1:])
+    zones = Zones(
+        ("<b>East", "Everything", "Closed street"),
+        ("report", "report", "no_pickup"),
+        (shapely.box(*half), shapely.box(*whole), shapely.box(*whole)),
+    )
+    page = page_of(tmp_path, record(1, "a"), zones=zones)
+    shown = figures(page)["heat-0"]["layout"]["yaxis"]["ticktext"]
+    assert sorted(shown) == ["&lt;b&gt;East", "Everything"]
+    assert "squares of 2 km" not in page
+    assert "squares of 2 km" in page_of(tmp_path, record(1, "a"))

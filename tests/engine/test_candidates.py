@@ -9,6 +9,8 @@ from dispatch.engine.events import EventKind
 CITY = line_city()
 GRID = grid_city(seed=3)
 GRID_TIMES = GRID.free_flow()
+
+
 def found_by(dispatcher):
     state, world = dispatcher._state, dispatcher._world
     return find_candidates(state, world, T0)

@@ -196,7 +196,13 @@ def orders_in_plain_python(events):
         if kind == K.ORDER_SUBMITTED:
             rows[order] = {
                 "order_id": order,
+                "customer_id": int(event["customer_id"]),
+                "tier": int(event["tier"]),
+                "is_first": int(event["is_first"]),
+                "passengers": int(event["passengers"]),
+                "vehicle_class": int(event["vehicle_class"]),
                 "submitted_at_ms": at,
+                "wanted_at_ms": at + max(int(event["wanted_after_ms"]), 0),
                 "pickup_lon_e6": int(event["lon_e6"]),
                 "pickup_lat_e6": int(event["lat_e6"]),
                 "num_offers": 0,

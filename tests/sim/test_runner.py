@@ -1,5 +1,6 @@
 """Runs as a whole: invariants, determinism, partial runs, positions on the way."""
 
+import bisect
 import itertools
 from dataclasses import replace
 
@@ -96,24 +97,44 @@ def test_stopped_at_the_very_end_it_is_whole():
     assert not finished.partial
 
 
-class Watched(SimDrivers):
-    """Keeps what the drivers tell of their places."""
+PHASES = {
+    K.DRIVER_ONLINE: "parked",
+    K.DROPPED_OFF: "parked",
+    K.ORDER_ASSIGNED: "to pickup",
+    K.DRIVER_ARRIVED: "boarding",
+    K.PICKED_UP: "on trip",
+    K.DRIVER_OFFLINE: "off",
+}
+"""What an event makes of its driver, where nobody cancels."""
 
-    seen: list
 
-    def send_positions(self, now_ms):
-        super().send_positions(now_ms)
-        fleet = self._dispatcher._state.fleet
-        for row in np.flatnonzero(self.phase != Phase.OFF):
-            place = fleet.ids.rows(self.driver_id[[row]])[0]
-            where = (fleet.lon[place], fleet.lat[place], int(fleet.node[place]))
-            self.seen.append((now_ms, int(row), Phase(self.phase[row]), int(self._order[row]), *where))
+class Watched(Dispatcher):
+    """Keeps the positions that it is told, (at_ms, driver_id, lon, lat, node)."""
+
+    told: list
+
+    def update_positions(self, positions):
+        super().update_positions(positions)
+        at_ms = np.broadcast_to(positions.at_ms, len(positions.driver_id))
+        columns = (at_ms, positions.driver_id, positions.lon, positions.lat, positions.node)
+        self.told += zip(*(column.tolist() for column in columns), strict=True)
 
 
 def watched_run(monkeypatch, scenario):
-    Watched.seen = []
-    monkeypatch.setattr("dispatch.sim.runner.SimDrivers", Watched)
-    return run(scenario).events, Watched.seen
+    """The log, and positions as (at_ms, driver_id, phase, order_id, lon, lat, node), phases by the log."""
+    Watched.told = []
+    monkeypatch.setattr("dispatch.sim.runner.Dispatcher", Watched)
+    events = run(scenario).events
+    history = {}
+    for event in events[np.isin(events["kind"], list(PHASES))]:
+        one = (int(event["at_ms"]), PHASES[K(event["kind"])], int(event["order_id"]))
+        history.setdefault(int(event["driver_id"]), []).append(one)
+    seen = []
+    for at_ms, driver_id, *where in Watched.told:
+        mine = history[driver_id]
+        _, phase, order_id = mine[bisect.bisect_right(mine, at_ms, key=lambda one: one[0]) - 1]
+        seen.append((at_ms, driver_id, phase, order_id, *where))
+    return events, seen
 
 
 def test_moving_drivers_are_on_the_path_between_its_nodes(monkeypatch):
@@ -122,30 +143,52 @@ def test_moving_drivers_are_on_the_path_between_its_nodes(monkeypatch):
     events, seen = watched_run(monkeypatch, scenario)
     picked_up = events[events["kind"] == K.PICKED_UP]
     boarded_at_ms = dict(zip(picked_up["order_id"].tolist(), picked_up["at_ms"].tolist(), strict=True))
-    moving = [one for one in seen if one[2] == Phase.ON_TRIP]
+    moving = [one for one in seen if one[2] == "on trip"]
     assert len(moving) > 100
-    num_between = 0
+    alighting_ms, num_between = 1000 * scenario.sim.alighting_s, 0
     for now_ms, _, _, order, lon, lat, node in moving:
         ends = (scenario.orders.pickup_node[[order]], scenario.orders.dropoff_node[[order]])
         path = times.paths(*ends)
-        nodes, at_ms = path.node, np.minimum(path.at_ms, path.at_ms[-1])
-        elapsed_ms = now_ms - boarded_at_ms[order]
+        # The leg takes its way's time and the alighting; it is driven evenly.
+        lasts_ms = path.at_ms[-1] + alighting_ms
+        along_ms = (now_ms - boarded_at_ms[order]) / lasts_ms * path.at_ms[-1]
         expected = [
-            np.interp(elapsed_ms, at_ms, degrees[nodes]) for degrees in (graph.node_lon, graph.node_lat)
+            np.interp(along_ms, path.at_ms, degrees[path.node])
+            for degrees in (graph.node_lon, graph.node_lat)
         ]
         assert (lon, lat) == pytest.approx(expected, abs=1e-9)
-        assert node in nodes
-        num_between += elapsed_ms < at_ms[-1] and elapsed_ms not in at_ms
+        assert node in path.node
+        num_between += along_ms < path.at_ms[-1] and along_ms not in path.at_ms
     assert num_between > 50
+
+
+def test_drivers_on_their_way_to_a_pickup_come_nearer(monkeypatch):
+    """Each position is as far from the pickup as is left of the quoted ETA, but for the arc it is on."""
+    scenario = small_scenario(60, 4, seed=9)
+    events, seen = watched_run(monkeypatch, scenario)
+    assigned, arrived = (events[events["kind"] == kind] for kind in (K.ORDER_ASSIGNED, K.DRIVER_ARRIVED))
+    arrives_at_ms = dict(zip(arrived["order_id"].tolist(), arrived["at_ms"].tolist(), strict=True))
+    assert len(assigned) == len(arrived)
+    under_way = [one for one in seen if one[2] == "to pickup"]
+    assert len(under_way) > 20
+    longest_arc_ms = int(scenario.city.graph.free_flow_ms().max())
+    for at_ms, _, _, order, _, _, node in under_way:
+        left_ms = scenario.travel_times.pairs_ms(
+            np.array([node], np.int32), scenario.orders.pickup_node[[order]]
+        )[0]
+        assert abs(left_ms - (arrives_at_ms[order] - at_ms)) <= longest_arc_ms
 
 
 def test_parked_and_boarding_drivers_stand_at_their_node(monkeypatch):
     scenario = small_scenario(40, 6, seed=2)
     _, seen = watched_run(monkeypatch, scenario)
+    phases = {one[2] for one in seen}
+    assert {"parked", "boarding", "on trip"} <= phases
+    assert "off" not in phases
     for _, _, phase, order, lon, lat, node in seen:
-        if phase in (Phase.PARKED, Phase.BOARDING):
+        if phase in ("parked", "boarding"):
             assert (lon, lat) == places(scenario.city, node)
-        if phase == Phase.BOARDING:
+        if phase == "boarding":
             assert node == scenario.orders.pickup_node[order]
 
 
@@ -153,13 +196,11 @@ def test_offers_go_to_drivers_where_they_stand(monkeypatch):
     """The pickup ETA of every offer is the travel time from the place the driver told last."""
     scenario = small_scenario(60, 8, seed=9, sim=SimParams(window_s=30.0, ping_s=30.0))
     events, seen = watched_run(monkeypatch, scenario)
-    last = {}
-    rows = {int(one): row for row, one in enumerate(np.unique(scenario.shifts.driver_id))}
-    by_time = itertools.groupby(seen, key=lambda one: one[0])
-    told = {now_ms: {one[1]: one[6] for one in group} for now_ms, group in by_time}
-    for event in events[events["kind"] == K.ORDER_OFFERED]:
-        last.update(told[int(event["at_ms"])])
-        node = last[rows[int(event["driver_id"])]]
+    node_of = {(one[0], one[1]): one[6] for one in seen}
+    offered = events[events["kind"] == K.ORDER_OFFERED]
+    assert len(offered) > 50
+    for event in offered:
+        node = node_of[int(event["at_ms"]), int(event["driver_id"])]
         ends = (np.array([node], np.int32), scenario.orders.pickup_node[[int(event["order_id"])]])
         assert event["eta_ms"] == scenario.travel_times.pairs_ms(*ends)[0]
 
@@ -202,15 +243,7 @@ def test_the_simulator_speaks_to_the_public_face_only(monkeypatch):
 
     monkeypatch.setattr("dispatch.sim.runner.Dispatcher", Face)
     run(small_scenario())
-    rides = {"accept", "arrive", "pick_up", "drop_off", "close"}
-    assert called == rides | {
-        "drivers_online",
-        "drivers_offline",
-        "update_positions",
-        "submit",
-        "step",
-        "take_events",
-    }
+    assert called == {"register_drivers", "apply", "update_positions", "submit", "step", "take_events"}
 
 
 def test_slower_roads_take_longer():

@@ -13,6 +13,7 @@ from dispatch.engine.params import FareRule
 from dispatch.engine.policy import POLICIES
 from dispatch.errors import InputError
 from dispatch.roads.city import City
+from dispatch.sim.behaving import with_behaviour
 from dispatch.sim.behaviour import Behaviour, TrafficParams
 from dispatch.sim.recorded_day import recorded_day
 from dispatch.sim.scenario import made_up_day, synthetic_scenario
@@ -56,7 +57,7 @@ def test_the_built_in_day_is_that_of_the_library():
     """In one city of one seed, the day of another is made up, too."""
     day = {"orders": 200, "drivers": 12}
     built = build_scenario(values_of(day=day), Path())
-    known = synthetic_scenario(1, 200, 12)
+    known = with_behaviour(replace(synthetic_scenario(1, 200, 12), behaviour=Behaviour()))
     assert same_day(built, known)
     assert (built.notes, built.city.name, built.seed) == (known.notes, known.city.name, 1)
     cache = {}

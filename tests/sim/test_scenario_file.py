@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from dispatch.engine.policy import POLICIES, Policy
 from dispatch.errors import InputError
@@ -94,6 +94,8 @@ def test_a_key_set_by_text_is_the_key_set_by_its_value(scenario, data):
     table, key = data.draw(
         st.sampled_from([one for one in ALL_KEYS if one[1] not in ("seats", "class_shares")])
     )
+    # Another preset may have other numbers of classes than those that are set.
+    assume(key != "preset" or not {"seats", "class_shares"} & scenario.given.get("vehicles", {}).keys())
     value = data.draw(values_for(table, key))
     text = str(value).lower() if isinstance(value, bool) else str(value)
     by_text, by_value = (scenario.with_value(f"{table}.{key}", one) for one in (text, value))

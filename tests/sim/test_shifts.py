@@ -93,6 +93,14 @@ def test_where_the_hour_has_no_orders_all_of_the_day_are_drawn_from():
     assert len(np.unique(shifts.node)) == CITY.graph.num_nodes
 
 
+@pytest.mark.parametrize("shift_h", [3, 8, 24])
+def test_a_larger_fleet_has_the_drivers_of_the_smaller(shift_h):
+    small, large = (made_up_shifts(num, trips_of_a_day(), DAY, shift_h, 7) for num in (9, 14))
+    shared = large.driver_id < 9
+    for column in ("driver_id", "start_at_ms", "end_at_ms", "node"):
+        assert np.array_equal(getattr(large, column)[shared], getattr(small, column))
+
+
 def test_another_seed_makes_other_shifts():
     one, other = (made_up_shifts(20, trips_of_a_day(), DAY, 8.0, seed) for seed in (1, 2))
     assert not np.array_equal(one.start_at_ms, other.start_at_ms)

@@ -110,7 +110,7 @@ def test_the_fare_rule_and_how_people_behave_are_told():
 def test_an_order_that_never_reached_the_log_gives_no_record():
     finished = run(small_scenario())
     lost = replace(finished, events=finished.events[finished.events["order_id"] != 7])
-    with pytest.raises(InvariantError, match="the log has 59 orders submitted, the scenario 60"):
+    with pytest.raises(InvariantError, match="the log has 59 orders submitted, the run 60"):
         run_record(lost, 1.0, 1.0)
 
 

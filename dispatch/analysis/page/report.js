@@ -39,9 +39,20 @@
       const ratio = (layout.yaxis.range[1] - layout.yaxis.range[0]) / (layout.xaxis.range[1] - layout.xaxis.range[0]);
       layout.height = Math.round(Math.max(320, Math.min(680, place.clientWidth * ratio + 40)));
     } else if (place.clientWidth < 480) {
-      layout.margin = { l: 48, r: 8, t: 8, b: 44 };
+      layout.margin = { l: id.startsWith("timeline") ? 20 : 48, r: 8, t: 8, b: 44 };
       layout.font.size = 12;
+      // Numbers in cells this narrow would run into one another.
+      for (const trace of figure.data) if (trace.type === "heatmap") trace.texttemplate = "";
     }
+    // A picture of states: what each number means is told once, not in every cell.
+    if (figure.labels) {
+      for (const trace of figure.data) {
+        trace.text = trace.z.map((row, at) => row.map((state) => state === null ? "" : "driver " + figure.names[at] + ", " + figure.labels[state]));
+      }
+    }
+    // Without a height of its own a place shrinks to the least one when the window changes.
+    place.style.height = layout.height + "px";
+    place.style.minHeight = "0";
     const config = {
       responsive: true, displaylogo: false, displayModeBar: isMap, doubleClick: isMap ? "reset" : false,
       modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"]],
@@ -55,6 +66,17 @@
     draw(waiting.shift()).then(() => setTimeout(next, 0));
   }
   next();
+
+  // What the heat maps show: each trace says by its meta of which measure it is.
+  for (const choice of document.querySelectorAll("input[name=heat]")) {
+    choice.addEventListener("change", () => {
+      for (const id of Object.keys(report.figures).filter((name) => name.startsWith("heat"))) {
+        const place = document.getElementById(id), traces = report.figures[id].data;
+        for (const trace of traces) trace.visible = trace.meta === choice.value;
+        if (place.data) Plotly.restyle(place, { visible: traces.map((trace) => trace.visible) });
+      }
+    });
+  }
 
   // Paper is narrower than most screens.
   function fit(width) {

@@ -1,0 +1,162 @@
+"""New orders: checked at one go, and written into the table and the log."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dispatch.kernels.event_log import LOG, write_event
+from dispatch.kernels.id_map import find_one
+from dispatch.kernels.jit import F64, I8, I32, I64, i64, kernel, record
+from dispatch.units import NO_INDEX, NO_VALUE
+
+MAX_SEATS = 7
+"""More passengers than this, or more seats, count as so many."""
+SUBMITTED = 2
+"""The number of EventKind.ORDER_SUBMITTED."""
+
+
+class Told(NamedTuple):
+    """What callers say of new orders, each (n,); the last six may be (0,): not told."""
+
+    order_id: np.ndarray
+    """int64"""
+    pickup_lon: np.ndarray
+    """float64, degrees"""
+    pickup_lat: np.ndarray
+    dropoff_lon: np.ndarray
+    dropoff_lat: np.ndarray
+    submitted_at_ms: np.ndarray
+    """int64"""
+    pickup_node: np.ndarray
+    """int32"""
+    dropoff_node: np.ndarray
+    """int32"""
+    customer_id: np.ndarray
+    """int64, with the next five"""
+    wanted_after_ms: np.ndarray
+    tier: np.ndarray
+    is_first: np.ndarray
+    passengers: np.ndarray
+    vehicle_class: np.ndarray
+
+
+class NewRows(NamedTuple):
+    """Columns of the order table that new orders fill."""
+
+    order_id: np.ndarray
+    pickup_lon: np.ndarray
+    pickup_lat: np.ndarray
+    dropoff_lon: np.ndarray
+    dropoff_lat: np.ndarray
+    pickup_node: np.ndarray
+    dropoff_node: np.ndarray
+    trip_ms: np.ndarray
+    submitted_at_ms: np.ndarray
+    wanted_at_ms: np.ndarray
+    expires_at_ms: np.ndarray
+    changed_at_ms: np.ndarray
+    class_bits: np.ndarray
+    tier: np.ndarray
+    """int8"""
+
+
+TOLD = record(Told, I64, F64, F64, F64, F64, I64, I32, I32, I64, I64, I64, I64, I64, I64)
+NEW_ROWS = record(NewRows, I64, F64, F64, F64, F64, I32, I32, I32, I64, I64, I64, I64, I64, I8)
+
+
+@kernel()
+def _all_within(values, low, high):
+    """Tell whether all values are from `low` to `high`."""
+    right = True
+    for i in range(len(values)):
+        right &= (values[i] >= low) & (values[i] <= high)
+    return right
+
+
+@kernel((TOLD, I64, i64, i64, I64, I32))
+def is_in_order(told, limits, num_nodes, clock_ms, slot_id, slot_row):
+    """Tell whether new orders are plainly in order; where not, a closer look tells what is wrong.
+
+    Parameters
+    ----------
+    told : Told
+    limits : (14,) int64
+        The latest instant, then the least and the most of each of the last six columns.
+    num_nodes, clock_ms : int
+    slot_id, slot_row
+        The hash table of known ids.
+    """
+    right = _all_within(told.pickup_lon, -180.0, 180.0) and _all_within(told.dropoff_lon, -180.0, 180.0)
+    right = right and _all_within(told.pickup_lat, -90.0, 90.0) and _all_within(told.dropoff_lat, -90.0, 90.0)
+    right = right and _all_within(told.submitted_at_ms, clock_ms, limits[0])
+    right = right and _all_within(told.pickup_node, 0, num_nodes - 1)
+    right = right and _all_within(told.dropoff_node, 0, num_nodes - 1)
+    right = right and _all_within(told.customer_id, limits[1], limits[2])
+    right = right and _all_within(told.wanted_after_ms, limits[3], limits[4])
+    right = right and _all_within(told.tier, limits[5], limits[6])
+    right = right and _all_within(told.is_first, limits[7], limits[8])
+    right = right and _all_within(told.passengers, limits[9], limits[10])
+    right = right and _all_within(told.vehicle_class, limits[11], limits[12])
+    last = np.int64(-1)
+    for i in range(len(told.order_id)):
+        order_id = told.order_id[i]
+        right = right and order_id > last and find_one(slot_id, slot_row, order_id) == NO_INDEX
+        last = order_id
+    return right
+
+
+@kernel()
+def _e6(degrees):
+    """Give a coordinate as the log keeps it."""
+    return np.int32(np.rint(degrees * 1e6))
+
+
+@kernel()
+def _or_no_value(values, i):
+    """Give an optional number."""
+    return values[i] if len(values) > 0 else np.int64(NO_VALUE)
+
+
+@kernel()
+def asked_bit(vehicle_class, passengers):
+    """Give the bit of a class of cars and a number of passengers, of which a car must have one."""
+    return np.int64(1) << (vehicle_class * MAX_SEATS + min(max(passengers, 1), MAX_SEATS) - 1)
+
+
+@kernel((TOLD, I32, i64, i64, NEW_ROWS, LOG))
+def take_in(told, trip_ms, first_row, max_wait_ms, out_rows, out_log):
+    """Write new orders and their events.
+
+    Parameters
+    ----------
+    told : Told
+    trip_ms : (n,) int32
+        Travel times of the trips.
+    first_row : int
+        Row of the first one.
+    max_wait_ms : int
+    out_rows : NewRows
+    out_log : (n,) EVENT_DTYPE
+    """
+    for i in range(len(trip_ms)):
+        row, at_ms = first_row + i, told.submitted_at_ms[i]
+        out_rows.order_id[row] = told.order_id[i]
+        out_rows.pickup_lon[row], out_rows.pickup_lat[row] = told.pickup_lon[i], told.pickup_lat[i]
+        out_rows.dropoff_lon[row], out_rows.dropoff_lat[row] = told.dropoff_lon[i], told.dropoff_lat[i]
+        out_rows.pickup_node[row], out_rows.dropoff_node[row] = told.pickup_node[i], told.dropoff_node[i]
+        out_rows.trip_ms[row] = trip_ms[i]
+        out_rows.submitted_at_ms[row] = out_rows.changed_at_ms[row] = at_ms
+        out_rows.wanted_at_ms[row] = at_ms + max(_or_no_value(told.wanted_after_ms, i), 0)
+        out_rows.expires_at_ms[row] = out_rows.wanted_at_ms[row] + max_wait_ms
+        out_rows.tier[row] = max(_or_no_value(told.tier, i), 0)
+        asked_class = max(_or_no_value(told.vehicle_class, i), 0)
+        out_rows.class_bits[row] = asked_bit(asked_class, _or_no_value(told.passengers, i))
+        write_event(out_log, i, SUBMITTED, at_ms)
+        event = out_log[i]
+        event["order_id"] = told.order_id[i]
+        event["customer_id"] = _or_no_value(told.customer_id, i)
+        event["wanted_after_ms"] = _or_no_value(told.wanted_after_ms, i)
+        event["tier"], event["is_first"] = _or_no_value(told.tier, i), _or_no_value(told.is_first, i)
+        event["passengers"] = _or_no_value(told.passengers, i)
+        event["vehicle_class"] = _or_no_value(told.vehicle_class, i)
+        event["lon_e6"], event["lat_e6"] = _e6(told.pickup_lon[i]), _e6(told.pickup_lat[i])
