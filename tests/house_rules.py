@@ -35,11 +35,17 @@ LOWERCASE_GLOBALS_ALLOWED = {
 }
 MUTATED_GLOBALS_ALLOWED = {
     "dispatch/kernels/jit.py": ({"KERNELS"}, "the registry of kernels, complete once modules are imported"),
-    "dispatch/sim/behaving.py": ({"_KEPT"}, "models of a city, at most a few: variants of a day share them"),
-    "dispatch/sim/streets.py": ({"_TABLES"}, "tables of a city, at most two: variants of a day share them"),
 }
 KERNEL_IMPORTS = {"__future__", "math", "typing", "numpy", "numba", "dispatch.units", "dispatch.kernels"}
-KERNEL_IMPORTS_OF_JIT = {"importlib", "pkgutil", "time", "dataclasses", "collections.abc"}
+KERNEL_IMPORTS_OF_JIT = {
+    "importlib",
+    "pkgutil",
+    "sys",
+    "time",
+    "contextlib",
+    "dataclasses",
+    "collections.abc",
+}
 MUTATORS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "clear"}
 DTYPE = re.compile(r"\b(u?int(8|16|32|64)|float(32|64)|bool|complex128|integer)\b")
 SHAPE = re.compile(r"\([\w +*\-]+,[\w +*\-, ]*\)")
