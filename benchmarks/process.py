@@ -1,7 +1,9 @@
-"""What a process that measures must set before numpy and numba are imported: they read it once."""
+"""A process that measures: what it sets before numpy and numba are imported (read once), its memory."""
 
 import hashlib
 import os
+import resource
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,3 +29,16 @@ def set_up_process() -> None:
         digest.update(path.read_bytes())
     folder = Path(tempfile.gettempdir()) / "dispatch-benchmark-cache" / digest.hexdigest()[:16]
     os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))
+
+
+def peak_mb() -> float:
+    """Most memory that this process ever had in use, MB.
+
+    Linux counts what a parent had at the fork into ``ru_maxrss``, so it is asked otherwise there.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) / 1024
+    bytes_in_unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_in_unit / 1024**2

@@ -46,7 +46,7 @@ def with_forbidden_turns(city, num_rules=6, seed=0):
 def cities():
     """Cities that days are made of, and their free-flow metrics: made once."""
     grid = grid_city(7, 7, seed=1)
-    chosen = (grid, line_city(12), grid_city(5, 4, seed=3, block_m=900.0), with_forbidden_turns(grid))
+    chosen = (grid, line_city(12), grid_city(10, 10, seed=3, block_m=600.0), with_forbidden_turns(grid))
     return [(city, city.free_flow()) for city in chosen]
 
 
@@ -161,9 +161,8 @@ def random_scenario(seed):
         random_vehicles(random, num_classes),
         TrafficParams(str(random.choice(["exact", "assumed"]))),
     )
-    orders = random_trips(
-        city, int(random.integers(1, 90)), seed, span_s=5400, recorded=bool(random.integers(2))
-    )
+    num_orders, recorded = int(random.integers(1, 90)), bool(random.integers(2))
+    orders = random_trips(city, num_orders, seed, span_s=5400, recorded=recorded)
     orders = replace(orders, passengers=random.integers(0, 7, len(orders)).astype(np.int32))
     return with_behaviour(
         small_scenario(
@@ -174,7 +173,7 @@ def random_scenario(seed):
             travel_times=times,
             params=params,
             sim=SimParams(
-                window_s=float(random.choice([5.0, 15.0, 30.0, 60.0])),
+                window_s=float(random.choice([10.0, 15.0, 30.0, 60.0])),
                 boarding_s=float(random.choice([0.0, 30.0])),
                 alighting_s=float(random.choice([0.0, 15.0])),
                 ping_s=float(random.choice([15.0, 60.0, 120.0])),

@@ -22,6 +22,7 @@ from dispatch.matching import AssignmentProblem, solve
 
 ROOT = Path(__file__).resolve().parent.parent
 ONE_CALL = Pace(least_rounds=5, most_rounds=5, slow_rounds=2, aim_s=0.0, least_ms=0.0)
+WITHOUT_PEERS = {"simulate"}
 ROW_KEYS = {"case", "ours_ms", "best_peer", "best_peer_ms", "ratio", "floor"}
 
 
@@ -347,7 +348,7 @@ def test_a_tiny_run_of_the_suite_gets_right_answers_from_everybody(suite):
     module.measure(report)
     assert len(report.rows) >= 3
     assert [row["case"] for row in report.rows if row["wrong"]] == []
-    assert any(row["best_peer"] for row in report.rows)
+    assert suite in WITHOUT_PEERS or any(row["best_peer"] for row in report.rows)
 
 
 def test_a_peer_that_is_not_installed_is_named_and_not_needed(monkeypatch):

@@ -13,8 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SUITE = ["tests/kernels", "tests/matching", "tests/spatial"]
 PYTEST = ["-m", "pytest", *SUITE, "--no-cov", "--hypothesis-profile", "few", "-q", "-p", "no:cacheprovider"]
-# A hash of ids wraps around on purpose; compiled code does so without a word, numpy's scalars warn.
-WRAPS_AROUND = "ignore:overflow encountered:RuntimeWarning:dispatch.kernels.id_map"
+# Hashes and counters wrap around on purpose; compiled code does so without a word, numpy's scalars warn.
+WRAPS_AROUND = [
+    f"-Wignore:overflow encountered:RuntimeWarning:dispatch.kernels.{module}"
+    for module in ("id_map", "random_streams")
+]
 MIN_COVERED_PERCENT = 95
 
 
@@ -51,7 +54,7 @@ class Reruns:
         settings = self.folder / "settings"
         settings.write_text("[run]\nsource = dispatch.kernels\n")
         self.files = [f"--rcfile={settings}", f"--data-file={self.folder / 'coverage'}"]
-        plain = [*PYTEST, "-m", "not long and not compiled", "-W", WRAPS_AROUND]
+        plain = [*PYTEST, "-m", "not long and not compiled", *WRAPS_AROUND]
         self.plain = start(
             ["-m", "coverage", "run", *self.files, *plain], self.output("plain"), NUMBA_DISABLE_JIT="1"
         )

@@ -89,8 +89,7 @@ def _leaves(driver, params, row, at_ms):
     left_ms = driver["shift_end_ms"] - at_ms
     if left_ms <= 0 or left_ms >= params["wind_down_ms"]:
         return left_ms <= 0
-    occasion = np.int64(driver["shift"]) << 32 | driver["num_moves"]
-    return uniform(params["seed"], WIND_DOWN, row, occasion) < params["wind_down_share"]
+    return uniform(params["seed"], WIND_DOWN, row, at_ms) < params["wind_down_share"]
 
 
 @kernel(inline=True)

@@ -190,7 +190,8 @@ def _idle_turn(day, driver, row, at_ms):
     if driver["offered"] != NO_INDEX:  # first the answer
         driver["due_at_ms"] = max(driver["answer_at_ms"], at_ms)
     else:
-        driver["todo"] = TRIP_OVER if at_ms >= driver["shift_end_ms"] else BE_IDLE
+        is_low = driver["is_electric"] and driver["battery_m"] < day.params[0]["reserve_m"]
+        driver["todo"] = TRIP_OVER if is_low or at_ms >= driver["shift_end_ms"] else BE_IDLE
 
 
 @kernel(inline=True)
@@ -311,7 +312,7 @@ def _ask_again(day, order, at_ms):
     again = day.orders[num]
     again["attempt"] += 1
     again["requested_at_ms"] = again["wanted_at_ms"] = at_ms
-    again["num_accepted"], again["noted_ms"] = 0, NEVER
+    again["num_accepted"], again["noted_ms"], again["is_first"] = 0, NEVER, 0
     day.out.retries[day.out.num[RETRIES_MADE]] = num
     day.out.num[RETRIES_MADE] += 1
 
@@ -352,8 +353,8 @@ def _begin_to_wait(day, row):
     _note_order(day.agenda, order, row)
 
 
-@kernel((DAY, LOG, i64, I32, i64, i64, i64))
-def begin(day, decided, decided_at_ms, node, first_order, end_order, now_ms):
+@kernel((DAY, LOG, i64, I32, I32, i64))
+def begin(day, decided, decided_at_ms, node, rows, now_ms):
     """Begin a window: take up what was decided, let new customers wait, and let happen what is due.
 
     Parameters
@@ -361,8 +362,8 @@ def begin(day, decided, decided_at_ms, node, first_order, end_order, now_ms):
     day : Day
     decided, decided_at_ms, node
         What the dispatcher's latest step gave, as :func:`react` takes it.
-    first_order, end_order : int
-        Rows ``first_order … end_order - 1`` are submitted.
+    rows : (orders,) int32
+        Orders that were submitted.
     now_ms : int
         End of the window.
 
@@ -372,8 +373,8 @@ def begin(day, decided, decided_at_ms, node, first_order, end_order, now_ms):
         As of :func:`advance`.
     """
     react(day, decided_at_ms, decided, node)
-    for row in range(first_order, end_order):
-        _begin_to_wait(day, row)
+    for row in rows:
+        _begin_to_wait(day, np.int64(row))
     return advance(day, now_ms)
 
 

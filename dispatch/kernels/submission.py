@@ -11,6 +11,8 @@ from dispatch.units import NO_INDEX, NO_VALUE
 
 MAX_SEATS = 7
 """More passengers than this, or more seats, count as so many."""
+FEW = 128
+"""Up to so many ids are compared with each other; sorting more is done elsewhere."""
 SUBMITTED = 2
 """The number of EventKind.ORDER_SUBMITTED."""
 
@@ -118,12 +120,25 @@ def is_in_order(told, limits, num_nodes, clock_ms, slot_id, slot_row):
     right = right and _all_within(told.is_first, limits[7], limits[8])
     right = right and _all_within(told.passengers, limits[9], limits[10])
     right = right and _all_within(told.vehicle_class, limits[11], limits[12])
-    last = np.int64(-1)
     for i in range(len(told.order_id)):
         order_id = told.order_id[i]
-        right = right and order_id > last and find_one(slot_id, slot_row, order_id) == NO_INDEX
-        last = order_id
-    return right
+        right = right and order_id >= 0 and find_one(slot_id, slot_row, order_id) == NO_INDEX
+    return right and _all_differ(told.order_id)
+
+
+@kernel()
+def _all_differ(ids):
+    """Tell whether ids differ from each other; not of many that are not in their order."""
+    is_ascending = True
+    for i in range(1, len(ids)):
+        is_ascending &= ids[i] > ids[i - 1]
+    if is_ascending or len(ids) > FEW:
+        return is_ascending
+    for i in range(1, len(ids)):
+        for k in range(i):
+            if ids[i] == ids[k]:
+                return False
+    return True
 
 
 @kernel()

@@ -34,9 +34,10 @@ def _by_shares(shares: tuple[float, ...], drawn: NDArray[np.float64]) -> NDArray
 
 
 def booked_ahead(scenario: Scenario) -> Scenario:
-    """Let some customers book ahead: their orders are made earlier, and the day's orders sorted anew.
+    """Let some customers book ahead: their orders are made earlier, and no longer stand in the order of time.
 
-    The recorded request then is the wanted pickup, kept in ``wanted_at_ms``.
+    The recorded request then is the wanted pickup, kept in ``wanted_at_ms``. Rows stay as they are: who books
+    ahead changes nobody's number, and with it nobody's draws.
     """
     params, orders = scenario.behaviour.customers, scenario.orders
     wanted_at_ms = orders.requested_at_ms
@@ -47,9 +48,9 @@ def booked_ahead(scenario: Scenario) -> Scenario:
     requested_at_ms = np.where(
         is_booked, np.maximum(wanted_at_ms - ahead_ms, scenario.start_at_ms), wanted_at_ms
     )
-    row = np.argsort(requested_at_ms, kind="stable")
-    sorted_orders = replace(orders.select(row), requested_at_ms=requested_at_ms[row])
-    return replace(scenario, orders=sorted_orders, wanted_at_ms=wanted_at_ms[row])
+    return replace(
+        scenario, orders=replace(orders, requested_at_ms=requested_at_ms), wanted_at_ms=wanted_at_ms
+    )
 
 
 def order_rows(scenario: Scenario) -> NDArray[np.void]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from dispatch.sim.streets import DayStreets
 from dispatch.units import MS_PER_S, NO_INDEX
 
 _NO_NODES = np.empty(0, np.int32)
+_COLUMNS = tuple(column.name for column in fields(NewOrders))
 
 
 @dataclass(frozen=True)
@@ -109,15 +110,14 @@ class Simulation:
         self._now_ms = self._next_ping_ms = scenario.start_at_ms
         self._submitted = 0
         self._advises = scenario.params.rules.preposition_every_s > 0
-        requested_at_ms = scenario.orders.requested_at_ms
-        num_windows = -(-int(requested_at_ms.max() - self._now_ms) // self._window_ms) + 1
+        self._told = self._told_in_time()
+        requested_at_ms = self._told.submitted_at_ms
+        num_windows = -(-int(requested_at_ms[-1] - self._now_ms) // self._window_ms) + 1
         ends_ms = self._now_ms + self._window_ms * np.arange(1, num_windows + 1)
         self._num_due = iter(np.searchsorted(requested_at_ms, ends_ms, side="right").tolist())
         """of the orders of the day, by the end of each window"""
         self._log: list[Events] = []
         self._decided, self._advised = np.empty(0, EVENT_DTYPE), _NO_NODES
-        self._order_id = np.arange(len(scenario.orders))
-        self._said = self._read(np.arange(len(scenario.orders), dtype=np.int32))
         num_drivers = len(self.day.drivers)
         self._located = (
             np.empty(num_drivers, np.int32),
@@ -149,9 +149,8 @@ class Simulation:
             self._submit(slice(first, self._submitted))
         if self._streets.changes:
             self.day = self.day._replace(streets=self._streets.at(now_ms))
-        is_over = simulate.begin(
-            self.day, self._decided, latest_ms, self._advised, first, self._submitted, now_ms
-        )
+        rows = self._row[first : self._submitted]
+        is_over = simulate.begin(self.day, self._decided, latest_ms, self._advised, rows, now_ms)
         # Who asks again may lose patience within the same window.
         while self._tell() or not is_over:
             self._make_room()
@@ -194,11 +193,13 @@ class Simulation:
             more = np.zeros(len(self.day.orders), kernels.SIM_ORDER)
             self.day = self.day._replace(orders=np.append(self.day.orders, more))
 
-    def _submit(self, rows: slice) -> None:
-        """Submit the orders of some rows of the scenario, row = order id."""
+    def _told_in_time(self) -> NewOrders:
+        """Give the orders of the day as the dispatcher takes them, in the order of time; row = order id."""
         orders = self._scenario.orders
-        told = NewOrders(
-            self._order_id[rows],
+        self._row = np.argsort(orders.requested_at_ms, kind="stable").astype(np.int32)
+        rows = self._row
+        return NewOrders(
+            rows.astype(np.int64),
             orders.pickup_lon[rows],
             orders.pickup_lat[rows],
             orders.dropoff_lon[rows],
@@ -206,9 +207,12 @@ class Simulation:
             orders.requested_at_ms[rows],
             orders.pickup_node[rows],
             orders.dropoff_node[rows],
-            *(column[rows] for column in self._said),
+            *self._read(rows),
         )
-        self._dispatcher.submit(told)
+
+    def _submit(self, rows: slice) -> None:
+        """Submit some of the orders of the day."""
+        self._dispatcher.submit(NewOrders(*(getattr(self._told, name)[rows] for name in _COLUMNS)))
 
     def _submit_again(self, rows: NDArray[np.int32]) -> None:
         """Submit the orders of customers who ask again, (n,) rows."""

@@ -112,23 +112,27 @@ def introduction(days):
         "# San Francisco, day by day: real taxis and simulated ones",
         "",
         f"Made by `python -m simulations.real_days.make` on {len(days)} days from {days[0]['date']} to "
-        f"{days[-1]['date']}. Every day has the recorded trips as its orders, submitted when the passenger "
-        "boarded, and the recorded taxis as its drivers, on duty where their pings show it. "
-        f"Drivers accept every offer; nobody cancels; windows of {WINDOW_S:g} s. Travel times are predicted by "
-        "hour as fitted on the trips of the days before, and come true with the fitted noise; rides last as "
-        "recorded. Drivers *park* between orders, or *cruise* as learnt from up to seven other days' pings.",
+        f"{days[-1]['date']}. Every day has the recorded trips as its orders, submitted when the "
+        "passenger boarded, and the recorded taxis as its drivers, on duty where their pings show it. "
+        f"Drivers accept every offer; nobody cancels; windows of {WINDOW_S:g} s. Travel times are "
+        "predicted by hour as fitted on the trips of the days before, and come true with the fitted "
+        "noise; rides last as recorded. Drivers *park* between orders, or *cruise* as learnt from up to "
+        "seven other days' pings.",
         "",
         "## What can be compared with reality, and what cannot",
         "",
         "- Request times are not recorded: waits, golden five and golden ten exist for simulated days only.",
         "- Real empty driving is measured from pings, as the crow flies from ping to ping, and holds "
-        "cruising, ways home and errands. Drivers that park save all that by construction: their yardstick is the "
-        "*real chain*, each taxi's real order of trips joined by shortest paths, no cruising. Drivers that "
-        "cruise compare with the pings.",
+        "cruising, ways home and errands. Drivers that park save all that by construction: their "
+        "yardstick is the *real chain*, each taxi's real order of trips joined by shortest paths, no "
+        "cruising. Drivers that cruise compare with the pings.",
         "- Trips that leave the city are left out on both sides; utilisation and trips per hour count the "
         "time that pings show on shift.",
         "- Simulated taxis know every order of the window; real ones were hailed in the street.",
-        "- Simulated kilometres are along streets; the crow flies shorter from ping to ping.",
+        "- Simulated kilometres are along streets, and simulated rides take the quickest way; the crow "
+        "flies shorter from ping to ping, and recorded rides make detours. Shares of empty kilometres of "
+        "cruising fleets are therefore higher than those of the pings, though they cruise as many "
+        "kilometres an idle hour.",
         "",
     ]
 

@@ -12,8 +12,6 @@ NUMBERS = st.integers(0, 40) | st.integers(0, 2**62)
 NAMES = st.tuples(NUMBERS, st.integers(0, 60), NUMBERS, NUMBERS)
 MASK = 2**64 - 1
 STREAMS = 29
-pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
-"""The counter wraps around on purpose; compiled code does so without a word, numpy's scalars warn."""
 
 
 def mixed(state):
