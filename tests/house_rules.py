@@ -39,7 +39,15 @@ MUTATED_GLOBALS_ALLOWED = {
     "dispatch/sim/streets.py": ({"_TABLES"}, "tables of a city, at most two: variants of a day share them"),
 }
 KERNEL_IMPORTS = {"__future__", "math", "typing", "numpy", "numba", "dispatch.units", "dispatch.kernels"}
-KERNEL_IMPORTS_OF_JIT = {"importlib", "pkgutil", "time", "dataclasses", "collections.abc"}
+KERNEL_IMPORTS_OF_JIT = {
+    "collections.abc",
+    "contextlib",
+    "dataclasses",
+    "importlib",
+    "pkgutil",
+    "sys",
+    "time",
+}
 MUTATORS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "clear"}
 DTYPE = re.compile(r"\b(u?int(8|16|32|64)|float(32|64)|bool|complex128|integer)\b")
 SHAPE = re.compile(r"\([\w +*\-]+,[\w +*\-, ]*\)")
