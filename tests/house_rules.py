@@ -38,13 +38,13 @@ MUTATED_GLOBALS_ALLOWED = {
 }
 KERNEL_IMPORTS = {"__future__", "math", "typing", "numpy", "numba", "dispatch.units", "dispatch.kernels"}
 KERNEL_IMPORTS_OF_JIT = {
+    "collections.abc",
+    "contextlib",
+    "dataclasses",
     "importlib",
     "pkgutil",
     "sys",
     "time",
-    "contextlib",
-    "dataclasses",
-    "collections.abc",
 }
 MUTATORS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "clear"}
 DTYPE = re.compile(r"\b(u?int(8|16|32|64)|float(32|64)|bool|complex128|integer)\b")

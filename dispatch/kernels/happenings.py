@@ -153,7 +153,7 @@ def _is_told(kind):
 @kernel()
 def _judge_numbers(kind, told, node, num_nodes):
     """Judge the numbers of one event."""
-    if abs(told["at_ms"]) > LATEST_MS:
+    if told["at_ms"] > LATEST_MS or told["at_ms"] < -LATEST_MS:
         return NO_INSTANT
     if node < NO_INDEX or node >= num_nodes:
         return NO_NODE

@@ -286,9 +286,17 @@ def test_a_second_event_of_a_party_counts_from_the_first_one():
         (np.zeros(3), None, "events must be a one-dimensional array of EVENT_DTYPE"),
         (np.zeros((2, 2), EVENT_DTYPE), None, "events must be a one-dimensional array of EVENT_DTYPE"),
         ([1], None, "events must be a one-dimensional array of EVENT_DTYPE"),
-        (make_events(K.CRUISING_LEG, 1, at_ms=2**60), None, r"at_ms\[0\] is .*: it must be milliseconds"),
+        (
+            make_events(K.ORDER_CANCELLED, 1, at_ms=2**60, order_id=ASSIGNED),
+            None,
+            r"row 0, .*: at_ms is .*: it must be m",
+        ),
         (make_events(K.CRUISING_LEG, 1, at_ms=NOW), np.array([1, 2]), "node has 2 rows for 1 events"),
-        (make_events(K.CRUISING_LEG, 1, at_ms=NOW), np.array([20]), "node has 1 rows for 1 events: it must"),
+        (
+            make_events(K.CRUISING_LEG, 1, at_ms=NOW, driver_id=IDLE, leg_m=4),
+            np.array([20]),
+            "row 0, CRUISING_LEG: its node is none of the network's; nothing was applied",
+        ),
         (
             make_events(K.CRUISING_LEG, 1, at_ms=NOW, driver_id=IDLE, leg_m=4, lon_e6=0, lat_e6=0),
             None,

@@ -167,19 +167,22 @@ def test_windows_hold_all_that_can_be():
 
 
 def table_of(random):
+    """Random travel times, [to][from], and the same with their columns in another sequence, for kernels."""
     to_ms = random.integers(0, 900, (NUM_NODES, NUM_NODES)).astype(np.int32)
     to_ms[random.random(to_ms.shape) < 0.05] = UNREACHABLE_MS
+    place = random.permutation(NUM_NODES).astype(np.int32)
+    by_column = np.empty_like(to_ms)
+    by_column[:, place] = to_ms
     nothing = np.empty(0, np.int32)
-    return AllPairs(
-        to_ms, np.full(to_ms.shape, NO_ARC, np.uint8), nothing, nothing, nothing, np.empty(0, np.float64)
-    )
+    no_arcs = np.full(to_ms.shape, NO_ARC, np.uint8)
+    return to_ms, AllPairs(by_column, no_arcs, place, nothing, nothing, nothing, np.empty(0, np.float64))
 
 
 @settings(max_examples=150)
 @WINDOWS
 def test_with_a_table_of_all_pairs_they_come_with_their_etas_soonest_first(seed, num_orders, num_drivers):
     window, random = drawn(seed, num_orders, num_drivers), np.random.default_rng(seed)
-    table, permille = table_of(random), int(random.choice([500, 1000, 1730]))
+    (to_ms, table), permille = table_of(random), int(random.choice([500, 1000, 1730]))
     order_idx, num_open, driver_idx, _, first, candidate, eta_ms, cost, _ = find_timed(
         window.live, NOW_MS, *window[1:6], Timetable(table, permille)
     )
@@ -190,7 +193,7 @@ def test_with_a_table_of_all_pairs_they_come_with_their_etas_soonest_first(seed,
 
         def eta_of(driver, pickup=pickup):
             node, rest_ms = where[driver]
-            told_ms = int(table.to_ms[pickup, node])
+            told_ms = int(to_ms[pickup, node])
             paced_ms = told_ms if told_ms == UNREACHABLE_MS else (told_ms * permille + 500) // 1000
             return rest_ms + paced_ms
 

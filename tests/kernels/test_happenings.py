@@ -14,7 +14,7 @@ from dispatch.kernels.event_log import EVENT_DTYPE
 from dispatch.kernels.id_map import put_rows
 from dispatch.kernels.refusals import Refusals
 from dispatch.kernels.transition import ALL_LEGAL, ILLEGAL_STATUS, TIME_BACKWARDS, Parties
-from dispatch.units import NO_INDEX
+from dispatch.units import LATEST_MS, NO_INDEX
 from naive.happenings import tell
 
 NUM_ORDERS, NUM_DRIVERS, NUM_NODES, CLOCK_MS = 4, 3, 5, 100
@@ -41,6 +41,8 @@ VERDICTS = {
     "other": kernels.OTHER_DRIVER,
     "place": kernels.NO_PLACE,
     "metres": kernels.NO_METRES,
+    "instant": kernels.NO_INSTANT,
+    "node": kernels.NO_NODE,
 }
 
 
@@ -141,6 +143,10 @@ def some_events(random, parties, num_events):
             node, event["leg_m"] = NO_INDEX, -1
         elif flaw < 0.14:
             event["leg_m"] = -1
+        elif flaw < 0.15:
+            node = random.choice([-2, NUM_NODES])
+        elif flaw < 0.16:
+            event["at_ms"] = random.choice([LATEST_MS + 1, -LATEST_MS - 1, -(2**63)])
         told.append(event)
         nodes.append(node)
     events = np.array(told, EVENT_DTYPE) if told else np.empty(0, EVENT_DTYPE)

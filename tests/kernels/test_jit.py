@@ -253,5 +253,5 @@ def test_a_watched_step_of_the_engine_is_the_same_and_its_kernels_are_seen():
     with stopwatch() as watch:
         watched = run(scenario)
     assert np.array_equal(plain.events, watched.events)
-    assert {"simulate.advance", "assignment.assign"} <= watch.calls.keys()
+    assert {"simulate.begin", "assignment.assign"} <= watch.calls.keys()
     assert watch.total_s < watched.setup_s + watched.wall_s

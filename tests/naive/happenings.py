@@ -3,7 +3,7 @@
 from dispatch.engine.events import EventKind as K
 from dispatch.engine.lifecycle import TRANSITIONS
 from dispatch.kernels.event_log import EVENT_DTYPE
-from dispatch.units import NO_COORDINATE
+from dispatch.units import LATEST_MS, NO_COORDINATE
 
 STEPS = {(one.event, one.order_from, one.driver_from): (one.order_to, one.driver_to) for one in TRANSITIONS}
 OF_DRIVERS = (K.DRIVER_ONLINE, K.DRIVER_OFFLINE)
@@ -55,13 +55,22 @@ def who(row, event, parties):
     return order, driver
 
 
-def judge(row, event, order, driver, node, clock_ms, parties, tables):
-    """What becomes of both."""
+def judge_numbers(row, event, node, num_nodes):
+    """Instant, node and metres."""
     kind, at_ms = K(event["kind"]), event["at_ms"]
+    if not -LATEST_MS <= at_ms <= LATEST_MS:
+        raise RefusedError(row, "instant")
+    if not -1 <= node < num_nodes:
+        raise RefusedError(row, "node")
     if kind in WITH_PLACE and node == -1:
         raise RefusedError(row, "place")
     if kind in WITH_METRES and event["leg_m"] < 0:
         raise RefusedError(row, "metres")
+
+
+def judge(row, event, order, driver, clock_ms, parties, tables):
+    """What becomes of both."""
+    kind, at_ms = K(event["kind"]), event["at_ms"]
     if kind in ANSWERS:
         is_live = parties.order_status[order] == 1 and parties.order_driver[order] == driver
         if not is_live or at_ms >= tables.offer_expires_at_ms[order]:
@@ -159,7 +168,8 @@ def _tell(events, node, known, clock_ms, parties, tables, fare):
             raise RefusedError(row, "kind")
         kind, at_ms = K(event["kind"]), int(event["at_ms"])
         order, driver = who(row, event, parties)
-        judge(row, event, order, driver, node[row], clock_ms, parties, tables)
+        judge_numbers(row, event, node[row], len(known.node_lon))
+        judge(row, event, order, driver, clock_ms, parties, tables)
         move(kind, at_ms, order, driver, parties)
         log.append(
             logged(
