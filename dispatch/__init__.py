@@ -19,17 +19,24 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.analysis.kpis import kpis as kpis
     from dispatch.analysis.player import write_player as write_player
     from dispatch.analysis.recorded import empty_km_share_recorded as empty_km_share_recorded
+    from dispatch.analysis.recorded_figures import recorded_figures as recorded_figures
     from dispatch.analysis.report import write_report as write_report
     from dispatch.engine.dispatcher import Dispatcher as Dispatcher
     from dispatch.engine.events import (
         EventKind as EventKind,
         log_sha256 as log_sha256,
+        make_events as make_events,
         read_log as read_log,
         write_log as write_log,
     )
-    from dispatch.engine.inputs import NewOrders as NewOrders, Positions as Positions
+    from dispatch.engine.inputs import (
+        NewDrivers as NewDrivers,
+        NewOrders as NewOrders,
+        Positions as Positions,
+    )
     from dispatch.engine.lifecycle import DriverStatus as DriverStatus, OrderStatus as OrderStatus
     from dispatch.engine.params import DispatchParams as DispatchParams, FareRule as FareRule
+    from dispatch.engine.policy import Policy as Policy, Window as Window, policy_named as policy_named
     from dispatch.kernels.jit import warm_up as warm_up
     from dispatch.matching.assignment import Assignment as Assignment, Status as Status
     from dispatch.matching.certificate import Certificate as Certificate, certificate as certificate
@@ -39,12 +46,14 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.matching.sparse import (
         min_weight_full_bipartite_matching as min_weight_full_bipartite_matching,
     )
+    from dispatch.roads.all_pairs import AllPairsTimes as AllPairsTimes
     from dispatch.roads.city import City as City
     from dispatch.roads.land_use_of_roads import (
         RoadDemandParams as RoadDemandParams,
         land_use_of_roads as land_use_of_roads,
     )
     from dispatch.roads.metric import Metric as Metric
+    from dispatch.roads.pace import PacedTimes as PacedTimes, PaceOfDay as PaceOfDay
     from dispatch.roads.pings import RecordedPings as RecordedPings
     from dispatch.roads.places import EdgeSnapper as EdgeSnapper, Places as Places
     from dispatch.roads.road_network import RoadNetwork as RoadNetwork
@@ -55,13 +64,14 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     )
     from dispatch.roads.travel_times import MatrixTravelTimes as MatrixTravelTimes
     from dispatch.roads.zones import Zones as Zones, grid_zones as grid_zones
+    from dispatch.sim.behaving import with_behaviour as with_behaviour
+    from dispatch.sim.behaviour import Behaviour as Behaviour
+    from dispatch.sim.cruising import CruiseModel as CruiseModel
     from dispatch.sim.recorded_day import recorded_day as recorded_day
     from dispatch.sim.runner import run as run
-    from dispatch.sim.scenario import (
-        made_up_day as made_up_day,
-        synthetic_scenario as synthetic_scenario,
-    )
+    from dispatch.sim.scenario import made_up_day as made_up_day, synthetic_scenario as synthetic_scenario
     from dispatch.sim.scenario_file import ScenarioFile as ScenarioFile, load_scenario as load_scenario
+    from dispatch.sim.traffic import TrafficModel as TrafficModel
     from dispatch.spatial.geo_index import GeoIndex as GeoIndex
     from dispatch.spatial.grid_index import GridIndex as GridIndex, Neighbours as Neighbours
     from dispatch.spatial.projection import LocalProjection as LocalProjection
@@ -69,10 +79,13 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
 __version__ = "0.1.0"
 
 _HOME: Final = {
+    "AllPairsTimes": "dispatch.roads.all_pairs",
     "Assignment": "dispatch.matching.assignment",
     "AssignmentProblem": "dispatch.matching.problem",
+    "Behaviour": "dispatch.sim.behaviour",
     "Certificate": "dispatch.matching.certificate",
     "City": "dispatch.roads.city",
+    "CruiseModel": "dispatch.sim.cruising",
     "DispatchParams": "dispatch.engine.params",
     "Dispatcher": "dispatch.engine.dispatcher",
     "DriverStatus": "dispatch.engine.lifecycle",
@@ -87,9 +100,13 @@ _HOME: Final = {
     "Metric": "dispatch.roads.metric",
     "MetricsByTime": "dispatch.roads.time_of_day",
     "Neighbours": "dispatch.spatial.grid_index",
+    "NewDrivers": "dispatch.engine.inputs",
     "NewOrders": "dispatch.engine.inputs",
     "OrderStatus": "dispatch.engine.lifecycle",
+    "PaceOfDay": "dispatch.roads.pace",
+    "PacedTimes": "dispatch.roads.pace",
     "Places": "dispatch.roads.places",
+    "Policy": "dispatch.engine.policy",
     "Positions": "dispatch.engine.inputs",
     "RecordedPings": "dispatch.roads.pings",
     "RoadDemandParams": "dispatch.roads.land_use_of_roads",
@@ -97,6 +114,8 @@ _HOME: Final = {
     "ScenarioFile": "dispatch.sim.scenario_file",
     "Status": "dispatch.matching.assignment",
     "TimeOfDay": "dispatch.roads.time_of_day",
+    "TrafficModel": "dispatch.sim.traffic",
+    "Window": "dispatch.engine.policy",
     "Zones": "dispatch.roads.zones",
     "certificate": "dispatch.matching.certificate",
     "check_invariants": "dispatch.analysis.invariants",
@@ -111,14 +130,18 @@ _HOME: Final = {
     "load_time_of_day": "dispatch.roads.time_of_day",
     "log_sha256": "dispatch.engine.events",
     "made_up_day": "dispatch.sim.scenario",
+    "make_events": "dispatch.engine.events",
     "min_weight_full_bipartite_matching": "dispatch.matching.sparse",
+    "policy_named": "dispatch.engine.policy",
     "read_log": "dispatch.engine.events",
     "recorded_day": "dispatch.sim.recorded_day",
+    "recorded_figures": "dispatch.analysis.recorded_figures",
     "run": "dispatch.sim.runner",
     "solve": "dispatch.matching.solve",
     "solve_nearest": "dispatch.matching.solve",
     "synthetic_scenario": "dispatch.sim.scenario",
     "warm_up": "dispatch.kernels.jit",
+    "with_behaviour": "dispatch.sim.behaving",
     "write_log": "dispatch.engine.events",
     "write_player": "dispatch.analysis.player",
     "write_report": "dispatch.analysis.report",
