@@ -7,6 +7,7 @@ from cities import T0, small_scenario
 from dispatch.engine.events import EventKind as K
 from dispatch.kernels import happenings, sim_state as s, simulate
 from dispatch.kernels.agenda import Agenda
+from dispatch.kernels.random_streams import uniform
 from dispatch.sim.runner import run
 from dispatch.units import NO_INDEX
 from simulated import behaving, day_of, decide, line_scenario, rows, told, until
@@ -241,6 +242,34 @@ def test_a_better_fare_is_accepted(bias, accepts):
     decide(day, 10, K.ORDER_OFFERED, 0, 8, eta_s=20)
     assert until(day, 10)[0][1] == ("OFFER_ACCEPTED" if accepts else "OFFER_DECLINED")
     assert (day.orders[0]["trip_m"], day.orders[0]["trip_free_ms"]) == (500, 50_000)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_each_decision_is_a_draw_of_its_own_name(seed):
+    """Order 1, a first try, and driver row 1: whoever else there is, and whatever was drawn before."""
+    behaviour = behaving(
+        customers={"no_show_share": 0.5, "no_show_wait_s": 300.0},
+        drivers={"answer_s": (2.0, 9.0), "cancel_share": 0.3, "accept_bias": 0.4},
+    )
+    shifts = [(3, 0, 3600, 19), (8, 0, 3600, 2)]
+    day = day_of(line_scenario([(4, 1, 3), (5, 4, 9)], shifts, behaviour=behaviour, seed=seed))
+    until(day, 5)
+    simulate.ask(day, rows(0, 1))
+    decide(day, 10, K.ORDER_OFFERED, 1, 8, eta_s=20)
+    happened = until(day, 3000)
+    answers_at = 10 + int(1000 * (2 + 7 * uniform(seed, s.ANSWER_TIME, 1, 1))) / 1000
+    u = uniform(seed, s.ACCEPT, 1, 1)
+    accepts = np.log(u / (1 - u)) < 0.4
+    assert happened[0] == (pytest.approx(answers_at), "OFFER_ACCEPTED" if accepts else "OFFER_DECLINED", 1, 8)
+    if not accepts:
+        return
+    if uniform(seed, s.GIVE_UP, 1, 1) < 0.3:
+        gives_up_at = answers_at + int(20_000 * uniform(seed, s.GIVE_UP_TIME, 1, 1)) / 1000
+        assert happened[1] == (pytest.approx(gives_up_at), "ORDER_UNASSIGNED", 1, 8)
+        return
+    assert happened[1] == (pytest.approx(answers_at + 20), "DRIVER_ARRIVED", 1, 8)
+    is_there = uniform(seed, s.NO_SHOW, 1, 0) >= 0.5
+    assert happened[2][1] == ("PICKED_UP" if is_there else "ORDER_CANCELLED")
 
 
 def test_cars_queue_for_a_slot():
