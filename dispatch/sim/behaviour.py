@@ -123,7 +123,8 @@ class DriverParams:
         The odds of accepting an offer are exp(bias - per_pickup_min x minutes to the pickup + per_fare x fare
         in units of money), a logit. Assumptions: 5 minutes to a trip of 15.00 give 0.98, 15 minutes 0.86.
     answer_s : tuple of float
-        Least and most seconds until an offer is answered, uniform. An assumption; answers come in time.
+        Least and most seconds until an offer is answered, uniform; it expires before an answer that takes
+        longer than ``offer_timeout_s``. An assumption.
     cancel_share : float
         Share of accepted orders that the driver gives up on the way. An assumption.
     break_after_h, break_min : float
@@ -181,6 +182,7 @@ class VehicleParams:
         Share of cars of each class, ordinary first. A car may serve orders of its class and, where
         ``upgrades``, of the lower ones. An assumption.
     upgrades : bool
+        Both this and the engine's parameter of that name must be true for it.
     seats : tuple of int
         Seats for passengers of the cars of each class.
     electric_share : float

@@ -163,6 +163,25 @@ def test_idle_drivers_move_on_and_on():
     assert begun_m > 0
 
 
+def test_moves_home_lead_to_the_cell_of_home():
+    scenario = line_scenario([(5, 4, 9)], [(8, 0, 3600, 5)], behaviour=behaving(drivers={"home_share": 1.0}))
+    day = day_of(replace(scenario, cruise=LINE_WALK))
+    cell = LINE_WALK.cell_of_node
+    for second in range(20, 3000, 20):
+        until(day, second)
+        assert cell[day.drivers[0]["node"]] == cell[5]
+    assert day.drivers[0]["driven_m"] > 1000
+
+
+def test_a_recorded_ride_lasts_as_it_was():
+    day = one_driver()
+    day.orders[0]["trip_ms"] = 777_000
+    until(day, 4)
+    simulate.ask(day, rows(0))
+    decide(day, 10, K.ORDER_OFFERED, 0, 8, eta_s=20)
+    assert (60 + 777, "DROPPED_OFF", 0, 8) in until(day, 1000)
+
+
 def test_a_stay_is_never_too_short_to_be_one():
     stays = CruiseModel.random_walk(LINE, CruiseHabits(stay_share=1.0, stay_s=1.0))
     scenario = line_scenario([(5, 4, 9)], [(8, 0, 3600, 2)])

@@ -7,6 +7,7 @@ from cities import T0, small_scenario
 from dispatch.engine.events import EventKind as K
 from dispatch.kernels import happenings, sim_state as s, simulate
 from dispatch.kernels.agenda import Agenda
+from dispatch.kernels.random_streams import uniform
 from dispatch.sim.runner import run
 from dispatch.units import NO_INDEX
 from simulated import behaving, day_of, decide, line_scenario, rows, told, until
@@ -163,6 +164,137 @@ def test_a_chained_order_begins_where_the_trip_ends():
     assert until(day, 145) == [
         (125, "DROPPED_OFF", 0, 8), (125, "ORDER_CLOSED", 0, -1), (145, "DRIVER_ARRIVED", 1, 8)
     ]  # fmt: skip
+
+
+def test_a_driver_gives_up_on_the_way():
+    day = one_ride(behaviour=behaving(drivers={"cancel_share": 1.0}))
+    decide(day, 10, K.ORDER_OFFERED, 0, 8, eta_s=20)
+    (accepted, (second, *unassigned), leg) = until(day, 3000)
+    assert accepted == (10, "OFFER_ACCEPTED", 0, 8)
+    assert unassigned == ["ORDER_UNASSIGNED", 0, 8]
+    assert 10 <= second < 30
+    assert leg == (second, "ABANDONED_LEG", -1, 8)
+    assert (day.orders[0]["stage"], day.drivers[0]["phase"]) == (s.WAITING, s.PARKED)
+    assert day.out.num[s.UNFINISHED] == 1
+
+
+def test_nobody_is_at_the_door():
+    day = one_ride(behaviour=behaving(customers={"no_show_share": 1.0, "no_show_wait_s": 100.0}))
+    decide(day, 10, K.ORDER_OFFERED, 0, 8, eta_s=20)
+    assert until(day, 3000)[1:] == [(30, "DRIVER_ARRIVED", 0, 8), (130, "ORDER_CANCELLED", 0, 8)]
+    assert (day.orders[0]["stage"], day.drivers[0]["phase"]) == (s.DONE, s.PARKED)
+    assert day.out.num[s.UNFINISHED] == 0
+
+
+def test_a_far_eta_sends_a_customer_away_while_the_driver_comes():
+    behaviour = behaving(customers={"far_eta_s": 10.0, "far_eta_refusal_share": 1.0, "retry_share": 1.0})
+    day = one_ride(behaviour=behaviour)
+    decide(day, 10, K.ORDER_OFFERED, 0, 8, eta_s=20)
+    assert until(day, 3000)[1:] == [(15, "ORDER_CANCELLED", 0, -1), (15, "ABANDONED_LEG", -1, 8)]
+    assert (day.drivers[0]["phase"], day.drivers[0]["order"]) == (s.PARKED, NO_INDEX)
+    assert day.out.num[s.UNFINISHED] == 0, "who had an acceptance does not ask again"
+
+
+def test_a_chained_order_that_is_cancelled_leaves_the_trip_alone():
+    behaviour = behaving(customers={"far_eta_s": 30.0, "far_eta_refusal_share": 1.0})
+    day = day_of(line_scenario([(5, 4, 9), (6, 11, 3)], [(8, 0, 3600, 2)], behaviour=behaviour))
+    simulate.ask(day, rows(0, 1))
+    decide(day, 10, K.ORDER_OFFERED, 0, 8, eta_s=20)
+    until(day, 100)
+    decide(day, 100, K.ORDER_OFFERED, 1, 8, eta_s=45)
+    assert until(day, 3000)[1:] == [
+        (105, "ORDER_CANCELLED", 1, -1), (125, "DROPPED_OFF", 0, 8), (125, "ORDER_CLOSED", 0, -1)
+    ]  # fmt: skip
+    assert day.drivers[0]["next_order"] == NO_INDEX
+
+
+def test_who_thinks_at_the_end_of_a_trip_stays_for_the_answer():
+    day = day_of(
+        line_scenario(
+            [(5, 4, 9), (6, 11, 3)], [(8, 0, 110, 2)], behaviour=behaving(drivers={"answer_s": (20.0, 20.0)})
+        )
+    )
+    simulate.ask(day, rows(0, 1))
+    decide(day, 10, K.ORDER_OFFERED, 0, 8, eta_s=20)
+    until(day, 140)
+    decide(day, 140, K.ORDER_OFFERED, 1, 8, eta_s=45)
+    # The trip ends at second 145, after the shift: the driver answers before it goes home.
+    assert until(day, 160) == [
+        (145, "DROPPED_OFF", 0, 8), (145, "ORDER_CLOSED", 0, -1), (160, "OFFER_ACCEPTED", 1, 8)
+    ]  # fmt: skip
+    assert until(day, 180) == [(180, "DRIVER_ARRIVED", 1, 8)]
+
+
+def test_who_thinks_at_the_end_of_the_shift_answers_first():
+    behaviour = behaving(drivers={"answer_s": (20.0, 20.0), "accept_bias": -100.0})
+    day = day_of(line_scenario([(5, 4, 9)], [(8, 0, 50, 2)], behaviour=behaviour))
+    simulate.ask(day, rows(0))
+    until(day, 40)
+    decide(day, 40, K.ORDER_OFFERED, 0, 8, eta_s=20)
+    assert until(day, 100) == [(60, "OFFER_DECLINED", 0, 8), (60, "DRIVER_OFFLINE", -1, 8)]
+
+
+@pytest.mark.parametrize(("bias", "accepts"), [(-7.0, True), (-14.0, False)])
+def test_a_better_fare_is_accepted(bias, accepts):
+    """The trip costs 4.60 by the meter, 5.00 at least; worth 2 each, the odds are e^(10 + bias)."""
+    behaviour = behaving(drivers={"accept_bias": bias, "accept_per_fare": 2.0})
+    day = one_ride(behaviour=behaviour)
+    decide(day, 10, K.ORDER_OFFERED, 0, 8, eta_s=20)
+    assert until(day, 10)[0][1] == ("OFFER_ACCEPTED" if accepts else "OFFER_DECLINED")
+    assert (day.orders[0]["trip_m"], day.orders[0]["trip_free_ms"]) == (500, 50_000)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_each_decision_is_a_draw_of_its_own_name(seed):
+    """Order 1, a first try, and driver row 1: whoever else there is, and whatever was drawn before."""
+    behaviour = behaving(
+        customers={"no_show_share": 0.5, "no_show_wait_s": 300.0},
+        drivers={"answer_s": (2.0, 9.0), "cancel_share": 0.3, "accept_bias": 0.4},
+    )
+    shifts = [(3, 0, 3600, 19), (8, 0, 3600, 2)]
+    day = day_of(line_scenario([(4, 1, 3), (5, 4, 9)], shifts, behaviour=behaviour, seed=seed))
+    until(day, 5)
+    simulate.ask(day, rows(0, 1))
+    decide(day, 10, K.ORDER_OFFERED, 1, 8, eta_s=20)
+    happened = until(day, 3000)
+    answers_at = 10 + int(1000 * (2 + 7 * uniform(seed, s.ANSWER_TIME, 1, 1))) / 1000
+    u = uniform(seed, s.ACCEPT, 1, 1)
+    accepts = np.log(u / (1 - u)) < 0.4
+    assert happened[0] == (pytest.approx(answers_at), "OFFER_ACCEPTED" if accepts else "OFFER_DECLINED", 1, 8)
+    if not accepts:
+        return
+    if uniform(seed, s.GIVE_UP, 1, 1) < 0.3:
+        gives_up_at = answers_at + int(20_000 * uniform(seed, s.GIVE_UP_TIME, 1, 1)) / 1000
+        assert happened[1] == (pytest.approx(gives_up_at), "ORDER_UNASSIGNED", 1, 8)
+        return
+    assert happened[1] == (pytest.approx(answers_at + 20), "DRIVER_ARRIVED", 1, 8)
+    is_there = uniform(seed, s.NO_SHOW, 1, 0) >= 0.5
+    assert happened[2][1] == ("PICKED_UP" if is_there else "ORDER_CANCELLED")
+
+
+def test_cars_queue_for_a_slot():
+    """Three cars come to one station with two slots: the third waits for the first."""
+    vehicles = {
+        "electric_share": 1.0, "range_km": 10.0, "reserve_share": 1.0, "charge_min": 10.0, "num_stations": 1,
+        "slots_per_station": 2,
+    }  # fmt: skip
+    shifts = [(1, 0, 7200, 5), (2, 0, 7200, 6), (3, 0, 7200, 7)]
+    day = day_of(line_scenario([(5, 4, 9)], shifts, behaviour=behaving(vehicles=vehicles)))
+    day.drivers["battery_m"] = 5100.0, 6200.0, 5300.0  # 5, 4 and 5 minutes at node 4
+    ended = [one for one in until(day, 3000) if one[0] > 0]
+    assert ended == [
+        (10, "CRUISING_LEG", -1, 1), (20, "CRUISING_LEG", -1, 2), (30, "CRUISING_LEG", -1, 3),
+        (260, "DRIVER_ONLINE", -1, 2), (310, "DRIVER_ONLINE", -1, 1), (560, "DRIVER_ONLINE", -1, 3),
+    ]  # fmt: skip
+
+
+def test_who_is_on_the_way_to_a_station_goes_home_from_there():
+    vehicles = {"electric_share": 1.0, "range_km": 10.0, "reserve_share": 1.0, "num_stations": 1}
+    day = day_of(line_scenario([(5, 4, 9)], [(1, 0, 7200, 10)], behaviour=behaving(vehicles=vehicles)))
+    until(day, 30)
+    simulate.go_home(day, T0 + 32_000)
+    assert told(day) == [(32, "CRUISING_LEG", -1, 1)]
+    assert (day.drivers[0]["phase"], day.drivers[0]["driven_m"]) == (s.OFF, 300)
 
 
 def test_what_does_not_fit_is_told_in_several_goes():
