@@ -25,7 +25,9 @@ _THURSDAY_MS: Final = 3 * MS_PER_DAY
 _WIDTH: Final = 512
 """Nodes of a way that are kept, to tell where its driver is."""
 _ROOM: Final = 1 << 14
-"""Events between two tellings; more of them are told in several goes."""
+"""Events between two tellings, at least; more of them are told in several goes."""
+_AT_ONCE: Final = 4
+"""Events that a driver may make at one instant, when all act on decisions, or go home."""
 _HOURS_AHEAD: Final = 36
 """For so long the state of the city is drawn."""
 
@@ -52,6 +54,7 @@ def make_day(scenario: Scenario, streets: DayStreets) -> kernels.Day:
     room = np.zeros(len(orders) + num_retries + 1, kernels.SIM_ORDER)
     room[: len(orders)] = orders
     width = min(_WIDTH, num_nodes + 1)
+    num_events = max(_ROOM, _AT_ONCE * num_drivers)
     cruise = scenario.cruise or CruiseModel.parked(scenario.city.graph)
     return kernels.Day(
         drivers,
@@ -67,9 +70,9 @@ def make_day(scenario: Scenario, streets: DayStreets) -> kernels.Day:
         _stations(scenario),
         agenda,
         kernels.Out(
-            np.zeros(_ROOM, EVENT_DTYPE),
-            np.empty(_ROOM, INDEX_DTYPE),
-            np.empty(_ROOM, INDEX_DTYPE),
+            np.zeros(num_events, EVENT_DTYPE),
+            np.empty(num_events, INDEX_DTYPE),
+            np.empty(num_events, INDEX_DTYPE),
             np.array([0, 0, len(orders), len(orders)]),
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,8 +101,10 @@ class Simulation:
         self._scenario = scenario
         self._streets = DayStreets(scenario.travel_times, scenario.traffic, week_offset_ms(scenario))
         self.day = make_day(scenario, self._streets)
+        upgrades = scenario.params.upgrades and scenario.behaviour.vehicles.upgrades
+        params = replace(scenario.params, upgrades=upgrades)
         self._dispatcher = Dispatcher(
-            scenario.city, self._streets.engine_times, scenario.params, scenario.fare, scenario.node_rank
+            scenario.city, self._streets.engine_times, params, scenario.fare, scenario.node_rank
         )
         self._register()
         self._window_ms = round(scenario.sim.window_s * MS_PER_S)
@@ -150,6 +152,7 @@ class Simulation:
         if self._streets.changes:
             self.day = self.day._replace(streets=self._streets.at(now_ms))
         rows = self._row[first : self._submitted]
+        self._make_room()
         is_over = simulate.begin(self.day, self._decided, latest_ms, self._advised, rows, now_ms)
         # Who asks again may lose patience within the same window.
         while self._tell() or not is_over:
