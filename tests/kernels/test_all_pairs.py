@@ -35,7 +35,14 @@ def table_of(num_nodes, arcs):
     np.cumsum(np.bincount(tail, minlength=num_nodes), out=first[1:])
     to_ms = np.array([travel_times_to(arcs, node, num_nodes) for node in range(num_nodes)], np.int32)
     nothing = np.full((num_nodes, num_nodes), 77, np.uint8)
-    return AllPairs(to_ms, nothing, first, head, ms, 10.0 * ms)
+    place = np.random.default_rng(num_nodes).permutation(num_nodes).astype(np.int32)
+    by_place = np.empty_like(to_ms)
+    by_place[:, place] = to_ms
+    return AllPairs(by_place, nothing, place, first, head, ms, 10.0 * ms)
+
+
+def time_of(table, node, to):
+    return table.to_ms[to, table.place[node]]
 
 
 def all_of(num_nodes):
@@ -54,10 +61,10 @@ def test_first_arcs_begin_shortest_ways_and_of_equal_ones_the_first_is_taken(gra
             good = [
                 a - table.first_arc[node]
                 for a in range(table.first_arc[node], table.first_arc[node + 1])
-                if table.to_ms[to, table.head[a]] + table.travel_ms[a] == table.to_ms[to, node]
+                if time_of(table, table.head[a], to) + table.travel_ms[a] == time_of(table, node, to)
             ]
-            has_way = node != to and table.to_ms[to, node] < UNREACHABLE_MS
-            assert table.next_arc[to, node] == (good[0] if has_way else NO_ARC)
+            has_way = node != to and time_of(table, node, to) < UNREACHABLE_MS
+            assert table.next_arc[to, table.place[node]] == (good[0] if has_way else NO_ARC)
 
 
 @given(GRAPHS, st.data())
@@ -88,7 +95,7 @@ def test_ways_are_walks_of_the_shortest_time(graph):
     lay_out(table, from_node, to_node, first, node, at_ms, at_m, arc)
     for i, (start, to) in enumerate(zip(from_node.tolist(), to_node.tolist(), strict=True)):
         rows = slice(first[i], first[i + 1])
-        if table.to_ms[to, start] >= UNREACHABLE_MS:
+        if time_of(table, start, to) >= UNREACHABLE_MS:
             assert rows.start == rows.stop
             continue
         way, used = node[rows].tolist(), arc[rows].tolist()
@@ -100,7 +107,7 @@ def test_ways_are_walks_of_the_shortest_time(graph):
         steps_ms = table.travel_ms[used[1:]]
         assert np.array_equal(at_ms[rows], np.append(0, np.cumsum(steps_ms)))
         assert np.array_equal(at_m[rows], np.append(0, np.cumsum(10.0 * steps_ms)))
-        assert at_ms[rows][-1] == table.to_ms[to, start]
+        assert at_ms[rows][-1] == time_of(table, start, to)
 
 
 MS = st.integers(0, 10**6) | st.just(UNREACHABLE_MS) | st.integers(UNREACHABLE_MS - 3, UNREACHABLE_MS)
@@ -126,7 +133,7 @@ def test_pairs_are_looked_up_at_a_pace(graph, permille):
     from_node, to_node = all_of(num_nodes)
     found_ms = np.empty(num_nodes**2, np.int32)
     pairs(table, permille, from_node, to_node, found_ms)
-    expected = [int(scaled(table.to_ms[b, a], permille)) for a, b in zip(from_node, to_node, strict=True)]
+    expected = [int(scaled(time_of(table, a, b), permille)) for a, b in zip(from_node, to_node, strict=True)]
     assert found_ms.tolist() == expected
 
 
@@ -151,4 +158,4 @@ def test_a_large_network_s_ways_add_up():
     size = int(first[-1])
     node, at_ms, arc, at_m = (np.empty(size, dtype) for dtype in (np.int32, np.int32, np.int32, np.float64))
     lay_out(table, from_node, to_node, first, node, at_ms, at_m, arc)
-    assert np.array_equal(at_ms[first[1:] - 1], table.to_ms[to_node, from_node])
+    assert np.array_equal(at_ms[first[1:] - 1], table.to_ms[to_node, table.place[from_node]])
