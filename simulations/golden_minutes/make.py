@@ -17,17 +17,24 @@ from dispatch.sim.sweep_store import RunStore, code_sha256
 from dispatch.sim.sweep_workers import Workers
 
 HERE = Path(__file__).parent
-STEP = 25
-FLEETS = FleetRange(1_000, 4_000, STEP)
-START = 2_000
-TARGETS = ("golden5=0.99", "golden10=0.95")
+STEP = 20
+FLEETS = FleetRange(800, 3_200, STEP)
+START = 1_400
+TARGETS = ("golden5=0.99", "golden10_of_submitted_share=0.95")
 VARIANTS = {
     "batch, 10 s": {"policy.name": "batch", "sim.window_s": 10},
     "batch, 30 s": {"policy.name": "batch", "sim.window_s": 30},
     "nearest, 10 s": {"policy.name": "nearest", "sim.window_s": 10},
     "patient, chained, 30 s": {"policy.name": "patient_lookahead", "sim.window_s": 30},
 }
-SHOWN = ("golden5_share", "golden10_share", "completion_share", "wait_mean_s", "empty_km_share")
+SHOWN = (
+    "golden5_share",
+    "golden10_of_submitted_share",
+    "golden10_share",
+    "completion_share",
+    "wait_mean_s",
+    "empty_km_share",
+)
 
 
 def searched(keep, num_seeds, jobs):
@@ -67,7 +74,7 @@ def page(results, num_seeds):
         f"the next smaller and larger ones, in steps of {STEP}, are tried, too. Of one seed, a larger "
         "fleet contains the smaller one.",
         "",
-        "| policy and window | 99 % golden five | 95 % golden ten |",
+        "| policy and window | 99 % golden five | 95 % golden ten, of all orders |",
         "|---|---|---|",
     ]
     for name in VARIANTS:
@@ -76,9 +83,9 @@ def page(results, num_seeds):
         lines.append(f"| {name} | {told[0]} | {told[1]} |")
     lines += [
         "",
-        "Golden five counts orders accepted within 300 s of all orders; golden ten counts orders whose "
-        "pickup ETA was quoted as at most 600 s of those accepted: a small fleet may reach it by serving "
-        "the near ones, so completion stands beside it. Judge the columns together.",
+        "Golden five counts orders accepted within 300 s, golden ten those whose pickup ETA was quoted as at "
+        "most 600 s, both of all orders submitted. Of the accepted orders alone, a far smaller fleet quotes "
+        "ten minutes: it leaves waiting who is far away. Judge the columns together.",
         "",
     ]
     for name in VARIANTS:
