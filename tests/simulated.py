@@ -17,7 +17,7 @@ from dispatch.sim.streets import DayStreets
 LINE = line_city()
 """20 nodes, 100 m and 10 s apart."""
 LINE_TIMES = LINE.free_flow()
-SIM = SimParams(window_s=10.0, boarding_s=30.0, alighting_s=15.0)
+SIM = SimParams(window_s=10.0, boarding_s=30.0, alighting_s=15.0, cruising_told_s=0.0)
 
 
 def behaving(**parts):

@@ -66,6 +66,14 @@ def drive(driver, metres):
 
 
 @kernel()
+def tell_cruising(out, driver, driver_id, at_ms):
+    """Tell the metres cruised so far, if any; the driver stands at its node."""
+    if driver["untold_m"] > 0:
+        emit(out, told.CRUISING_LEG, at_ms, NO_VALUE, driver_id, driver["untold_m"], driver["node"])
+        driver["untold_m"] = 0
+
+
+@kernel()
 def plan_way(driver, to, phase):
     """Let a driver set out to a node, in some phase, once the turn is over."""
     driver["target"], driver["next_phase"], driver["todo"] = to, phase, SET_OUT
@@ -146,7 +154,13 @@ def _idle(day, driver, row, at_ms):
     )
     if target != NO_INDEX and uniform(seed, HOME, row, occasion) < params["home_share"]:
         target = _near_home(day.cruise, driver["home_node"], uniform(seed, HOME_NODE, row, occasion))
-    if target != NO_INDEX and target != driver["node"]:
+    goes_on = target != NO_INDEX and target != driver["node"]
+    if driver["untold_m"] == 0:
+        driver["cruising_since_ms"] = at_ms
+    if not goes_on or at_ms - driver["cruising_since_ms"] >= params["cruising_told_ms"]:
+        tell_cruising(day.out, driver, day.driver_id[row], at_ms)
+        driver["cruising_since_ms"] = at_ms
+    if goes_on:
         plan_way(driver, target, CRUISING)
     else:
         driver["due_at_ms"] = min(driver["due_at_ms"], at_ms + max(stay_ms, LEAST_STAY_MS))

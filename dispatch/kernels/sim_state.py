@@ -75,9 +75,11 @@ SIM_DRIVER = np.dtype(
         ("gives_up_at_ms", np.int64),  # the driver will not reach the pickup; NEVER
         ("shift_end_ms", np.int64),
         ("working_since_ms", np.int64),  # since the start of the shift or the latest break
+        ("cruising_since_ms", np.int64),  # since the cruising that was not told yet began
         ("leg_m", np.float64),
         ("battery_m", np.float64),
-        ("driven_m", np.int64),  # odometer: whole metres of legs that were told
+        ("driven_m", np.int64),  # odometer: whole metres of legs that were driven
+        ("untold_m", np.int64),  # of these, metres of cruising that were not told yet
         ("node", np.int32),  # where it stands, or where its leg ends
         ("order", np.int32),
         ("next_order", np.int32),
@@ -131,6 +133,7 @@ SIM_PARAMS = np.dtype(
         ("city_slot_ms", np.int64),
         ("boarding_ms", np.int64),
         ("alighting_ms", np.int64),
+        ("cruising_told_ms", np.int64),  # cruising is told when it has gone on for so long, if not before
         ("impatient_after_ms", np.int64),
         ("far_eta_ms", np.int64),
         ("late_after_ms", np.int64),

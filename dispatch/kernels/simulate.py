@@ -15,7 +15,7 @@ from dispatch.kernels.jit import I32, I64, i64, kernel
 from dispatch.kernels.random_streams import uniform
 from dispatch.kernels.sim_customers import await_driver, end_order, judge_eta
 from dispatch.kernels.sim_legs import find_way, stop_at
-from dispatch.kernels.sim_moves import drive, emit, keep_shift, plan_way, settle
+from dispatch.kernels.sim_moves import drive, emit, keep_shift, plan_way, settle, tell_cruising
 from dispatch.kernels.sim_state import (
     ACCEPT,
     ACCEPTED,
@@ -87,8 +87,9 @@ def _break_off(day, driver, row, at_ms):
     """End the leg of a driver where it is, and tell its metres."""
     kind = _leg_kind(driver["phase"])
     node, metres = stop_at(driver, day.legs, row, at_ms)
-    driver["node"], driver["phase"] = node, PARKED
-    emit(day.out, kind, at_ms, NO_VALUE, day.driver_id[row], drive(driver, metres), node)
+    whole = drive(driver, metres) + driver["untold_m"]
+    driver["node"], driver["phase"], driver["untold_m"] = node, PARKED, 0
+    emit(day.out, kind, at_ms, NO_VALUE, day.driver_id[row], whole, node)
 
 
 @kernel()
@@ -182,16 +183,21 @@ def _drop_off(day, driver, row, order_row, at_ms):
 @kernel(inline=True)
 def _idle_turn(day, driver, row, at_ms):
     """End a stay or a leg of a driver without an order."""
-    if driver["phase"] != PARKED:
+    if driver["phase"] == CRUISING:
+        driver["untold_m"] += drive(driver, driver["leg_m"])
+    elif driver["phase"] != PARKED:
         kind, metres = _leg_kind(driver["phase"]), drive(driver, driver["leg_m"])
         emit(day.out, kind, at_ms, NO_VALUE, day.driver_id[row], metres, driver["node"])
-        driver["phase"] = PARKED
+    driver["phase"] = PARKED
     keep_shift(driver, day.shifts, at_ms)
     if driver["offered"] != NO_INDEX:  # first the answer
+        tell_cruising(day.out, driver, day.driver_id[row], at_ms)
         driver["due_at_ms"] = max(driver["answer_at_ms"], at_ms)
     else:
         is_low = driver["is_electric"] and driver["battery_m"] < day.params[0]["reserve_m"]
         driver["todo"] = TRIP_OVER if is_low or at_ms >= driver["shift_end_ms"] else BE_IDLE
+        if driver["todo"] == TRIP_OVER:
+            tell_cruising(day.out, driver, day.driver_id[row], at_ms)
 
 
 @kernel(inline=True)

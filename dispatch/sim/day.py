@@ -138,6 +138,7 @@ def _params(scenario: Scenario, streets: kernels.Streets) -> NDArray[np.void]:
         "rho": traffic.rho,
         "boarding_ms": round(sim.boarding_s * MS_PER_S),
         "alighting_ms": round(sim.alighting_s * MS_PER_S),
+        "cruising_told_ms": round(sim.cruising_told_s * MS_PER_S),
         "impatient_after_ms": round(customers.impatient_after_s * MS_PER_S),
         "impatient_share": customers.impatient_share,
         "hazard_per_ms": customers.patience_hazard_per_min / per_min,

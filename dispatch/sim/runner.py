@@ -89,7 +89,7 @@ def run(
         setup_s,
         simulation.num_known,
         simulation.day.driver_id,
-        drivers["driven_m"].copy(),
+        drivers["driven_m"] - drivers["untold_m"],
     )
 
 

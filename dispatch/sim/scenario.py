@@ -53,12 +53,16 @@ class SimParams:
         their recorded duration, this included.
     ping_s : float
         Every driver on duty sends its position this often.
+    cruising_told_s : float
+        A driver who cruises tells the metres when it stops or is called, and when it has cruised for so long
+        without; 0: at the end of each of its legs.
     """
 
     window_s: float = 30.0
     boarding_s: float = 30.0
     alighting_s: float = 15.0
     ping_s: float = 60.0
+    cruising_told_s: float = 600.0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -66,6 +70,7 @@ class SimParams:
         check_range("boarding_s", self.boarding_s, 0, 3600, "seconds")
         check_range("alighting_s", self.alighting_s, 0, 3600, "seconds")
         check_range("ping_s", self.ping_s, 1, 3600, "seconds")
+        check_range("cruising_told_s", self.cruising_told_s, 0, 86_400, "seconds")
 
 
 @dataclass(frozen=True)

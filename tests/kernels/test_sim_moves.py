@@ -1,6 +1,7 @@
 """What a driver decides at the end of a turn."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -148,9 +149,26 @@ def test_it_charges_what_is_missing():
 # --- idle -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("told_s", [100, 600, 3000])
+def test_cruising_that_goes_on_is_told_once_in_a_while(told_s):
+    scenario = line_scenario([(5, 4, 9)], [(8, 0, 3600, 2)])
+    days = []
+    for cruising_told_s in (0, told_s):
+        sim = replace(scenario.sim, cruising_told_s=cruising_told_s)
+        day = day_of(replace(scenario, cruise=LINE_WALK, sim=sim))
+        ends = [one[0] for one in until(day, 3000) if one[1] == "CRUISING_LEG"]
+        metres = day.out.events["leg_m"][: len(ends) + 1].sum()
+        assert day.drivers[0]["driven_m"] == metres + day.drivers[0]["untold_m"]
+        days.append((ends, day.drivers[0]["driven_m"], day.drivers[0]["num_moves"]))
+    (often, *driven), (seldom, *also_driven) = days
+    assert driven == also_driven
+    assert set(seldom) < set(often)
+    assert all(after - before >= told_s for before, after in pairwise([0, *seldom]))
+
+
 def test_idle_drivers_move_on_and_on():
     scenario = line_scenario([(5, 4, 9)], [(8, 0, 3600, 2)])
-    day = day_of(replace(scenario, cruise=LINE_WALK))
+    day = day_of(replace(scenario, cruise=LINE_WALK, sim=replace(scenario.sim, cruising_told_s=0.0)))
     happened = until(day, 3000)
     assert [one[1] for one in happened[:1]] == ["DRIVER_ONLINE"]
     legs = happened[1:]

@@ -33,7 +33,9 @@ def test_times_are_those_of_textbook_dijkstra(city, rows, monkeypatch):
     for to in range(num_nodes):
         assert times.table.to_ms[to][times.table.place].tolist() == travel_times_to(arcs, to, num_nodes)
     from_node, to_node = all_of(num_nodes)
-    assert np.array_equal(times.pairs_ms(from_node, to_node), times.table.to_ms[to_node, times.table.place[from_node]])
+    assert np.array_equal(
+        times.pairs_ms(from_node, to_node), times.table.to_ms[to_node, times.table.place[from_node]]
+    )
 
 
 @pytest.mark.parametrize("city", CITIES.values(), ids=CITIES)

@@ -240,7 +240,8 @@ def idle_legs(day, events):
 
 def cruising_day(cruising, home_share=0.0, **parts):
     behaviour = behaving(drivers={"cruising": cruising, "home_share": home_share})
-    return busy_day(250, 40, hours=2.0, behaviour=behaviour, **parts)
+    day = busy_day(250, 40, hours=2.0, behaviour=behaviour, **parts)
+    return replace(day, sim=replace(day.sim, cruising_told_s=0.0))
 
 
 def test_parked_drivers_drive_to_pickups_only():
