@@ -35,7 +35,7 @@ def open_browser(profile):
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
 
 
-def open_page(browser, path, mark):
+def open_page(browser, path, mark="drawn"):
     """Open a file and wait until the page tells `mark`, a key of its data, to be true."""
     browser.get_log("browser")
     browser.get_log("performance")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
+from dispatch.kernels import transition
 from dispatch.kernels.all_pairs import NO_ARC, AllPairs
 from dispatch.kernels.candidates import (
     FreeCars,
@@ -286,3 +287,22 @@ def test_the_survey_drops_what_is_finished_and_finds_what_is_up(seed, num_orders
     assert counts == (len(kept), len(up), len(old))
     assert (live[: len(kept)].tolist(), late[: len(up)].tolist()) == (kept, up)
     assert overdue[: len(old)].tolist() == old
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 3), st.integers(0, 3)), max_size=20))
+def test_finished_orders_leave_and_those_whose_time_is_up_are_told(orders):
+    """Rows are (status, when its offer times out, when it expires); it is 2 now."""
+    status, offer_ms, expires_ms = (
+        np.array([one[k] for one in orders], dtype) for k, dtype in enumerate((np.int8, np.int64, np.int64))
+    )
+    live = np.random.default_rng(len(orders)).permutation(len(orders)).astype(np.int32)
+    rows = live.tolist()
+    late, overdue = np.empty((2, len(orders)), np.int32)
+    num_live, num_late, num_overdue = survey(live, len(rows), 2, status, offer_ms, expires_ms, late, overdue)
+    assert live[:num_live].tolist() == [row for row in rows if status[row] < transition.FIRST_FINAL]
+    assert late[:num_late].tolist() == [
+        row for row in rows if status[row] == transition.OFFERED and offer_ms[row] <= 2
+    ]
+    assert overdue[:num_overdue].tolist() == [
+        row for row in rows if status[row] == transition.OPEN and expires_ms[row] <= 2
+    ]

@@ -1,6 +1,7 @@
 import numpy as np
+from hypothesis import given, strategies as st
 
-from dispatch.kernels.event_log import EVENT_DTYPE, LOG, write_event
+from dispatch.kernels.event_log import EVENT_DTYPE, LOG, sort_by_time, write_event
 from dispatch.units import NO_COORDINATE, NO_VALUE
 
 
@@ -28,3 +29,14 @@ def test_rows_are_packed_and_every_field_holds_its_sentinel():
     for name in EVENT_DTYPE.names:
         sentinel = NO_COORDINATE if name.endswith("_e6") else NO_VALUE
         assert np.iinfo(EVENT_DTYPE[name]).min <= sentinel <= np.iinfo(EVENT_DTYPE[name]).max
+
+
+@given(st.lists(st.integers(0, 6), max_size=40))
+def test_events_are_sorted_by_time_and_stay_in_their_sequence_within_an_instant(at_ms):
+    log = np.zeros(len(at_ms), EVENT_DTYPE)
+    log["at_ms"], log["order_id"] = at_ms, np.arange(len(at_ms))
+    found, before = scribbled(len(at_ms)), log.copy()
+    sort_by_time(log, found)
+    assert found["order_id"].tolist() == sorted(range(len(at_ms)), key=lambda i: at_ms[i])
+    assert found["at_ms"].tolist() == sorted(at_ms)
+    assert np.array_equal(log, before)
