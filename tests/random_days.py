@@ -141,13 +141,19 @@ def random_ranks(random, num_nodes):
     return rank
 
 
+def random_policy(random):
+    """One of the house's policies; orders change drivers for a small gain, too."""
+    policy = POLICIES[str(random.choice(list(POLICIES)))]
+    return replace(policy, reassign_gain_s=1.0) if policy.reassign_gain_s else policy
+
+
 def random_scenario(seed):
     """A day that is made of its seed alone."""
     random = np.random.default_rng([seed, 77])
     city, times = cities()[random.integers(4)]
     num_nodes, num_classes = city.graph.num_nodes, int(random.integers(1, 4))
     params = DispatchParams(
-        policy=str(random.choice(list(POLICIES))),
+        policy=random_policy(random),
         candidates_per_order=int(random.choice([1, 4, 24])),
         max_pickup_s=float(random.choice([60.0, 400.0, 1200.0])),
         offer_timeout_s=float(random.choice([5.0, 30.0])),

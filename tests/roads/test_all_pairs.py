@@ -73,5 +73,5 @@ def test_what_does_not_suit(monkeypatch):
         AllPairsTimes(turns.free_flow())
     monkeypatch.setattr(all_pairs, "MAX_NODES", 15)
     assert not AllPairsTimes.suits(grid.graph)
-    with pytest.raises(InputError, match=r"the network has 16 nodes: .* at most 15 nodes"):
+    with pytest.raises(InputError, match=r"the network has 16 nodes: .* for 15 nodes at most"):
         AllPairsTimes(grid.free_flow())

@@ -357,5 +357,5 @@ def test_who_queues_at_a_rank_is_not_called_away():
 def test_a_small_scenario_has_neither_ranks_nor_zones():
     day = small_scenario()
     assert day.node_rank is None
-    assert day.zones_file is None
+    assert day.zones is None
     assert at_of(run(day).events, K.ORDER_ASSIGNED)

@@ -1,5 +1,6 @@
 """From values to days; files of scenarios are in test_scenario_file.py."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,11 @@ def folder(tmp_path_factory):
         write_csv(folder / name / "trips.csv", columns_of(trips_on(0), trips_on(1, 30)))
     pq.write_table(pa.table(pings_of()), folder / "taxis" / "pings.parquet")
     (folder / "notes.txt").write_text("no city")
-    (folder / "zones.csv").write_text("zone")
+    square = [[10.0, 50.0], [10.01, 50.0], [10.01, 50.01], [10.0, 50.01], [10.0, 50.0]]
+    shape = {"type": "Polygon", "coordinates": [square]}
+    zone = {"type": "Feature", "properties": {"name": "middle"}, "geometry": shape}
+    text = json.dumps({"type": "FeatureCollection", "features": [zone]})
+    (folder / "zones.geojson").write_text(text)
     return folder
 
 
@@ -106,7 +111,7 @@ def test_every_table_reaches_the_scenario(folder):
         customers={"retry_share": 0.25, "tier_shares": [0.5, 0.5]},
         drivers={"answer_s": [1, 2]},
         traffic={"model": "exact"},
-        zones={"file": "zones.csv"},
+        zones={"file": "zones.geojson"},
         scenario={"name": "all", "description": "Of everything a little"},
     )
     built = build_scenario(values, folder)
@@ -121,7 +126,7 @@ def test_every_table_reaches_the_scenario(folder):
     assert built.behaviour.drivers == replace(Behaviour().drivers, answer_s=(1.0, 2.0))
     assert built.behaviour.traffic == TrafficParams("exact")
     assert built.notes[0] == "Scenario all: Of everything a little."
-    assert built.zones_file == folder / "zones.csv"
+    assert built.zones.name == ("middle",)
     assert values_of(behaviour={"preset": "none"})["vehicles"]["seats"] == [100]
     assert behaviour_of(values_of(behaviour={"preset": "none"})) == Behaviour.none()
 

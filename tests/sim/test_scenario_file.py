@@ -74,10 +74,15 @@ def scenarios(draw):
     if tables.get("behaviour", {}).get("preset") == "none":  # has one class of cars, the values drawn two
         for key in ("seats", "class_shares"):
             tables.get("vehicles", {}).pop(key, None)
+    policy = tables.get("policy", {})
+    if "nearest" in policy.values():  # which has no gain to weigh
+        policy.pop("reassign_gain_s", None)
+    if policy.get("name") == "reassign":
+        policy.pop("matching", None)
     return ScenarioFile(tables)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scenarios())
 def test_what_is_written_reads_as_the_same(scenario):
     for complete in (False, True):
@@ -88,7 +93,7 @@ def test_what_is_written_reads_as_the_same(scenario):
     assert pickle.loads(pickle.dumps(scenario)) == scenario
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scenarios(), st.data())
 def test_a_key_set_by_text_is_the_key_set_by_its_value(scenario, data):
     table, key = data.draw(

@@ -7,6 +7,7 @@ from dispatch.sim.sweep_store import StoredRun
 TINY = ScenarioFile(
     {
         "scenario": {"name": "tiny"},
+        "behaviour": {"preset": "none"},
         "day": {"orders": 60, "drivers": 10, "shift_h": 24.0},
         "sim": {"window_s": 300.0},
         "engine": {"max_wait_s": 900.0},
