@@ -14,7 +14,7 @@ ONLINE = tuple(one for one in DriverStatus if one != DriverStatus.OFFLINE)
 GENERATORS = st.sampled_from([random_log, random_history])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     make_log=GENERATORS,
     seed=st.integers(0, 10**6),

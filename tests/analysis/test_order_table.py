@@ -16,7 +16,7 @@ from naive.replay import orders_in_plain_python
 K = EventKind
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     make_log=st.sampled_from([random_log, random_history]),
     seed=st.integers(0, 10**6),
