@@ -6,7 +6,7 @@ const element = (id) => document.getElementById(id);
 const twoDigits = (number) => String(number).padStart(2, "0");
 const count = (number) => number.toLocaleString("en");
 const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(1)} %`);
-const duration = (s) => (s === null ? "–" : s < 3600 ? `${Math.floor(s / 60)} min ${twoDigits(Math.floor(s % 60))} s` : `${Math.floor(s / 3600)} h ${twoDigits(Math.floor((s % 3600) / 60))} min`);
+const duration = (s) => (s === null ? "–" : s >= 600 && s < 3600 ? `${Math.floor(s / 60)} min` : s < 3600 ? `${Math.floor(s / 60)} min ${twoDigits(Math.floor(s % 60))} s` : `${Math.floor(s / 3600)} h ${twoDigits(Math.floor((s % 3600) / 60))} min`);
 
 const KPIS = [
   ["Orders so far", "Orders submitted so far", (k) => count(k.submitted)],
@@ -15,7 +15,7 @@ const KPIS = [
   ["Completed", "Passengers dropped off so far", (k) => count(k.completed)],
   ["Cancelled", "Orders cancelled so far", (k) => count(k.cancelled)],
   ["Expired", "Orders that ended so far because no driver was found", (k) => count(k.expired)],
-  ["Wait, last hour", "Mean time from request to boarding, of those who boarded within the last hour", (k) => duration(k.wait_s)],
+  ["Wait, last hour", "Mean time from request, or from the wanted pickup, to boarding, of those who boarded within the last hour", (k) => duration(k.wait_s)],
   ["Golden five", "Orders accepted within 5 minutes / orders of which that is known so far", (k) => percent(k.golden_five)],
   ["Golden ten", "Orders with a quoted pickup ETA of 10 minutes or less / orders accepted so far", (k) => percent(k.golden_ten)],
   ["Empty driving", "Metres without a passenger / all metres told so far", (k) => percent(k.empty)],

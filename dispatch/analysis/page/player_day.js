@@ -105,10 +105,10 @@ class Day {
     // Whether an answer was golden is known once it came, the order was lost, or the five minutes are over.
     const decided = new Int32Array(this.numOrders);
     for (let row = 0; row < decided.length; row++) {
-      decided[row] = Math.min(c.order_submitted[row] + goldenResponseMs, this.waitEnd[row]);
+      decided[row] = Math.min(c.order_waits[row] + goldenResponseMs, this.waitEnd[row]);
       if (c.order_accepted[row] >= 0) decided[row] = Math.min(decided[row], c.order_accepted[row]);
     }
-    const inTime = (row) => c.order_accepted[row] >= 0 && c.order_accepted[row] - c.order_submitted[row] <= goldenResponseMs;
+    const inTime = (row) => c.order_accepted[row] >= 0 && c.order_accepted[row] - c.order_waits[row] <= goldenResponseMs;
     this.series = {
       submitted: running(c.order_submitted, one),
       completed: running(c.order_dropped_off, one),
@@ -117,7 +117,7 @@ class Day {
       waitStarts: running(c.order_waits, one),
       waitEnds: running(this.waitEnd.map((end, row) => (end === NEVER ? NEVER : Math.max(end, c.order_waits[row]))), one),
       boarded: running(c.order_picked_up, one),
-      waited: running(c.order_picked_up, (row) => c.order_picked_up[row] - c.order_submitted[row]),
+      waited: running(c.order_picked_up, (row) => Math.max(c.order_picked_up[row] - c.order_waits[row], 0)),
       decided: running(decided, one),
       golden: running(decided, (row) => (inTime(row) ? 1 : 0)),
       accepted: running(c.order_assigned, one),
