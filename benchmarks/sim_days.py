@@ -47,6 +47,10 @@ class Day(NamedTuple):
     """of the built-in city"""
 
 
+class DayFailedError(Exception):
+    """A day did not come to its end."""
+
+
 class Found(NamedTuple):
     """What a day showed; medians over rounds."""
 
@@ -87,14 +91,21 @@ def folder_of(place: str) -> Path | None:
 
 
 def find(day: Day, *, in_child: bool = True) -> Found:
-    """Measure a day, in a fresh process if not told otherwise."""
+    """Measure a day, in a fresh process if not told otherwise; raises `DayFailedError`."""
     if not in_child:
         return measure(day)
     command = [sys.executable, "-m", "benchmarks.sim_days", json.dumps(day._asdict())]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{day}: {done.stderr}")
+        raise DayFailedError(_last_words(done.stderr, done.returncode))
     return Found(**json.loads(done.stdout))
+
+
+def _last_words(text: str, status: int) -> str:
+    """The line in which Python tells of an error, of all that a process wrote before it died."""
+    lines = text.splitlines()
+    errors = [line for line in lines if "Error: " in line]
+    return (errors or lines or [""])[-1].strip() or f"exit status {status}"
 
 
 def measure(day: Day) -> Found:

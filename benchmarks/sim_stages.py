@@ -10,14 +10,14 @@ STAGES = {
         "traffic unpacking"
     ),
     "telling what happened": "happenings",
-    "submission": "simulate.ask simulate.read_orders id_map refusals",
+    "submission": "simulate.ask simulate.read_orders id_map submission",
     "positions": "sim_legs.locate_all grid grid_moves geo",
     "candidates": "candidates grid_order grid_search",
     "pickup ETA": "all_pairs labels nearest_by_time travel_table",
     "matching": (
         "candidates.weigh assignment auction augmentation bipartite greedy largest_matching row_reduction"
     ),
-    "offers and commit": "candidates.survey event_log transition",
+    "offers and commit": "candidates.survey event_log offering overtaken refusals transition",
     "checks of input": "checks",
 }
 """By stage: modules of kernels, and single kernels, which go before their modules."""

@@ -20,6 +20,7 @@ from benchmarks.sim_days import (
     RHINE_NECKAR,
     WINDOW_S,
     Day,
+    DayFailedError,
     Found,
     find,
     folder_of,
@@ -56,12 +57,13 @@ class Asked(NamedTuple):
 def measure(report: Report) -> None:
     """Run the suite."""
     known: dict[tuple[str, int | None, int], Found] = {}
-    rows = [(asked, measure_day(report, asked, known)) for asked in days(report)]
+    rows = [(asked, row) for asked in days(report) if (row := measure_day(report, asked, known))]
     report.note(f"Batch windows of {WINDOW_S:g} s; every day in a process of its own, one thread.")
     report.note(FLEETPY)
-    report.table(days_table(rows))
-    report.table(stages_table(rows))
-    report.table(kernels_table(rows))
+    if rows:
+        report.table(days_table(rows))
+        report.table(stages_table(rows))
+        report.table(kernels_table(rows))
     report.table(curve_table(report, known))
 
 
@@ -107,10 +109,15 @@ def _large_network(seldom: dict[str, int]) -> Asked:
     return Asked("Rhine-Neckar", Day(RHINE_NECKAR, 50_000, 2_500, **seldom))
 
 
-def measure_day(report: Report, asked: Asked, known: dict[tuple[str, int | None, int], Found]) -> Row:
-    """Measure a day, add its row, and keep what was found."""
+def measure_day(report: Report, asked: Asked, known: dict[tuple[str, int | None, int], Found]) -> Row | None:
+    """Measure a day, add its row, and keep what was found; of one that fails, say so."""
     report.tell(f"{asked.name}: made")
-    found = find(asked.day, in_child=not report.tiny)
+    try:
+        found = find(asked.day, in_child=not report.tiny)
+    except DayFailedError as error:
+        failed = row_of(Case(asked.name, ()), [Timing({OURS: float("inf")}, {OURS: str(error)})], ())
+        report.add(failed | {"ours_ms": None, "drivers": asked.day.num_drivers})
+        return None
     known[asked.day[:3]] = found
     row = row_of_day(asked, found)
     report.add(row)
@@ -170,6 +177,8 @@ def curve_table(report: Report, known: dict[tuple[str, int | None, int], Found])
             name = f"{day.num_orders:,} orders, {day.num_drivers:,} drivers"
             if day[:3] not in known:
                 measure_day(report, Asked(name, day), known)
+            if day[:3] not in known:
+                continue
             found = known[day[:3]]
             sizes.append(found.orders if what == "orders" else day.num_drivers)
             days_s.append(found.day_s)
@@ -177,8 +186,9 @@ def curve_table(report: Report, known: dict[tuple[str, int | None, int], Found])
             cells = f"{found.orders:,}", f"{day.num_drivers:,}", f"{found.served / found.submitted:.3f}"
             times = number(found.day_s), number(found.cpu_s), number(per_order), number(found.peak_mb)
             lines.append((what, *cells, *times))
-        fits.append(f"day ~ {what}^{exponent(sizes, days_s):.2f}")
-        report.rows[-1][f"exponent_of_{what}"] = exponent(sizes, days_s)
+        if len(sizes) > 1:
+            fits.append(f"day ~ {what}^{exponent(sizes, days_s):.2f}")
+            report.rows[-1][f"exponent_of_{what}"] = exponent(sizes, days_s)
     header = ("growing", "orders", "drivers", "served", "day, s", "processor, s", "µs an order", "peak, MB")
     note = f"Fitted by least squares on logarithms: {', '.join(fits)}. Served: of all orders submitted."
     return Table("Cost curve", header, lines, note)

@@ -91,8 +91,27 @@ def test_a_run_is_judged_and_days_without_a_passenger_are_wrong():
 
 def test_a_day_is_measured_in_a_child_and_its_failure_is_told(monkeypatch):
     monkeypatch.delenv("DISPATCH_DATA", raising=False)
-    with pytest.raises(RuntimeError, match="DISPATCH_DATA names no folder with manhattan"):
+    with pytest.raises(
+        sim_days.DayFailedError, match=r"^FileNotFoundError: DISPATCH_DATA names no folder with manhattan$"
+    ):
         sim_days.find(sim_days.Day(sim_days.MANHATTAN, None, 5))
+
+
+def test_a_day_that_fails_is_a_wrong_row_and_the_others_go_on(monkeypatch):
+    def find(day, **_):
+        if day.num_drivers == 40:
+            raise sim_days.DayFailedError("two passengers")
+        return found_day(orders=day.num_orders)
+
+    monkeypatch.setattr(simulate, "find", find)
+    report = Report(tiny=True, out=io.StringIO(), progress=io.StringIO())
+    simulate.measure(report)
+    assert [row["wrong"] for row in report.rows] == [{}, {}, {}, {"ours": "two passengers"}]
+    assert report.rows[-1]["ours_ms"] is None
+    assert report.exit_status == 1
+    curve = report.tables[-1]
+    assert [line[0] for line in curve.lines] == ["orders", "orders", "drivers"]
+    assert "drivers^" not in curve.note
 
 
 def test_without_the_data_sets_the_days_are_those_of_the_built_in_city(monkeypatch):
