@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 FEW_EXAMPLES = 5
+LONGEST = "test_kernel_reruns.py"
 
 
 def _kernel_sources_hash() -> str:
@@ -45,7 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Under the profile ``few``, cap the number of examples that tests ask for themselves."""
+    """Put what takes long first, so that all processes end together; under ``few``, cap the examples."""
+    items.sort(key=lambda item: (item.path.name != LONGEST, item.path.parent != ROOT / "tests"))
     if config.getoption("--hypothesis-profile") != "few":
         return
     for test in {item.obj for item in items if hasattr(item.obj, "hypothesis")}:
@@ -53,19 +55,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         test._hypothesis_internal_use_settings = settings(
             asked, max_examples=min(asked.max_examples, FEW_EXAMPLES), suppress_health_check=list(HealthCheck)
         )
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start the reruns of the kernels' tests before the first test: they take half as long as all others."""
-    modules = [item.module for item in session.items if item.path.name == "test_kernel_reruns.py"]
-    if modules and not session.config.option.collectonly:
-        session.config.kernel_reruns = modules[0].Reruns()
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave no process behind."""
-    if hasattr(config, "kernel_reruns"):
-        config.kernel_reruns.end()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -90,7 +90,7 @@ WRONG = [
     ({"sim": {"windw_s": 3}}, ["sim.windw_s is no key of [sim]: did you mean window_s?"]),
     (
         {"sim": {"qqq": 3}},
-        ["sim.qqq is no key of [sim]: they are window_s, boarding_s, alighting_s, ping_s"],
+        ["sim.qqq is no key of [sim]: they are window_s, boarding_s, alighting_s, ping_s, cruising_told_s"],
     ),
     ({"costumers": {}}, ["costumers is no table of a scenario: did you mean [customers]?"]),
     ({"qqq": {}}, [f"qqq is no table of a scenario: they are {', '.join(STARTING)}"]),
