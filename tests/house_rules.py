@@ -212,12 +212,16 @@ def array_parameters_tell_their_shape(source: Source) -> Iterator[str]:
         return
     docstrings = {name: ast.get_docstring(node) or "" for name, node in _public(source.tree.body)}
     for name, node in _public(source.tree.body):
-        if isinstance(node, ast.ClassDef) or "kernel()" in map(ast.unparse, node.decorator_list):
+        if isinstance(node, ast.ClassDef) or any(map(_is_helper_kernel, node.decorator_list)):
             continue
         arrays = [a.arg for a in _arguments(node) if a.arg.startswith("out_") or _is_array(a.annotation)]
         told = docstrings[name] + docstrings.get(name.rpartition(".")[0], "")
         if arrays and not SHAPE.search(told):
             yield source.at(node.lineno, f"{name}: which shape have {', '.join(arrays)}?")
+
+
+def _is_helper_kernel(decorator: ast.expr) -> bool:
+    return isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "kernel" and not decorator.args
 
 
 def _is_array(annotation: ast.expr | None) -> bool:

@@ -57,13 +57,13 @@ EARLIER = record(Earlier, i64, I64)
 OUTCOME = record(Outcome, I64, I32, I64)
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _indices(chosen):
     """List where a mask is set."""
     return np.nonzero(chosen)[0].astype(np.int32)
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _numbers(size):
     """Count from 0; numba's arange counts in int64 whatever it is given."""
     return np.arange(size).astype(np.int32)
@@ -77,7 +77,7 @@ def _start_prices(earlier_penalty, columns, out_price):
         out_price[column] = price if -(earlier_penalty >> 1) < price < 0 else 0
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _match_least(edges, penalty, earlier_penalty, work, out_matching):
     """Match all rows at the least sum of costs and penalties; return whether all of the work was done."""
     num_columns = len(out_matching.row_of_column)
@@ -90,7 +90,7 @@ def _match_least(edges, penalty, earlier_penalty, work, out_matching):
     return match_members(rows, columns, (members, others), penalties, epsilons, work, out_matching, back)
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _match_roughly(edges, work, out_matching):
     """Match nearly as many rows as possible, by an auction in long steps that rows drop out of late.
 
@@ -115,7 +115,7 @@ def _clear(out_matching):
     out_matching.column_price[:] = 0
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _match_most(edges, penalty, earlier_penalty, work, out_matching):
     """Match as many rows as possible, at the least cost among all ways to do so.
 
@@ -213,7 +213,7 @@ def _write_outcome(edges, done, matching, out_outcome):
     return num_matched, total_cost
 
 
-@kernel(inline=True)
+@kernel(inline=True, makes_arrays=True)
 def _match_rows(edges, most_first, earlier, work, out_matching, out_penalty):
     """Match all rows, whichever are more; return whether all of the work was done."""
     num_rows, price = len(out_penalty), out_matching.column_price
@@ -238,7 +238,7 @@ def _match_rows(edges, most_first, earlier, work, out_matching, out_penalty):
     return done
 
 
-@kernel(inline=True)
+@kernel(inline=True, makes_arrays=True)
 def _match_columns(edges, work, out_matching, out_penalty):
     """Match as many as possible where columns are few: they look for rows, of which there are plenty.
 
@@ -258,7 +258,7 @@ def _match_columns(edges, work, out_matching, out_penalty):
     return done
 
 
-@kernel(inline=True)
+@kernel(inline=True, makes_arrays=True)
 def _match(edges, most_first, earlier, work, out_matching, out_penalty):
     """Match all rows; return whether all of the work was done."""
     if most_first and 0 < ROWS_PER_COLUMN * len(out_matching.row_of_column) <= len(out_penalty):
@@ -266,7 +266,7 @@ def _match(edges, most_first, earlier, work, out_matching, out_penalty):
     return _match_rows(edges, most_first, earlier, work, out_matching, out_penalty)
 
 
-@kernel((I32, I32, I64, i64, EARLIER, I64, MATCHING, OUTCOME))
+@kernel((I32, I32, I64, i64, EARLIER, I64, MATCHING, OUTCOME), makes_arrays=True)
 def assign(first, column, cost, num_matchable, earlier, work, out_matching, out_outcome):
     """Match rows with columns at the least sum of costs and penalties; with duals that prove it.
 
@@ -310,7 +310,7 @@ def assign(first, column, cost, num_matchable, earlier, work, out_matching, out_
     return (DONE if done else CUT_SHORT), num_matched, total_cost
 
 
-@kernel((I32, I32, I64, I64, MATCHING, OUTCOME))
+@kernel((I32, I32, I64, I64, MATCHING, OUTCOME), makes_arrays=True)
 def reassign(first, column, cost, work, out_matching, out_outcome):
     """Mend an assignment to which edges were added: what is no longer best is matched anew, the rest stays.
 

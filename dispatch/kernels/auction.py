@@ -65,7 +65,7 @@ def bid(edges, penalty, bidders, epsilon, max_scans, work, out_matching):
     work[SCANNED] += scanned
 
 
-@kernel((EDGES, I64, I32, I64, I32, MATCHING))
+@kernel((EDGES, I64, I32, I64, I32, MATCHING), makes_arrays=True)
 def keep_best(edges, penalty, rows, work, out_waiting, out_matching):
     """Keep only what is exactly best at present prices, match what is free and best, say who waits.
 

@@ -32,7 +32,7 @@ class Search(NamedTuple):
 SEARCH = record(Search, I64, I32, I32, I32, I64, I32)
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def new_search(num_columns, num_edges):
     """Give scratch for graphs of this size."""
     return Search(

@@ -51,7 +51,7 @@ EDGES = record(Edges, I32, I32, I64, I32, boolean)
 MATCHING = record(Matching, I32, I32, I64)
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def empty_matching(num_rows, num_columns):
     """Give a matching in which everybody is free at the price 0."""
     return Matching(
@@ -61,7 +61,7 @@ def empty_matching(num_rows, num_columns):
     )
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def mirrored(edges, num_columns):
     """Give the graph as its columns see it, and the graph itself with the places of its edges there."""
     first = np.zeros(num_columns + 1, np.int32)

@@ -204,7 +204,7 @@ def _free(live, now_ms, orders, cars, rules, out_driver, out_node, out_rest_ms):
     return num
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _index(x, y):
     """Build a grid over points (n,)."""
     size = len(x)
@@ -219,7 +219,7 @@ def _index(x, y):
     return grid
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _nearest(order_idx, driver, node, orders, cars, places, k):
     """Find the `k` nearest of the drivers by air for each order, of those whose cars may serve it."""
     num_orders, num_drivers = len(order_idx), len(driver)
@@ -239,7 +239,7 @@ def _nearest(order_idx, driver, node, orders, cars, places, k):
     return first, item
 
 
-@kernel((I32, i64, I32, I32))
+@kernel((I32, i64, I32, I32), makes_arrays=True)
 def find_own(order_idx, num_open, driver_idx, driver_of_order):
     """Give the driver on the way to each order (orders,), row of `driver_idx`; ``NO_INDEX`` for open ones.
 
@@ -260,7 +260,7 @@ def find_own(order_idx, num_open, driver_idx, driver_of_order):
     return own
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _heads(order_idx, driver, orders, cars, places, refusals):
     """Give each order at a rank the driver whose turn it is, (orders,) row of `driver`, else ``NO_INDEX``.
 
@@ -289,7 +289,7 @@ def _heads(order_idx, driver, orders, cars, places, refusals):
     return turn
 
 
-@kernel((I32, i64, i64, ORDERS, RULES, PLACES, REFUSALS, CARS))
+@kernel((I32, i64, i64, ORDERS, RULES, PLACES, REFUSALS, CARS), makes_arrays=True)
 def find(live, num_live, now_ms, orders, rules, places, refusals, cars):
     """Find the candidates of every order that looks for a driver.
 
@@ -370,7 +370,7 @@ def find(live, num_live, now_ms, orders, rules, places, refusals, cars):
     )
 
 
-@kernel((I32, i64, ORDERS, RULES, PLACES, REFUSALS, CARS, TIMETABLE))
+@kernel((I32, i64, ORDERS, RULES, PLACES, REFUSALS, CARS, TIMETABLE), makes_arrays=True)
 def find_timed(live, now_ms, orders, rules, places, refusals, cars, times):
     """Find the candidates and their pickup ETAs at one go, where a table of all pairs tells travel times.
 
@@ -413,7 +413,7 @@ def find_limits(order_idx, now_ms, wanted_at_ms, rules, out_limit_ms):
             out_limit_ms[i] = min(patient_ms, rules.max_pickup_ms)
 
 
-@kernel((I32, I32, I32, I32, I32, I64))
+@kernel((I32, I32, I32, I32, I32, I64), makes_arrays=True)
 def weigh(first, candidate_driver, own, rest_ms, travel_ms, limit_ms):
     """Add up pickup ETAs, drop candidates that are too far away, and sort the others, nearest first.
 

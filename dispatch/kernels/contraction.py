@@ -36,7 +36,7 @@ class Tree(NamedTuple):
 TREE = record(Tree, I32, I32, I32, I32, I32, I32, I32)
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _grown(array, size):
     """Give a copy with room for at least `size` entries."""
     larger = np.empty(max(size, 3 * len(array) // 2), np.int32)
@@ -44,7 +44,7 @@ def _grown(array, size):
     return larger
 
 
-@kernel((LINKS, I32))
+@kernel((LINKS, I32), makes_arrays=True)
 def eliminate(links, order):
     """Contract nodes in `order`: each joins its neighbours that are left with each other.
 
@@ -110,7 +110,7 @@ def eliminate(links, order):
     return first, upper[:num].copy(), parent
 
 
-@kernel((I32, I32, I32))
+@kernel((I32, I32, I32), makes_arrays=True)
 def tree_of(first, upper, parent):
     """Number the nodes anew, in postorder, and lay out their rows.
 
@@ -166,7 +166,7 @@ def tree_of(first, upper, parent):
     return tree, new_rank, num_cells
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _sorted_rows(first, upper, new_rank, first_upper):
     """Give the rows by new rank, each from the highest to the lowest: by turning them round twice."""
     n, num = len(new_rank), len(upper)
@@ -191,7 +191,7 @@ def _sorted_rows(first, upper, new_rank, first_upper):
     return rows
 
 
-@kernel((TREE,))
+@kernel((TREE,), makes_arrays=True)
 def turned_round(tree):
     """Give for each node the nodes below that have an arc to it.
 

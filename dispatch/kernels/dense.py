@@ -11,7 +11,7 @@ SLACK = 1024
 """More units than floats err by where they stand for sums of integers below 2**60, whose ulp is 128."""
 
 
-@kernel((F64_2D, i64, I32))
+@kernel((F64_2D, i64, I32), makes_arrays=True)
 def least_of_rows(matrix, k, out_column):
     """Find the `k` cheapest columns of each row, cheapest first.
 
@@ -53,7 +53,7 @@ def costs_in_units(matrix, first, column, units, least, out_cost):
             out_cost[edge] = np.int64(np.rint((matrix[row, column[edge]] - least) * units))
 
 
-@kernel((F64_2D, f64, f64, I64, I64, I32))
+@kernel((F64_2D, f64, f64, I64, I64, I32), makes_arrays=True)
 def cheaper_than_priced(matrix, units, least, row_price, column_price, out_column):
     """Find the columns of each row that cost less than the prices of row and column say.
 

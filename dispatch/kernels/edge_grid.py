@@ -119,7 +119,7 @@ def count_entries(lines, frame, most, out_first_slot):
     return total
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def lay_cells(lines, max_cells, most, out_frame, out_first_slot):
     """Lay cells over the bulk of the points, as large as long segments need them; give the sum of entries."""
     counts = np.empty(BINS, np.int64)
@@ -139,7 +139,7 @@ def lay_cells(lines, max_cells, most, out_frame, out_first_slot):
         cell_m *= 1.25
 
 
-@kernel((LINES, F64, I32))
+@kernel((LINES, F64, I32), makes_arrays=True)
 def build(lines, out_frame, out_first_slot):
     """Sort segments by cell: lay the cells, count, fill.
 

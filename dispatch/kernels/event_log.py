@@ -54,7 +54,7 @@ def write_event(log, row, kind, at_ms):
     event["kind"] = kind
 
 
-@kernel((LOG, LOG))
+@kernel((LOG, LOG), makes_arrays=True)
 def sort_by_time(events, out_events):
     """Copy events (n,) in the order of time; those of one instant stay as they stand. A merge sort.
 

@@ -175,7 +175,7 @@ def all_right(x, y):
     return right
 
 
-@kernel((F64, F64, I32, I32, F64, I32, F64, I32))
+@kernel((F64, F64, I32, I32, F64, I32, F64, I32), makes_arrays=True)
 def build(x, y, row, scratch_cell, out_frame, out_first_slot, out_xy, out_item):
     """Sort points by cell (stable counting sort) into a :class:`Grid`.
 

@@ -212,7 +212,7 @@ def farthest_m(distance_m, size):
     return most
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def scratch_of(room):
     """Make room for as many found items and for as many sorted ones: distances, items, order.
 
@@ -269,7 +269,7 @@ def settle_kept(item, keep, class_bits, reach_m, found_m, found_item, rows):
     return stop
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def search(grid, keep, queries, k, max_distance_m, out_first, out_item, out_distance_m):
     """Find the `k` nearest items of each query; see :func:`nearest`.
 
@@ -326,7 +326,7 @@ def search(grid, keep, queries, k, max_distance_m, out_first, out_item, out_dist
     return num_found
 
 
-@kernel((GRID, FILTER, QUERIES, i64, f64, I32, I32, F64))
+@kernel((GRID, FILTER, QUERIES, i64, f64, I32, I32, F64), makes_arrays=True)
 def nearest(grid, keep, queries, k, max_distance_m, out_first, out_item, out_distance_m):
     """Find the `k` nearest items of each query, straight into compressed sparse rows.
 
@@ -359,7 +359,7 @@ def is_right(x, y, limit_m):
     return abs(x) <= MAX_COORDINATE_M and abs(y) <= MAX_COORDINATE_M and limit_m >= 0.0
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def query_of(x, y, class_bits):
     """Make a batch of one, and room for its row starts; in one piece of memory, as :func:`scratch_of`."""
     numbers = np.empty(4)
@@ -368,7 +368,7 @@ def query_of(x, y, class_bits):
     return Queries(numbers[:1], numbers[1:2], bits), first
 
 
-@kernel((GRID, f64, f64, f64, I32, F64))
+@kernel((GRID, f64, f64, f64, I32, F64), makes_arrays=True)
 def nearest_one(grid, x, y, max_distance_m, out_item, out_distance_m):
     """Find as many nearest items of one query as there is room for, (k,); give their number or BAD_INPUT.
 
@@ -381,7 +381,7 @@ def nearest_one(grid, x, y, max_distance_m, out_item, out_distance_m):
     return search(grid, keep, queries, len(out_item), max_distance_m, first, out_item, out_distance_m)
 
 
-@kernel((GRID, FILTER, f64, f64, i64, f64, I32, F64))
+@kernel((GRID, FILTER, f64, f64, i64, f64, I32, F64), makes_arrays=True)
 def nearest_kept(grid, keep, x, y, class_bits, max_distance_m, out_item, out_distance_m):
     """As :func:`nearest_one`, (k,), of the items that pass a filter."""
     if not is_right(x, y, max_distance_m):
@@ -403,7 +403,7 @@ def most_within(grid, queries, radius_m):
     return total, most
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def search_disc(grid, keep, queries, radius_m, most, out_first, out_item, out_distance_m):
     """Find all items within `radius_m` of each query; see :func:`within`."""
     frame, first_slot, xy, item = frame_of(grid.frame), grid.first_slot, grid.xy, grid.item
@@ -438,7 +438,7 @@ def search_disc(grid, keep, queries, radius_m, most, out_first, out_item, out_di
     return num_found
 
 
-@kernel((GRID, FILTER, QUERIES, f64, i64, I32, I32, F64))
+@kernel((GRID, FILTER, QUERIES, f64, i64, I32, I32, F64), makes_arrays=True)
 def within(grid, keep, queries, radius_m, most, out_first, out_item, out_distance_m):
     """Write all items within `radius_m` of each query, sorted by distance, then item.
 
@@ -448,7 +448,7 @@ def within(grid, keep, queries, radius_m, most, out_first, out_item, out_distanc
     search_disc(grid, keep, queries, radius_m, most, out_first, out_item, out_distance_m)
 
 
-@kernel((GRID, FILTER, f64, f64, i64, f64, I32, F64))
+@kernel((GRID, FILTER, f64, f64, i64, f64, I32, F64), makes_arrays=True)
 def within_one(grid, keep, x, y, class_bits, radius_m, out_item, out_distance_m):
     """Write all items within `radius_m` of one query, sorted; give their number, or why there are none.
 

@@ -232,7 +232,7 @@ def _take_back(num, order_of_row, driver_of_row, undo, out_parties):
             out_parties.driver_changed_at_ms[driver] = undo[i, 4]
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _move_all(told, node, known, clock_ms, order_of_row, driver_of_row, out_state):
     """Check all rows, each on what those before it left; write statuses, or change nothing."""
     out_parties = out_state.parties
@@ -321,7 +321,7 @@ def _fill_in(event, kind, told, node, who, known, tables):
         event["lon_e6"], event["lat_e6"] = _e6(tables.lon[driver]), _e6(tables.lat[driver])
 
 
-@kernel((LOG, I32, KNOWN, i64, i64, STATE, LOG))
+@kernel((LOG, I32, KNOWN, i64, i64, STATE, LOG), makes_arrays=True)
 def apply_told(told, node, known, clock_ms, num_refusals, out_state, out_log):
     """Apply events of many kinds in their sequence if all of them are legal, else change nothing.
 

@@ -69,7 +69,8 @@ def _smallest(values, n, k):
 def choose_ends(part, n, share):
     """Let flow begin at the nodes lowest along the direction and end at the highest, `share` of all each."""
     num = max(1, int(n * share))
-    part.sorted[:n] = part.along[:n]
+    for v in range(n):  # a slice would take room for a copy
+        part.sorted[v] = part.along[v]
     low = _smallest(part.sorted, n, num - 1)
     high = _smallest(part.sorted, n, n - num)
     for v in range(n):

@@ -37,15 +37,20 @@ class Kernel:
 KERNELS: dict[str, Kernel] = {}
 
 
-def kernel(*signatures: tuple[Any, ...], inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+def kernel(
+    *signatures: tuple[Any, ...], inline: bool = False, makes_arrays: bool = False
+) -> Callable[[Callable[..., Any]], Any]:
     """Compile a pure function on arrays: cached on disk, releasing the GIL.
 
     Without a signature it is a helper that only other kernels call. With `inline` it becomes a part of its
-    callers: numba counts references to arrays at every call, which tells where a helper does little.
+    callers. One that makes arrays, or gets them from a kernel that does, must say so: only then does numba
+    count references to arrays, which took a quarter of a simulated day where it was done everywhere.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        compiled = numba.njit(cache=True, nogil=True, inline="always" if inline else "never")(function)
+        compiled = numba.njit(
+            cache=True, nogil=True, inline="always" if inline else "never", _nrt=makes_arrays
+        )(function)
         name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
         KERNELS[name] = Kernel(name, compiled, signatures)
         return compiled

@@ -101,7 +101,7 @@ def count_common(rank, lowest, num, v):
     return low
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _gather(climb, ends):
     """List the places by their deepest nodes, and mark all ancestors of these.
 
@@ -132,7 +132,7 @@ def _gather(climb, ends):
     return first_place, next_place, num_nodes
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _share_labels(climb, is_source, ends, where, first, out_label):
     """Find the labels of places from those of the nodes above, which lie in a row for each depth."""
     parent, depth, _, _, base, first_upper, upper, ms = climb
@@ -168,7 +168,7 @@ def _share_labels(climb, is_source, ends, where, first, out_label):
             i = next_place[i]
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def find_labels(climb, is_source, ends):
     """Find the labels of all places.
 
@@ -197,7 +197,7 @@ def find_labels(climb, is_source, ends):
     return first, label
 
 
-@kernel((CLIMB, boolean, ENDS, ENDS, I32, I32, I32, I32))
+@kernel((CLIMB, boolean, ENDS, ENDS, I32, I32, I32, I32), makes_arrays=True)
 def pair_times(climb, are_sources, groups, others, order, first_pair, other_of_pair, out_ms):
     """Find the travel times between each place of one side and some of the other.
 
@@ -248,7 +248,7 @@ def pair_times(climb, are_sources, groups, others, order, first_pair, other_of_p
             out_ms[k] = best_ms
 
 
-@kernel((CLIMB, i64, i64))
+@kernel((CLIMB, i64, i64), makes_arrays=True)
 def pair_time(climb, source, target):
     """Give the travel time between two nodes, by rank: what :func:`pair_times` does for many."""
     up, down = np.empty(climb.depth[source] + 1, np.int32), np.empty(climb.depth[target] + 1, np.int32)

@@ -92,7 +92,7 @@ def _shift_along(rows, stack, top, next_edge, level, out_matching):
         level[row] = USED_UP
 
 
-@kernel((EDGES, EDGES, I64, MATCHING, I32))
+@kernel((EDGES, EDGES, I64, MATCHING, I32), makes_arrays=True)
 def match_most(rows, columns, work, out_matching, out_level):
     """Enlarge a matching to the largest one, costs aside.
 

@@ -36,7 +36,7 @@ def _insert(ms, item, begin, num, room, new_ms, new_item):
     ms[at], item[at] = new_ms, new_item
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _empty_buckets(climb, rank, k):
     """Make room at all ancestors of `rank` (items,), ascending, for the `k` nearest items each."""
     slot = np.full(len(climb.parent), NO_INDEX, np.int32)
@@ -82,7 +82,7 @@ def _fill_buckets(climb, items, item_of_row, max_ms, label, buckets):
             d -= 1
 
 
-@kernel((CLIMB, ENDS, I32, ENDS, I32, i64, I32, I32))
+@kernel((CLIMB, ENDS, I32, ENDS, I32, i64, I32, I32), makes_arrays=True)
 def nearest_items(climb, items, item_of_row, others, order, max_ms, out_item, out_ms):
     """Find for each place the items from which it is reached soonest.
 

@@ -71,7 +71,7 @@ def _best_cut(part, nodes, x, y):
     return best_sin, best_cos
 
 
-@kernel(inline=True)
+@kernel(inline=True, makes_arrays=True)
 def _arrange(side, sin, cos, x, y, scratch, nodes):
     """Sort `nodes` into near side, far side and separator; give the numbers of the first two.
 
@@ -101,7 +101,7 @@ def _arrange(side, sin, cos, x, y, scratch, nodes):
     return num_near, num_far
 
 
-@kernel((LINKS, F64, F64, I32))
+@kernel((LINKS, F64, F64, I32), makes_arrays=True)
 def dissect(links, x, y, out_order):
     """Order nodes so that a part comes before the separator that cuts it from the rest.
 

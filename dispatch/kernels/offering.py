@@ -49,7 +49,7 @@ PROPOSED = record(Proposed, I32, I32, I32, I32, I32, I32)
 COLUMNS = record(OfferColumns, BOOL, I64, I32, I32)
 
 
-@kernel((I32, i64, I32, I32, I32, I32, I32, I32))
+@kernel((I32, i64, I32, I32, I32, I32, I32, I32), makes_arrays=True)
 def propose(order_idx, num_open, driver_idx, first, candidate_driver, eta_ms, chosen, driver_of_order):
     """Translate the chosen candidates (orders,) into rows of the tables.
 

@@ -52,7 +52,7 @@ def _contract(first, to, degree, v):
     return a, b
 
 
-@kernel((LINKS, I32, I32, I32))
+@kernel((LINKS, I32, I32, I32), makes_arrays=True)
 def peel(links, out_to, out_degree, out_order):
     """Contract nodes of up to two neighbours until none is left.
 

@@ -132,7 +132,7 @@ def _mark_above(tree, ms, v, k, way, before_ms, marks):
             is_due[y] = 1
 
 
-@kernel((TREE, INPUTS, LOWER, I32, I32_2D, i64, MARKS, I32))
+@kernel((TREE, INPUTS, LOWER, I32, I32_2D, i64, MARKS, I32), makes_arrays=True)
 def repair(tree, inputs, lower, travel_ms, start, height, marks, out_ms):
     """Find the travel times of arcs anew after some edges changed.
 

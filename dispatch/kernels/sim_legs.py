@@ -30,7 +30,7 @@ def _by_table(table, start, to, scratch):
     return num, at_ms, metres
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _ends_of(all_ends, node):
     """Give one node as the only place."""
     begin, end = all_ends.first[node], all_ends.first[node + 1]
@@ -38,7 +38,7 @@ def _ends_of(all_ends, node):
     return Ends(first, all_ends.rank[begin:end], all_ends.ms[begin:end])
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _by_hierarchy(streets, height, start, to, scratch):
     """Write the way from `start` to `to`; give nodes, free-flow time and metres."""
     out_ms, out_first = np.empty(1, np.int32), np.empty(2, np.int32)

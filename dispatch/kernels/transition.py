@@ -86,7 +86,7 @@ def _check(rows, rules, parties, clock_ms, i):
     return TIME_BACKWARDS if rows.at_ms[i] < earliest else ALL_LEGAL
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _check_all(rows, rules, parties, clock_ms):
     """Find the first row that is not legal; `parties` is as before when it returns.
 
@@ -141,7 +141,7 @@ def _apply_all(rows, rules, kind, out_parties, out_log):
             out_parties.driver_changed_at_ms[driver] = at_ms
 
 
-@kernel((ROWS, RULES, i64, i64, PARTIES, LOG))
+@kernel((ROWS, RULES, i64, i64, PARTIES, LOG), makes_arrays=True)
 def commit_rows(rows, rules, kind, clock_ms, out_parties, out_log):
     """Apply rows of one kind of event if all of them are legal, else change nothing.
 

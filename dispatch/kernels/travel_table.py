@@ -36,7 +36,7 @@ def _lower(row, begin, end, column, at_ms):
         row[begin + k] = min(row[begin + k], np.int32(at_ms + column[begin + k]))
 
 
-@kernel((CLIMB, ENDS, ENDS, I32_2D))
+@kernel((CLIMB, ENDS, ENDS, I32_2D), makes_arrays=True)
 def fill_table(climb, sources, targets, out_ms):
     """Find the travel times from all sources to all targets, both by ascending rank of their deepest nodes.
 
@@ -86,7 +86,7 @@ def fill_table(climb, sources, targets, out_ms):
                 _lower(row, low - begin, high - begin, columns[d], label[first[i] + d])
 
 
-@kernel((CLIMB, boolean, ENDS, I32, I32, i64))
+@kernel((CLIMB, boolean, ENDS, I32, I32, i64), makes_arrays=True)
 def one_to_all(climb, is_source, ends, node_of_rank, out_ms, height):
     """Find the travel times from one place to all nodes, or from all nodes to it.
 

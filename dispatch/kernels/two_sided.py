@@ -18,7 +18,7 @@ SCANS_PER_EDGE = 30
 """No auction goes on longer; paths can mend whatever it leaves."""
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def mean_spread(edges):
     """Give the mean difference between the highest and the least cost of a row."""
     total, num_rows = 0.0, len(edges.first) - 1
@@ -40,7 +40,7 @@ def _in_need(columns, matching, out_columns):
     return num_columns
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def match_members(rows, columns, chosen, penalty, epsilons, work, out_matching, out_mirrored):
     """Match some rows and columns at the least cost, by auction and then exactly.
 
@@ -78,7 +78,7 @@ def match_members(rows, columns, chosen, penalty, epsilons, work, out_matching, 
     return done
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def auction_steps(edges, only_last):
     """Give the increments of the auctions, coarse first."""
     spread = mean_spread(edges)

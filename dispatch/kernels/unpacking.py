@@ -108,7 +108,7 @@ def _chain(climb, is_up, rank, label, at, ends, i, out_depth):
                 break
 
 
-@kernel()
+@kernel(makes_arrays=True)
 def _open_chain(shortcuts, is_up, rank, chain, stack, edges, num):
     """Write the edges of the arcs between neighbours of a chain of depths; give them and their number."""
     length = len(chain)
@@ -125,7 +125,7 @@ def _open_chain(shortcuts, is_up, rank, chain, stack, edges, num):
     return edges, num
 
 
-@kernel((SHORTCUTS, ENDS, ENDS, i64, I32, I32))
+@kernel((SHORTCUTS, ENDS, ENDS, i64, I32, I32), makes_arrays=True)
 def find_paths(shortcuts, sources, targets, height, out_ms, out_first):
     """Find a shortest way of each pair of places.
 

@@ -88,7 +88,7 @@ for one in kernels:
 )
 @pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaPendingDeprecationWarning")
 def test_another_signature_is_noticed(scratch_registry, values):
-    function = kernel((F64, F64))(doubled)
+    function = kernel((F64, F64), makes_arrays=True)(doubled)
     function.compile((F64, F64))
     assert unregistered(scratch_registry) == []
     function(values, np.empty(2))
