@@ -8,6 +8,7 @@ import numpy as np
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.inputs import NewOrders, Positions
 from dispatch.engine.params import DispatchParams
+from dispatch.kernels.id_map import put_rows
 from dispatch.roads.city import City
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.trips import RecordedTrips
@@ -50,6 +51,17 @@ def grid_city(num_rows=9, num_cols=9, seed=0, block_m=300.0):
     arcs = streets + [(head, tail) for tail, head in streets]
     speed_kph = random.choice([20.0, 30.0, 50.0], len(arcs))
     return city_of(cols * block_m + jitter[0], rows * block_m + jitter[1], arcs, "Gridville", speed_kph)
+
+
+def enter_orders(orders, ids):
+    """Enter ids as the next rows of the engine's table of orders, open; give these rows."""
+    added = slice(orders.num_rows, orders.num_rows + len(ids))
+    orders.make_room(len(ids))
+    put_rows(orders.ids.slot_id, orders.ids.slot_row, ids, added.start)
+    orders.order_id[added] = ids
+    orders.live[orders.num_live : orders.num_live + len(ids)] = np.arange(added.start, added.stop)
+    orders.count(len(ids))
+    return added
 
 
 def places(city, nodes):

@@ -38,6 +38,7 @@ MUTATED_GLOBALS_ALLOWED = {
 }
 KERNEL_IMPORTS = {"__future__", "math", "typing", "numpy", "numba", "dispatch.units", "dispatch.kernels"}
 KERNEL_IMPORTS_OF_JIT = {
+    "functools",
     "collections.abc",
     "contextlib",
     "dataclasses",

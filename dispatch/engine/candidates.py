@@ -59,12 +59,8 @@ def find_candidates(state: EngineState, world: World, now_ms: int) -> CandidateS
 
     Left out are drivers who refused the order, whose car does not suit it, or who are too far away.
     """
-    orders, fleet = state.orders, state.fleet
-    versions = (orders.version, fleet.version, fleet.num_rows)
-    if state.views.get("candidates", (None,))[0] != versions:
-        state.views["candidates"] = versions, _columns_of_orders(orders), columns_of_cars(fleet)
-    _, of_orders, of_cars = state.views["candidates"]
-    refusals = orders.refusals(0)
+    orders, refusals = state.orders, state.orders.refusals(0)
+    of_orders, of_cars = columns_of(state)
     by_road = world.params.candidates_by == "road"
     if world.timetable is not None and not by_road:
         live = orders.live[: orders.num_live]
@@ -202,6 +198,16 @@ def _limit_ms(
     limit_ms = np.full(len(order_idx), world.rules.max_pickup_ms, np.int64)
     kernels.find_limits(order_idx[:num_open], now_ms, orders.wanted_at_ms, world.rules, limit_ms)
     return limit_ms
+
+
+def columns_of(state: EngineState) -> tuple[kernels.OpenOrders, kernels.FreeCars]:
+    """Give the columns that matching reads; made anew only where they were replaced."""
+    orders, fleet = state.orders, state.fleet
+    versions = (orders.version, fleet.version, fleet.num_rows)
+    if state.views.get("candidates", (None,))[0] != versions:
+        state.views["candidates"] = versions, (_columns_of_orders(orders), columns_of_cars(fleet))
+    kept: tuple[kernels.OpenOrders, kernels.FreeCars] = state.views["candidates"][1]
+    return kept
 
 
 def _columns_of_orders(orders: Orders) -> kernels.OpenOrders:

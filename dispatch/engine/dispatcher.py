@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dispatch.engine import desk, offers
+from dispatch.engine import desk, offers, positions as positions_of
 from dispatch.engine.candidates import columns_of_cars
 from dispatch.engine.commit import NEVER, EngineState, Happening, commit
 from dispatch.engine.desk import NearbyCars, Quote
@@ -26,6 +26,7 @@ from dispatch.engine.inputs import (
 )
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.params import DispatchParams, FareRule
+from dispatch.engine.plain_step import step_plainly
 from dispatch.engine.plan import plan
 from dispatch.engine.preposition import advise
 from dispatch.engine.submission import submit
@@ -37,7 +38,7 @@ from dispatch.kernels.candidates import queue_up
 from dispatch.roads.city import City
 from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import TravelTimes, as_nodes
-from dispatch.units import MS_PER_S, NO_COORDINATE, NO_INDEX
+from dispatch.units import LATEST_MS, MS_PER_S, NO_COORDINATE, NO_INDEX
 
 _MAX_AHEAD_MS: Final = 3600 * MS_PER_S
 """A position from later than this after the latest step is from a wrong clock."""
@@ -212,11 +213,13 @@ class Dispatcher:
             How many were ignored, and how many of the others lie farther than ``snap_limit_m`` from any
             street: those drivers are no candidates until they are back.
         """
+        latest_ms = LATEST_MS if self._state.clock_ms == NEVER else self._state.clock_ms + _MAX_AHEAD_MS
+        num_ignored = positions_of.move_plainly(self._state, self._world, self.fare, positions, latest_ms)
+        if num_ignored is not None:
+            return num_ignored, 0
         told, node = self._located(positions)
         rows = self._state.fleet.ids.known_rows(told.driver_id, "driver_id")
-        used = told.at_ms >= self._state.fleet.position_at_ms[rows]
-        if self._state.clock_ms != NEVER:
-            used &= told.at_ms <= self._state.clock_ms + _MAX_AHEAD_MS
+        used = (told.at_ms >= self._state.fleet.position_at_ms[rows]) & (told.at_ms <= latest_ms)
         self._place(rows, told, node, used)
         return int((~used).sum()), int((node[used] == NO_INDEX).sum())
 
@@ -326,12 +329,12 @@ class Dispatcher:
                 f"now_ms is {now_ms}: time goes backwards, the latest step or command was at "
                 f"{max(state.clock_ms, state.latest_ms)}"
             )
-        offers.time_out(state, now_ms)
         world = self._world.at(now_ms)
-        if world.node_rank is not None:
-            queue_up(now_ms, world.places, columns_of_cars(state.fleet))
-        proposed = plan(state, world, now_ms)
-        offers.make(state, world, self.fare, proposed, now_ms)
+        if not step_plainly(state, world, self.fare, now_ms):
+            offers.time_out(state, now_ms)
+            if world.node_rank is not None:
+                queue_up(now_ms, world.places, columns_of_cars(state.fleet))
+            offers.make(state, world, self.fare, plan(state, world, now_ms), now_ms)
         every_ms = round(self.params.rules.preposition_every_s * MS_PER_S)
         if every_ms and now_ms >= state.advise_at_ms:
             advise(state, world, now_ms)

@@ -44,23 +44,30 @@ class IdMap:
             )
         return found
 
-    def append(self, ids: NDArray[np.int64], known_ids: NDArray[np.int64], num_known: int) -> None:
-        """Give new ids the next rows; they must be new (check with :meth:`rows` first).
+    def reserve(self, num_new: int, known_ids: NDArray[np.int64], num_known: int) -> None:
+        """Make room for more ids, to be entered as the next rows and then counted.
 
         Parameters
         ----------
-        ids : (n,) int64
-            The new ids.
+        num_new : int
         known_ids : (rows,) int64
             The ids entered so far, the first `num_known` rows, for when the table must grow.
         num_known : int
         """
-        needed = 2 * (self._num_ids + len(ids))
+        needed = 2 * (self._num_ids + num_new)
         if needed > len(self.slot_id):
             self._clear(1 << (needed - 1).bit_length() + 1)
             put_rows(self.slot_id, self.slot_row, known_ids[:num_known].copy(), 0)
+
+    def count(self, num_new: int) -> None:
+        """Count ids that a kernel has entered."""
+        self._num_ids += num_new
+
+    def append(self, ids: NDArray[np.int64], known_ids: NDArray[np.int64], num_known: int) -> None:
+        """Give new ids (n,) the next rows; they must be new (check with :meth:`rows` first)."""
+        self.reserve(len(ids), known_ids, num_known)
         put_rows(self.slot_id, self.slot_row, ids, self._num_ids)
-        self._num_ids += len(ids)
+        self.count(len(ids))
 
     def rebuild(self, ids: NDArray[np.int64]) -> None:
         """Forget everything; `ids` are the rows 0, 1, ….."""

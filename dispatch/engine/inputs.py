@@ -41,7 +41,7 @@ def as_new_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
     return ids
 
 
-def _is_plain(values: Any, dtype: type) -> TypeGuard[NDArray[Any]]:
+def is_plain(values: Any, dtype: type) -> TypeGuard[NDArray[Any]]:
     """Tell whether an array can be used as it is: the common case, found out at a tenth of the price.
 
     Kernels are compiled for contiguous, writable arrays; others would compile them a second time.
@@ -51,7 +51,7 @@ def _is_plain(values: Any, dtype: type) -> TypeGuard[NDArray[Any]]:
 
 def as_whole(field: str, values: ArrayLike) -> NDArray[np.int64]:
     """Read a one-dimensional array of whole numbers; a single number counts as one row."""
-    if _is_plain(values, np.int64):
+    if is_plain(values, np.int64):
         return values
     try:
         array = np.atleast_1d(np.asarray(values))
@@ -115,7 +115,7 @@ def check_as_many(field: str, values: NDArray[Any], other_field: str, others: ND
 def as_numbers(field: str, values: ArrayLike, num_rows: int, low: float, high: float) -> NDArray[np.float64]:
     """Read finite numbers from `low` to `high`, one a row."""
     array = values
-    if not _is_plain(array, np.float64):
+    if not is_plain(array, np.float64):
         try:
             array = np.require(np.atleast_1d(np.asarray(values, np.float64)), requirements=["C", "W"])
         except (TypeError, ValueError) as error:

@@ -89,17 +89,18 @@ class Orders(Rows):
         self._refusal = np.empty((2, 64), np.int32)
         self.num_refusals = 0
 
-    def add(self, order_ids: NDArray[np.int64]) -> slice:
-        """Add new orders, open; the caller fills the other columns."""
-        self.ids.append(order_ids, self.order_id, self.num_rows)
-        added = self.append(len(order_ids))
-        self.order_id[added] = order_ids
-        needed = self.num_live + len(order_ids)
-        if needed > len(self.live):
-            self.live = np.append(self.live, np.empty(needed, np.int32))
-        self.live[self.num_live : needed] = np.arange(added.start, added.stop)
-        self.num_live = needed
-        return added
+    def make_room(self, num_new: int) -> None:
+        """Make room for new orders, which a kernel enters as the next rows."""
+        self.ids.reserve(num_new, self.order_id, self.num_rows)
+        self.reserve(num_new)
+        if self.num_live + num_new > len(self.live):
+            self.live = np.append(self.live, np.empty(self.num_live + num_new, np.int32))
+
+    def count(self, num_new: int) -> None:
+        """Count orders that a kernel has entered."""
+        self.ids.count(num_new)
+        self.num_rows += num_new
+        self.num_live += num_new
 
     def rows_in(self, status: OrderStatus) -> NDArray[np.int32]:
         """Give the orders in this status, in the sequence of submission."""

@@ -13,9 +13,12 @@ from dispatch.engine.inputs import ORDER_LIMITS, NewOrders
 from dispatch.engine.world import World
 from dispatch.errors import InputError
 from dispatch.kernels import submission as kernels
+from dispatch.kernels.candidates import Timetable
 from dispatch.kernels.checks import first_outside
+from dispatch.kernels.jit import direct
 from dispatch.units import LATEST_MS, MS_PER_S, NO_INDEX, UNREACHABLE_MS
 
+_TAKE_IN_TIMED: Final = direct("submission.take_in_timed")
 _LIMITS: Final = np.array([LATEST_MS, *(limit for pair in ORDER_LIMITS.values() for limit in pair)], np.int64)
 _IDS, _DEGREES, _NODES = np.dtype(np.int64), np.dtype(np.float64), np.dtype(np.int32)
 _DTYPES: Final = {
@@ -36,8 +39,13 @@ _NOT_TOLD: Final = np.empty(0, np.int64)
 
 def submit(state: EngineState, world: World, new_orders: NewOrders) -> None:
     """Take orders in; see :meth:`Dispatcher.submit`."""
-    told = _in_order(state, world, new_orders)
-    if told is None:
+    told, times = _as_arrays(new_orders), None
+    if told is not None and len(told.order_id):
+        latest_ms = int(told.submitted_at_ms.max())
+        times = world.at(latest_ms).timetable if abs(latest_ms) <= LATEST_MS else None
+        if times is not None and _take_in(state, world, told, latest_ms, times):
+            return
+    if told is None or times is not None or not _is_in_order(state, world, told):
         told = _looked_at_closely(state, world, new_orders)
     if not len(told.order_id):
         return
@@ -46,23 +54,43 @@ def submit(state: EngineState, world: World, new_orders: NewOrders) -> None:
     row = first_outside(trip_ms, 0, UNREACHABLE_MS - 1)
     if row != NO_INDEX:
         raise desk.unreachable(told.order_id, row)
+    _take_in(state, world, told, latest_ms, trip_ms)
+
+
+def _take_in(
+    state: EngineState,
+    world: World,
+    told: kernels.Told,
+    latest_ms: int,
+    times: Timetable | NDArray[np.int32],
+) -> bool:
+    """Write new orders (n,) into table and log.
+
+    With travel times of the trips (n,) they must be right. With a table of travel times they are checked,
+    too; false: nothing was written, it takes a closer look.
+    """
     orders, num_new = state.orders, len(told.order_id)
-    first_row = orders.add(told.order_id).start
-    max_wait_ms = round(world.params.max_wait_s * MS_PER_S)
-    if state.views.get("new rows", (None,))[0] != orders.version:
+    orders.make_room(num_new)
+    versions = orders.version, orders.ids.version, len(orders.live)
+    if state.views.get("new rows", (None,))[0] != versions:
         columns = kernels.NewRows(*(getattr(orders, name) for name in kernels.NewRows._fields))
-        state.views["new rows"] = orders.version, columns
+        register = kernels.Register(orders.ids.slot_id, orders.ids.slot_row, orders.live)
+        state.views["new rows"] = versions, (register, columns, round(world.params.max_wait_s * MS_PER_S))
+    register, columns, max_wait_ms = state.views["new rows"][1]
     log = state.log.room(num_new)
-    kernels.take_in(told, trip_ms, first_row, max_wait_ms, state.views["new rows"][1], log)
+    entry = kernels.Entry(orders.num_rows, orders.num_live, max_wait_ms)
+    if not isinstance(times, Timetable):
+        kernels.take_in(told, times, entry, register, columns, log)
+    elif not _TAKE_IN_TIMED.call(told, _LIMITS, state.clock_ms, entry, times, register, columns, log):
+        return False
+    orders.count(num_new)
     state.log.keep(num_new)
     state.latest_ms = max(state.latest_ms, latest_ms)
+    return True
 
 
-def _in_order(state: EngineState, world: World, new_orders: NewOrders) -> kernels.Told | None:
-    """Give new orders as kernels take them, if they are arrays as these want them and plainly in order.
-
-    Nothing is wrong with others: it takes a closer look to tell.
-    """
+def _as_arrays(new_orders: NewOrders) -> kernels.Told | None:
+    """Give new orders as kernels take them, if they are arrays as these want them."""
     given: list[NDArray[Any]] = []
     shape = getattr(new_orders.order_id, "shape", None)
     for name, dtype in _DTYPES.items():
@@ -77,11 +105,14 @@ def _in_order(state: EngineState, world: World, new_orders: NewOrders) -> kernel
         ):
             return None
         given.append(values)
-    told, ids = kernels.Told(*given), state.orders.ids
-    num_nodes = len(world.node_x)
-    if kernels.is_in_order(told, _LIMITS, num_nodes, state.clock_ms, ids.slot_id, ids.slot_row):
-        return told
-    return None
+    return kernels.Told(*given)
+
+
+def _is_in_order(state: EngineState, world: World, told: kernels.Told) -> bool:
+    """Tell whether new orders are plainly in order; nothing is wrong with others, it takes a closer look."""
+    ids, num_nodes = state.orders.ids, len(world.node_x)
+    in_order: bool = kernels.is_in_order(told, _LIMITS, num_nodes, state.clock_ms, ids.slot_id, ids.slot_row)
+    return in_order
 
 
 def _looked_at_closely(state: EngineState, world: World, new_orders: NewOrders) -> kernels.Told:

@@ -14,8 +14,10 @@ from dispatch.engine.params import FareRule
 from dispatch.engine.world import World
 from dispatch.errors import InputError, StateError
 from dispatch.kernels import happenings as kernels
+from dispatch.kernels.jit import direct
 from dispatch.kernels.transition import ALL_LEGAL, ILLEGAL_STATUS, TIME_BACKWARDS, Parties
 
+_APPLY: Final = direct("happenings.apply_told")
 _ORDER_TO: Final = np.stack([RULES[kind].order_to for kind in EventKind])
 _DRIVER_TO: Final = np.stack([RULES[kind].driver_to for kind in EventKind])
 TOLD: Final = (
@@ -41,7 +43,7 @@ def tell(state: EngineState, world: World, fare: FareRule, told: Events, node: N
     orders = state.orders
     known, parties, tables = tables_of(state, world, fare)
     log = state.log.room(2 * len(told))
-    verdict, row, num_logged, num_refusals = kernels.apply_told(
+    verdict, row, num_logged, num_refusals, latest_ms = _APPLY.call(
         told,
         node,
         known,
@@ -54,7 +56,7 @@ def tell(state: EngineState, world: World, fare: FareRule, told: Events, node: N
         raise _refusal(state, told, row, verdict)
     state.log.keep(num_logged)
     orders.num_refusals = num_refusals
-    state.latest_ms = max(state.latest_ms, int(told["at_ms"].max()))
+    state.latest_ms = max(state.latest_ms, latest_ms)
 
 
 class KernelTables(NamedTuple):

@@ -205,6 +205,14 @@ class World:
         return areas_of(self.node_x, self.node_y)
 
     @cached_property
+    def is_plain(self) -> bool:
+        """Whether the policy does no more than to match open orders with drivers near by air, in batches."""
+        policy = self.params.rules
+        changes_costs = policy.priority_weights or policy.starvation_s or policy.reassign_gain_s
+        is_batch = policy.matching == "batch" and not policy.is_own
+        return is_batch and not changes_costs and self.params.candidates_by == "air"
+
+    @cached_property
     def rules(self) -> kernels.Rules:
         """What parameters and policy say of candidates, as kernels take it."""
         params, policy = self.params, self.params.rules

@@ -341,16 +341,17 @@ def apply_told(told, node, known, clock_ms, num_refusals, out_state, out_log):
 
     Returns
     -------
-    (int, int, int, int)
-        Verdict and row, the number of events written and the number of refusals now.
+    (int, int, int, int, int)
+        Verdict and row, the number of events written, the number of refusals now, the latest instant.
     """
     order_of_row, driver_of_row = np.empty(len(told), np.int32), np.empty(len(told), np.int32)
     verdict, row = _move_all(told, node, known, clock_ms, order_of_row, driver_of_row, out_state)
     if verdict != ALL_LEGAL:
-        return verdict, row, 0, num_refusals
-    parties, tables, num = out_state.parties, out_state.tables, 0
+        return verdict, row, 0, num_refusals, clock_ms
+    parties, tables, num, latest_ms = out_state.parties, out_state.tables, 0, clock_ms
     for i in range(len(told)):
         kind, at_ms, who = told[i]["kind"], told[i]["at_ms"], (order_of_row[i], driver_of_row[i])
+        latest_ms = max(latest_ms, at_ms)
         write_party_event(out_log, num, kind, at_ms, who, parties)
         _fill_in(out_log[num], kind, told[i], node[i], who, known, tables)
         num += 1
@@ -362,4 +363,4 @@ def apply_told(told, node, known, clock_ms, num_refusals, out_state, out_log):
         elif kind == DECLINED or kind == UNASSIGNED:
             refuse_one(who[0], who[1], num_refusals, out_state.refusals)
             num_refusals += 1
-    return ALL_LEGAL, NO_INDEX, num, num_refusals
+    return ALL_LEGAL, NO_INDEX, num, num_refusals, latest_ms

@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dispatch.kernels.all_pairs import pairs
+from dispatch.kernels.candidates import TIMETABLE
 from dispatch.kernels.event_log import LOG, write_event
-from dispatch.kernels.id_map import find_one
+from dispatch.kernels.id_map import find_one, put_rows
 from dispatch.kernels.jit import F64, I8, I32, I64, i64, kernel, record
-from dispatch.units import NO_INDEX, NO_VALUE
+from dispatch.units import NO_INDEX, NO_VALUE, UNREACHABLE_MS
 
 MAX_SEATS = 7
 """More passengers than this, or more seats, count as so many."""
@@ -83,8 +85,33 @@ class NewRows(NamedTuple):
     """(rows,) int8"""
 
 
+class Register(NamedTuple):
+    """Where orders are found."""
+
+    slot_id: np.ndarray
+    """(slots,) int64, the hash table of ids"""
+    slot_row: np.ndarray
+    """(slots,) int32"""
+    live: np.ndarray
+    """(room,) int32, rows of orders that are not finished"""
+
+
+class Entry(NamedTuple):
+    """Where new orders are entered."""
+
+    first_row: int
+    """row of the first one"""
+    num_live: int
+    """how many orders were not finished before"""
+    max_wait_ms: int
+    """after so long they expire"""
+
+
 TOLD = record(Told, I64, F64, F64, F64, F64, I64, I32, I32, I64, I64, I64, I64, I64, I64)
 NEW_ROWS = record(NewRows, I64, F64, F64, F64, F64, I32, I32, I32, I64, I64, I64, I64, I64, I8)
+
+REGISTER = record(Register, I64, I32, I32)
+ENTRY = record(Entry, i64, i64, i64)
 
 
 @kernel()
@@ -159,8 +186,39 @@ def asked_bit(vehicle_class, passengers):
     return np.int64(1) << (vehicle_class * MAX_SEATS + min(max(passengers, 1), MAX_SEATS) - 1)
 
 
-@kernel((TOLD, I32, i64, i64, NEW_ROWS, LOG))
-def take_in(told, trip_ms, first_row, max_wait_ms, out_rows, out_log):
+@kernel((TOLD, I64, i64, ENTRY, TIMETABLE, REGISTER, NEW_ROWS, LOG), makes_arrays=True)
+def take_in_timed(told, limits, clock_ms, entry, times, out_register, out_rows, out_log):
+    """Check new orders, look their travel times up in a table, and take them in; all of it at one go.
+
+    Parameters
+    ----------
+    told, limits, clock_ms
+        As of :func:`is_in_order`.
+    entry : Entry
+    times : Timetable
+    out_register : Register
+    out_rows : NewRows
+    out_log : (n,) EVENT_DTYPE
+
+    Returns
+    -------
+    bool
+        Whether they were taken in; if not, nothing was written, and a closer look tells what is wrong.
+    """
+    num_nodes, slot_id, slot_row = len(times.table.to_ms), out_register.slot_id, out_register.slot_row
+    if not is_in_order(told, limits, num_nodes, clock_ms, slot_id, slot_row):
+        return False
+    trip_ms = np.empty(len(told.order_id), np.int32)
+    pairs(times.table, times.permille, told.pickup_node, told.dropoff_node, trip_ms)
+    for i in range(len(trip_ms)):
+        if trip_ms[i] >= UNREACHABLE_MS:
+            return False
+    take_in(told, trip_ms, entry, out_register, out_rows, out_log)
+    return True
+
+
+@kernel((TOLD, I32, ENTRY, REGISTER, NEW_ROWS, LOG))
+def take_in(told, trip_ms, entry, out_register, out_rows, out_log):
     """Write new orders and their events.
 
     Parameters
@@ -168,14 +226,15 @@ def take_in(told, trip_ms, first_row, max_wait_ms, out_rows, out_log):
     told : Told
     trip_ms : (n,) int32
         Travel times of the trips.
-    first_row : int
-        Row of the first one.
-    max_wait_ms : int
+    entry : Entry
+    out_register : Register
     out_rows : NewRows
     out_log : (n,) EVENT_DTYPE
     """
+    put_rows(out_register.slot_id, out_register.slot_row, told.order_id, entry.first_row)
     for i in range(len(trip_ms)):
-        row, at_ms = first_row + i, told.submitted_at_ms[i]
+        row, at_ms = entry.first_row + i, told.submitted_at_ms[i]
+        out_register.live[entry.num_live + i] = row
         out_rows.order_id[row] = told.order_id[i]
         out_rows.pickup_lon[row], out_rows.pickup_lat[row] = told.pickup_lon[i], told.pickup_lat[i]
         out_rows.dropoff_lon[row], out_rows.dropoff_lat[row] = told.dropoff_lon[i], told.dropoff_lat[i]
@@ -183,7 +242,7 @@ def take_in(told, trip_ms, first_row, max_wait_ms, out_rows, out_log):
         out_rows.trip_ms[row] = trip_ms[i]
         out_rows.submitted_at_ms[row] = out_rows.changed_at_ms[row] = at_ms
         out_rows.wanted_at_ms[row] = at_ms + max(_or_no_value(told.wanted_after_ms, i), 0)
-        out_rows.expires_at_ms[row] = out_rows.wanted_at_ms[row] + max_wait_ms
+        out_rows.expires_at_ms[row] = out_rows.wanted_at_ms[row] + entry.max_wait_ms
         out_rows.tier[row] = max(_or_no_value(told.tier, i), 0)
         asked_class = max(_or_no_value(told.vehicle_class, i), 0)
         out_rows.class_bits[row] = asked_bit(asked_class, _or_no_value(told.passengers, i))

@@ -13,15 +13,15 @@ from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EVENT_DTYPE, EventKind, Events
 from dispatch.engine.inputs import NewDrivers, NewOrders, Positions
 from dispatch.kernels import sim_state as kernels, simulate
-from dispatch.kernels.sim_legs import locate_all
+from dispatch.kernels.jit import direct
 from dispatch.sim.day import grown_agenda, make_day, week_offset_ms
 from dispatch.sim.population import booked_ahead, car_classes
 from dispatch.sim.scenario import Scenario
 from dispatch.sim.streets import DayStreets
 from dispatch.units import MS_PER_S, NO_INDEX
 
+_BEGIN, _LOCATE_ALL = direct("simulate.begin"), direct("sim_legs.locate_all")
 _NO_NODES = np.empty(0, np.int32)
-_COLUMNS = tuple(column.name for column in fields(NewOrders))
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,26 @@ def run(
     )
 
 
+class _Log:
+    """All events so far, in one piece that grows."""
+
+    def __init__(self, room: int) -> None:
+        # As plain bytes: numpy copies events field by field.
+        self._items = np.empty(room, f"V{EVENT_DTYPE.itemsize}")
+        self._num_events = 0
+
+    @property
+    def events(self) -> Events:
+        return self._items[: self._num_events].view(EVENT_DTYPE)
+
+    def append(self, events: Events) -> None:
+        begin, end = self._num_events, self._num_events + len(events)
+        if end > len(self._items):
+            self._items = np.append(self._items, np.empty(end, self._items.dtype))
+        self._items[begin:end] = events.view(self._items.dtype)
+        self._num_events = end
+
+
 class Simulation:
     """A day under way: windows in which people act, and the dispatcher decides through its public calls."""
 
@@ -113,12 +133,13 @@ class Simulation:
         self._submitted = 0
         self._advises = scenario.params.rules.preposition_every_s > 0
         self._told = self._told_in_time()
+        self._columns = [getattr(self._told, column.name) for column in fields(NewOrders)]
         requested_at_ms = self._told.submitted_at_ms
         num_windows = -(-int(requested_at_ms[-1] - self._now_ms) // self._window_ms) + 1
         ends_ms = self._now_ms + self._window_ms * np.arange(1, num_windows + 1)
         self._num_due = iter(np.searchsorted(requested_at_ms, ends_ms, side="right").tolist())
         """of the orders of the day, by the end of each window"""
-        self._log: list[Events] = []
+        self._log = _Log(32 * len(scenario.orders))
         self._decided, self._advised = np.empty(0, EVENT_DTYPE), _NO_NODES
         num_drivers = len(self.day.drivers)
         self._located = (
@@ -153,7 +174,7 @@ class Simulation:
             self.day = self.day._replace(streets=self._streets.at(now_ms))
         rows = self._row[first : self._submitted]
         self._make_room()
-        is_over = simulate.begin(self.day, self._decided, latest_ms, self._advised, rows, now_ms)
+        is_over = _BEGIN.call(self.day, self._decided, latest_ms, self._advised, rows, now_ms)
         # Who asks again may lose patience within the same window.
         while self._tell() or not is_over:
             self._make_room()
@@ -172,8 +193,7 @@ class Simulation:
             simulate.go_home(self.day, self._now_ms)
         self._tell()
         self._log.append(self._dispatcher.take_events())
-        # As bytes: numpy looks at each field of each part otherwise, which takes ten times as long.
-        return np.concatenate([part.view(np.uint8) for part in self._log]).view(EVENT_DTYPE)
+        return self._log.events
 
     # --- what a window consists of ---------------------------------------------------------------
 
@@ -215,7 +235,7 @@ class Simulation:
 
     def _submit(self, rows: slice) -> None:
         """Submit some of the orders of the day."""
-        self._dispatcher.submit(NewOrders(*(getattr(self._told, name)[rows] for name in _COLUMNS)))
+        self._dispatcher.submit(NewOrders(*[column[rows] for column in self._columns]))
 
     def _submit_again(self, rows: NDArray[np.int32]) -> None:
         """Submit the orders of customers who ask again, (n,) rows."""
@@ -244,7 +264,7 @@ class Simulation:
     def _send_positions(self, now_ms: int) -> None:
         """Tell the dispatcher where every driver on duty is."""
         graph = self._scenario.city.graph
-        num = locate_all(self.day, now_ms, graph.node_lon, graph.node_lat, *self._located)
+        num = _LOCATE_ALL.call(self.day, now_ms, graph.node_lon, graph.node_lat, *self._located)
         if num:
             driver, lon, lat, node = (column[:num] for column in self._located)
             self._dispatcher.update_positions(Positions(self.day.driver_id[driver], lon, lat, now_ms, node))

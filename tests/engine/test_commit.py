@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cities import T0
+from cities import T0, enter_orders
 from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.events import EventKind as K
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
@@ -15,7 +15,8 @@ def engine_state(num_orders=4, num_drivers=4):
     drivers = state.fleet.register(np.arange(10, 10 + num_drivers))
     state.fleet.status[drivers] = DriverStatus.IDLE
     state.fleet.changed_at_ms[drivers] = T0
-    state.orders.changed_at_ms[state.orders.add(np.arange(100, 100 + num_orders))] = T0
+    added = enter_orders(state.orders, np.arange(100, 100 + num_orders))
+    state.orders.changed_at_ms[added] = T0
     return state
 
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cities import T0
+from cities import T0, enter_orders
 from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.events import EventKind
 from dispatch.engine.lifecycle import (
@@ -31,7 +31,7 @@ def state_with(order_status, driver_status):
     driver = state.fleet.register(np.array([70]))
     state.fleet.status[driver] = driver_status
     state.fleet.changed_at_ms[driver] = T0
-    state.orders.add(np.array([9]))
+    enter_orders(state.orders, np.array([9]))
     state.orders.status[0], state.orders.driver_idx[0] = order_status, 0
     state.orders.changed_at_ms[0] = T0
     return state

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from cities import T0, dispatcher_on, line_city, new_orders, positions
+from cities import T0, dispatcher_on, enter_orders, line_city, new_orders, positions
 from dispatch.engine.events import EventKind
 from dispatch.engine.lifecycle import FINAL_STATUSES, DriverStatus, OrderStatus
 from dispatch.engine.orders import Orders
@@ -17,7 +17,7 @@ def rows(*values):
 
 def test_refused_pairs_are_told_apart():
     orders = Orders()
-    orders.add(np.array([4, 5, 6]))
+    enter_orders(orders, np.array([4, 5, 6]))
     assert not orders.refused(rows(0, 1), rows(0, 1)).any()
     orders.refuse(rows(1, 2), rows(0, 7))
     asked = orders.refused(rows(0, 1, 2, 2, 1), rows(1, 0, 7, 0, 7))
@@ -29,7 +29,7 @@ def test_refused_pairs_are_told_apart():
 def test_forgetting_keeps_what_is_not_finished_and_what_it_refused(statuses, data):
     orders = Orders()
     ids = 1000 + 3 * np.arange(len(statuses))
-    orders.status[orders.add(ids)] = statuses
+    orders.status[enter_orders(orders, ids)] = statuses
     pairs = st.tuples(st.integers(0, max(len(statuses) - 1, 0)), st.integers(0, 5))
     refused = data.draw(st.lists(pairs, max_size=15)) if statuses else []
     for order, driver in refused:

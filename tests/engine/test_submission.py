@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cities import T0, assert_same_tables, dispatcher_on, grid_city, places, tables_of
+from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.inputs import NewOrders
-from dispatch.engine.submission import _in_order
+from dispatch.engine.params import DispatchParams
+from dispatch.engine.submission import _as_arrays, _is_in_order
 from dispatch.errors import InputError
 
 CITY = grid_city(5, 5, seed=2)
@@ -48,23 +50,30 @@ def as_lists(orders):
 
 
 def takes_the_short_way(dispatcher, orders):
-    return _in_order(dispatcher._state, dispatcher._world, orders) is not None
+    told = _as_arrays(orders)
+    return told is not None and _is_in_order(dispatcher._state, dispatcher._world, told)
+
+
+def dispatcher_with_table(**params):
+    return Dispatcher(CITY, CITY.free_flow().all_pairs, DispatchParams(**params))
 
 
 @settings(max_examples=80)
 @given(st.integers(0, 2**32 - 1))
 def test_both_ways_lead_to_the_same_tables(seed):
     short, long, snapped = (dispatcher_on(CITY, max_wait_s=77.0) for _ in range(3))
+    shortest = dispatcher_with_table(max_wait_s=77.0)
     for batch in range(3):
         orders = some_orders([seed, batch], 100 * batch)
         assert takes_the_short_way(short, orders)
         assert not takes_the_short_way(long, as_lists(orders)) or not len(orders)
         short.submit(orders)
+        shortest.submit(orders)
         long.submit(as_lists(orders))
         snapped.submit(replace(orders, pickup_node=None, dropoff_node=None))
-        for other in (long, snapped):
+        for other in (long, snapped, shortest):
             assert_same_tables(tables_of(short), tables_of(other))
-    assert short.take_events().tobytes() == long.take_events().tobytes() == snapped.take_events().tobytes()
+    assert len({one.take_events().tobytes() for one in (short, long, snapped, shortest)}) == 1
 
 
 FLAWS = {
@@ -92,8 +101,9 @@ FLAWS = {
 @pytest.mark.parametrize(
     ("name", "value", "message"), [(name, *one) for name, flaws in FLAWS.items() for one in flaws]
 )
-def test_both_ways_find_the_same_fault_and_take_nothing_in(name, value, message):
-    dispatcher = dispatcher_on(CITY)
+@pytest.mark.parametrize("dispatcher_of_city", [lambda: dispatcher_on(CITY), dispatcher_with_table])
+def test_both_ways_find_the_same_fault_and_take_nothing_in(name, value, message, dispatcher_of_city):
+    dispatcher = dispatcher_of_city()
     dispatcher.submit(NewOrders([5], *places(CITY, [3]), *places(CITY, [4]), T0))
     dispatcher.step(T0)
     num = np.arange(3)

@@ -178,7 +178,8 @@ def tell_both(seed, num_events):
     if why is not None:
         expected = before
     verdict = (ALL_LEGAL, NO_INDEX) if why is None else (VERDICTS[why[0]], why[1])
-    assert told == (*verdict, len(logged), len(refused))
+    latest_ms = max([CLOCK_MS, *(event["at_ms"] for event in logged)])
+    assert told == (*verdict, len(logged), len(refused), latest_ms)
     assert_same(parties, expected[0])
     assert_same(tables, expected[1])
     assert list(zip(refusals.driver[: len(refused)].tolist(), strict=True)) == [(d,) for _, d in refused]

@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 from dispatch.kernels import jit
-from dispatch.kernels.jit import F64, I32, Kernel, f64, i64, kernel, load_all, record, stopwatch, warm_up
+from dispatch.kernels.jit import (
+    F64,
+    I32,
+    Kernel,
+    direct,
+    f64,
+    i64,
+    kernel,
+    load_all,
+    record,
+    stopwatch,
+    warm_up,
+)
 from kernel_signatures import compiled, registered, unregistered
 
 
@@ -175,6 +187,26 @@ def test_the_stopwatch_counts_calls_by_whatever_name(made_up_modules):
     assert watch.calls == {"test_jit.doubled": 4}
     assert watch.seconds.keys() == watch.calls.keys()
     assert 0 < watch.total_s == watch.seconds["test_jit.doubled"] < 1
+
+
+def test_a_kernel_called_directly_gives_the_same(scratch_registry):
+    kernel((F64, F64))(doubled)
+    out = np.empty(2)
+    for _ in range(2):  # the first call compiles
+        direct("test_jit.doubled").call(np.array([1.0, 3.0]), out)
+        assert out.tolist() == [2.0, 6.0]
+        out[:] = 0
+
+
+def test_the_stopwatch_counts_direct_calls(scratch_registry):
+    kernel((F64, F64))(doubled)
+    one, out = direct("test_jit.doubled"), np.empty(2)
+    with stopwatch() as watch:
+        one.call(np.ones(2), out)
+        one.call(np.ones(2), out)
+    one.call(np.ones(2), out)
+    assert watch.calls == {"test_jit.doubled": 2}
+    assert out.tolist() == [2.0, 2.0]
 
 
 def test_the_stopwatch_takes_the_time_of_a_kernel_alone(scratch_registry, monkeypatch):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dispatch.kernels.event_log import EVENT_DTYPE
-from dispatch.kernels.id_map import put_rows
-from dispatch.kernels.submission import NewRows, Told, is_in_order, take_in
+from dispatch.kernels.id_map import find_one, put_rows
+from dispatch.kernels.submission import Entry, NewRows, Register, Told, is_in_order, take_in
 from dispatch.units import NO_COORDINATE, NO_INDEX
 
 NUM_NODES, CLOCK_MS = 6, 50
@@ -78,7 +78,12 @@ def test_orders_are_written_as_they_were_told(seed, num, first_row):
     dtypes |= dict.fromkeys(("pickup_lon", "pickup_lat", "dropoff_lon", "dropoff_lat"), np.float64)
     table = NewRows(*(np.full(rows, 77, dtypes.get(name, np.int64)) for name in NewRows._fields))
     log = np.zeros(num, EVENT_DTYPE)
-    take_in(told, trip_ms, first_row, 1000, table, log)
+    nobody = np.full(64, NO_INDEX, np.int32)
+    register = Register(np.zeros(64, np.int64), nobody, np.full(first_row + num, -7, np.int32))
+    take_in(told, trip_ms, Entry(first_row, 0, 1000), register, table, log)
+    assert register.live[:num].tolist() == list(range(first_row, rows))
+    found = [find_one(register.slot_id, register.slot_row, one) for one in told.order_id]
+    assert found == list(range(first_row, rows))
     for column in table:
         assert set(column[:first_row].tolist()) <= {77}
 
