@@ -14,6 +14,7 @@ from dispatch.engine.commit import NEVER, EngineState, Happening, commit
 from dispatch.engine.desk import NearbyCars, Quote
 from dispatch.engine.events import EVENT_DTYPE, EventKind, Events
 from dispatch.engine.inputs import (
+    NODES,
     NewDrivers,
     NewOrders,
     Positions,
@@ -23,6 +24,7 @@ from dispatch.engine.inputs import (
     as_lonlat,
     as_numbers,
     check_as_many,
+    is_plain,
 )
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.params import DispatchParams, FareRule
@@ -144,7 +146,7 @@ class Dispatcher:
         if not events.flags.carray:
             events = np.require(events, requirements=["C", "W"]).copy()
         if node is not None:
-            checked = as_nodes("node", node)
+            checked = node if is_plain(node, NODES) else as_nodes("node", node)
             if len(checked) != len(events):
                 raise InputError(
                     f"node has {len(checked)} rows for {len(events)} events: it must hold one a row"
@@ -225,8 +227,15 @@ class Dispatcher:
 
     # --- orders --------------------------------------------------------------------------------
 
-    def submit(self, new_orders: NewOrders) -> None:
+    def submit(self, new_orders: NewOrders, rows: slice | None = None) -> None:
         """Take orders in.
+
+        Parameters
+        ----------
+        new_orders : NewOrders
+        rows : slice, optional
+            Only these rows: for callers who hold the orders of a day, and submit each in its time. The
+            columns must stay the same arrays meanwhile.
 
         Raises
         ------
@@ -234,7 +243,7 @@ class Dispatcher:
             For a known id, an end off the network, a drop-off that cannot be reached, or a time
             before the latest step.
         """
-        submit(self._state, self._world, new_orders)
+        submit(self._state, self._world, new_orders, rows)
 
     def cancel(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
         """Cancel orders whose passenger is not on board; their drivers are idle again."""
@@ -335,10 +344,9 @@ class Dispatcher:
             if world.node_rank is not None:
                 queue_up(now_ms, world.places, columns_of_cars(state.fleet))
             offers.make(state, world, self.fare, plan(state, world, now_ms), now_ms)
-        every_ms = round(self.params.rules.preposition_every_s * MS_PER_S)
-        if every_ms and now_ms >= state.advise_at_ms:
+        if world.advise_every_ms and now_ms >= state.advise_at_ms:
             advise(state, world, now_ms)
-            state.advise_at_ms = now_ms + every_ms
+            state.advise_at_ms = now_ms + world.advise_every_ms
         state.clock_ms = now_ms
         return state.log.take()
 

@@ -13,8 +13,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dispatch.errors import InputError
-from dispatch.kernels.event_log import EVENT_DTYPE as EVENT_DTYPE, sort_by_time
+from dispatch.kernels.event_log import EVENT_DTYPE as EVENT_DTYPE
+from dispatch.kernels.jit import direct
 from dispatch.units import NO_COORDINATE, NO_VALUE
+
+_COPY: Final = direct("event_log.copy_events")
+_SORT: Final = direct("event_log.sort_by_time")
 
 
 class EventKind(IntEnum):
@@ -76,16 +80,21 @@ def make_events(kind: EventKind, num_events: int, **columns: Any) -> Events:
 class EventBuffer:
     """Events in the sequence in which they were made, until they are taken."""
 
-    def __init__(self) -> None:
-        self._events = np.empty(256, EVENT_DTYPE)
+    def __init__(self, room: int = 256) -> None:
+        self._events = np.empty(room, EVENT_DTYPE)
         self._num_events = 0
+
+    @property
+    def events(self) -> Events:
+        """All that are there; a view."""
+        return self._events[: self._num_events]
 
     def room(self, num_events: int) -> Events:
         """Give room for the next events, to be written as a whole; they count once they are kept."""
         begin, end = self._num_events, self._num_events + num_events
         if end > len(self._events):
             grown = np.empty(2 * end, EVENT_DTYPE)
-            grown[:begin] = self._events[:begin]
+            _COPY.call(self._events[:begin], grown)
             self._events = grown
         return self._events[begin:end]
 
@@ -95,13 +104,13 @@ class EventBuffer:
 
     def append(self, events: Events) -> None:
         """Add finished events."""
-        self.room(len(events))[:] = events
+        _COPY.call(events, self.room(len(events)))
         self.keep(len(events))
 
     def take(self) -> Events:
         """Hand out the events and forget them; ordered by time, causes before effects."""
         taken = np.empty(self._num_events, EVENT_DTYPE)
-        sort_by_time(self._events[: self._num_events], taken)
+        _SORT.call(self.events, taken)
         self._num_events = 0
         return taken
 

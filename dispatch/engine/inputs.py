@@ -16,6 +16,12 @@ from dispatch.units import LATEST_MS, MS_PER_DAY, NO_INDEX
 _LARGEST: Final = int(np.iinfo(np.int64).max)
 
 
+IDS: Final = np.dtype(np.int64)
+DEGREES: Final = np.dtype(np.float64)
+NODES: Final = np.dtype(np.int32)
+"""Types of columns as kernels take them; numpy has one object for each of its own types."""
+
+
 def as_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
     """Read ids: whole numbers, not negative.
 
@@ -41,7 +47,7 @@ def as_new_ids(field: str, values: ArrayLike) -> NDArray[np.int64]:
     return ids
 
 
-def is_plain(values: Any, dtype: type) -> TypeGuard[NDArray[Any]]:
+def is_plain(values: Any, dtype: np.dtype[Any]) -> TypeGuard[NDArray[Any]]:
     """Tell whether an array can be used as it is: the common case, found out at a tenth of the price.
 
     Kernels are compiled for contiguous, writable arrays; others would compile them a second time.
@@ -51,7 +57,7 @@ def is_plain(values: Any, dtype: type) -> TypeGuard[NDArray[Any]]:
 
 def as_whole(field: str, values: ArrayLike) -> NDArray[np.int64]:
     """Read a one-dimensional array of whole numbers; a single number counts as one row."""
-    if is_plain(values, np.int64):
+    if is_plain(values, IDS):
         return values
     try:
         array = np.atleast_1d(np.asarray(values))
@@ -115,7 +121,7 @@ def check_as_many(field: str, values: NDArray[Any], other_field: str, others: ND
 def as_numbers(field: str, values: ArrayLike, num_rows: int, low: float, high: float) -> NDArray[np.float64]:
     """Read finite numbers from `low` to `high`, one a row."""
     array = values
-    if not is_plain(array, np.float64):
+    if not is_plain(array, DEGREES):
         try:
             array = np.require(np.atleast_1d(np.asarray(values, np.float64)), requirements=["C", "W"])
         except (TypeError, ValueError) as error:
@@ -265,6 +271,12 @@ class NewOrders:
         """Read an optional column of whole numbers within limits."""
         values = getattr(self, name)
         return None if values is None else as_whole_in(name, values, num_rows, *limits)
+
+    def part(self, rows: slice) -> NewOrders:
+        """Give some of the orders; a single instant goes on to serve all."""
+        columns = {name: np.atleast_1d(values) for name, values in vars(self).items() if values is not None}
+        is_shared = {"submitted_at_ms"} if np.ndim(self.submitted_at_ms) == 0 else set()
+        return NewOrders(**{name: v if name in is_shared else v[rows] for name, v in columns.items()})
 
     def __len__(self) -> int:
         """Count the orders."""

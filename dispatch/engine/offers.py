@@ -15,7 +15,7 @@ from dispatch.engine.world import World
 from dispatch.errors import StateError
 from dispatch.kernels import offering
 from dispatch.kernels.candidates import survey
-from dispatch.units import MS_PER_S, NO_INDEX
+from dispatch.units import NO_INDEX
 
 
 def make(state: EngineState, world: World, fare: FareRule, plan: Plan, now_ms: int) -> None:
@@ -25,7 +25,7 @@ def make(state: EngineState, world: World, fare: FareRule, plan: Plan, now_ms: i
         _reassign(state, plan, num_offers, now_ms)
     if not num_offers and not len(plan.open_order_idx):
         return
-    orders, tables = state.orders, tables_of(state, world, fare)
+    tables = tables_of(state, world, fare)
     proposed = offering.Proposed(
         plan.order_idx[:num_offers],
         plan.driver_idx[:num_offers],
@@ -34,12 +34,11 @@ def make(state: EngineState, world: World, fare: FareRule, plan: Plan, now_ms: i
         plan.open_order_idx,
         plan.num_cars,
     )
-    columns = offering.OfferColumns(
-        orders.cars_shown, orders.offer_expires_at_ms, orders.eta_ms, orders.nearest_eta_ms
-    )
-    expires_at_ms = now_ms + round(world.params.offer_timeout_s * MS_PER_S)
+    expires_at_ms = now_ms + world.offer_timeout_ms
     log = state.log.room(num_offers + len(plan.open_order_idx))
-    num_events = offering.offer(proposed, now_ms, expires_at_ms, tables.known, tables.parties, columns, log)
+    num_events = offering.offer(
+        proposed, now_ms, expires_at_ms, tables.known, tables.parties, tables.offered, log
+    )
     if num_events:
         state.log.keep(num_events)
         state.latest_ms = max(state.latest_ms, now_ms)

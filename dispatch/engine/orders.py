@@ -87,6 +87,7 @@ class Orders(Rows):
         """rows of orders that are not finished, in the sequence of submission; perhaps some that just are"""
         self.num_live = 0
         self._refusal = np.empty((2, 64), np.int32)
+        self._refusals: Refusals | None = None
         self.num_refusals = 0
 
     def make_room(self, num_new: int) -> None:
@@ -113,7 +114,11 @@ class Orders(Rows):
             grown = np.empty((2, 2 * needed), np.int32)
             grown[:, : self.num_refusals] = self._refusal[:, : self.num_refusals]
             self._refusal = grown
-        return Refusals(self.first_refusal, self._refusal[0], self._refusal[1])
+        kept = self._refusals
+        if kept is None or kept.first is not self.first_refusal or kept.driver.base is not self._refusal:
+            kept = Refusals(self.first_refusal, self._refusal[0], self._refusal[1])
+            self._refusals = kept
+        return kept
 
     def refuse(self, order_idx: NDArray[np.int32], driver_idx: NDArray[np.int32]) -> None:
         """Remember that these drivers are not to be offered these orders (again)."""

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
 from dispatch.engine.candidates import columns_of
 from dispatch.engine.commit import EngineState
 from dispatch.engine.params import FareRule
-from dispatch.engine.tell import tables_of
+from dispatch.engine.tell import KernelTables, tables_of
 from dispatch.engine.world import World
+from dispatch.kernels.candidates import FreeCars, OpenOrders
 from dispatch.kernels.jit import direct
-from dispatch.kernels.offering import OfferColumns
 from dispatch.kernels.plain_step import LOOK_CLOSER, Changing, Fixed
-from dispatch.units import MS_PER_S
+from dispatch.kernels.refusals import Refusals
 
-_STEP = direct("plain_step.step")
+_STEP: Final = direct("plain_step.step")
+
+
+class _Kept(NamedTuple):
+    """What the kernel was told last, and what that was made of."""
+
+    world: World
+    tables: KernelTables
+    columns: tuple[OpenOrders, FreeCars]
+    live: NDArray[np.int32]
+    refusals: Refusals
+    told: tuple[Fixed, Changing]
 
 
 def step_plainly(state: EngineState, world: World, fare: FareRule, now_ms: int) -> bool:
@@ -23,20 +39,12 @@ def step_plainly(state: EngineState, world: World, fare: FareRule, now_ms: int) 
     """
     if world.timetable is None or not world.is_plain:
         return False
-    orders, (known, parties, _) = state.orders, tables_of(state, world, fare)
-    of_orders, of_cars = columns_of(state)
-    offered = OfferColumns(
-        orders.cars_shown, orders.offer_expires_at_ms, orders.eta_ms, orders.nearest_eta_ms
-    )
-    changing = Changing(
-        orders.live, orders.expires_at_ms, of_orders, of_cars, parties, offered, orders.refusals(0)
-    )
+    orders, told = state.orders, _told(state, world, fare)
     orders.num_live, num_events = _STEP.call(
         orders.num_live,
         now_ms,
-        now_ms + round(world.params.offer_timeout_s * MS_PER_S),
-        Fixed(world.rules, world.places, world.timetable, known),
-        changing,
+        now_ms + world.offer_timeout_ms,
+        *told,
         state.log.room(2 * orders.num_live),
     )
     if num_events == LOOK_CLOSER:
@@ -45,3 +53,27 @@ def step_plainly(state: EngineState, world: World, fare: FareRule, now_ms: int) 
         state.log.keep(num_events)
         state.latest_ms = max(state.latest_ms, now_ms)
     return True
+
+
+def _told(state: EngineState, world: World, fare: FareRule) -> tuple[Fixed, Changing]:
+    """Give all that the kernel reads and writes; made anew only where something of it was replaced."""
+    tables, columns, live = tables_of(state, world, fare), columns_of(state), state.orders.live
+    refusals = state.orders.refusals(0)
+    kept: _Kept | None = state.views.get("plain step")
+    if (
+        kept is not None
+        and kept.tables is tables
+        and kept.columns is columns
+        and kept.live is live
+        and kept.refusals is refusals
+        and kept.world is world
+    ):
+        return kept.told
+    known, parties, _, offered = tables
+    assert world.timetable is not None
+    told = (
+        Fixed(world.rules, world.places, world.timetable, known),
+        Changing(live, state.orders.expires_at_ms, *columns, parties, offered, refusals),
+    )
+    state.views["plain step"] = _Kept(world, tables, columns, live, refusals, told)
+    return told

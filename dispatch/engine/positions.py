@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dispatch.engine.commit import EngineState
-from dispatch.engine.inputs import Positions, is_plain
+from dispatch.engine.inputs import DEGREES, IDS, NODES, Positions, is_plain
 from dispatch.engine.params import FareRule
 from dispatch.engine.tell import tables_of
 from dispatch.engine.world import World
@@ -25,17 +25,17 @@ def move_plainly(
     """
     at_ms = np.array([told.at_ms]) if isinstance(told.at_ms, int) else told.at_ms
     columns = (
-        (told.driver_id, np.int64),
-        (told.lon, np.float64),
-        (told.lat, np.float64),
-        (told.node, np.int32),
+        (told.driver_id, IDS),
+        (told.lon, DEGREES),
+        (told.lat, DEGREES),
+        (told.node, NODES),
     )
-    if not all(is_plain(values, dtype) for values, dtype in (*columns, (at_ms, np.int64))):
+    if not all(is_plain(values, dtype) for values, dtype in (*columns, (at_ms, IDS))):
         return None
     num = len(told.driver_id)
     if len(at_ms) not in (1, num) or any(len(values) != num for values, _ in columns):
         return None
-    known, _, tables = tables_of(state, world, fare)
+    known, _, tables, _ = tables_of(state, world, fare)
     num_ignored: int = _MOVE_ALL.call(
         told.driver_id, told.lon, told.lat, at_ms, told.node, latest_ms, known, tables
     )

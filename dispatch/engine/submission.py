@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dispatch.engine import desk
 from dispatch.engine.commit import EngineState
-from dispatch.engine.inputs import ORDER_LIMITS, NewOrders
+from dispatch.engine.inputs import DEGREES, IDS, NODES, ORDER_LIMITS, NewOrders
 from dispatch.engine.world import World
 from dispatch.errors import InputError
 from dispatch.kernels import submission as kernels
@@ -20,56 +20,70 @@ from dispatch.units import LATEST_MS, MS_PER_S, NO_INDEX, UNREACHABLE_MS
 
 _TAKE_IN_TIMED: Final = direct("submission.take_in_timed")
 _LIMITS: Final = np.array([LATEST_MS, *(limit for pair in ORDER_LIMITS.values() for limit in pair)], np.int64)
-_IDS, _DEGREES, _NODES = np.dtype(np.int64), np.dtype(np.float64), np.dtype(np.int32)
 _DTYPES: Final = {
-    "order_id": _IDS,
-    "pickup_lon": _DEGREES,
-    "pickup_lat": _DEGREES,
-    "dropoff_lon": _DEGREES,
-    "dropoff_lat": _DEGREES,
-    "submitted_at_ms": _IDS,
-    "pickup_node": _NODES,
-    "dropoff_node": _NODES,
-    **dict.fromkeys(ORDER_LIMITS, _IDS),
+    "order_id": IDS,
+    "pickup_lon": DEGREES,
+    "pickup_lat": DEGREES,
+    "dropoff_lon": DEGREES,
+    "dropoff_lat": DEGREES,
+    "submitted_at_ms": IDS,
+    "pickup_node": NODES,
+    "dropoff_node": NODES,
+    **dict.fromkeys(ORDER_LIMITS, IDS),
 }
-"""Columns as kernels take them; numpy has one object for each of its own types."""
+"""Columns as kernels take them."""
 _FIRST_OPTIONAL: Final = len(_DTYPES) - len(ORDER_LIMITS)
 _NOT_TOLD: Final = np.empty(0, np.int64)
 
 
-def submit(state: EngineState, world: World, new_orders: NewOrders) -> None:
+def submit(state: EngineState, world: World, new_orders: NewOrders, rows: slice | None) -> None:
     """Take orders in; see :meth:`Dispatcher.submit`."""
-    told, times = _as_arrays(new_orders), None
-    if told is not None and len(told.order_id):
-        latest_ms = int(told.submitted_at_ms.max())
+    if rows is None:
+        told = _as_arrays(new_orders)
+        begin, end = 0, 0 if told is None else len(told.order_id)
+    else:
+        told = _as_kept_arrays(state, new_orders)
+        begin, end, step = rows.indices(len(new_orders if told is None else told.order_id))
+        if step != 1:
+            raise InputError(f"rows is {rows}: it must be a slice of rows that follow each other")
+        end = max(begin, end)
+    times = None
+    if told is not None and end > begin:
+        at_ms = told.submitted_at_ms[begin:end]
+        latest_ms = int(at_ms[at_ms.argmax()])  # twice as quick as max
         times = world.at(latest_ms).timetable if abs(latest_ms) <= LATEST_MS else None
-        if times is not None and _take_in(state, world, told, latest_ms, times):
+        if times is not None and _take_in(state, world, told, (begin, end), latest_ms, times):
             return
+    if rows is not None:
+        new_orders = new_orders.part(slice(begin, end))
+        told = _as_arrays(new_orders)
     if told is None or times is not None or not _is_in_order(state, world, told):
         told = _looked_at_closely(state, world, new_orders)
-    if not len(told.order_id):
+    num_new = len(told.order_id)
+    if not num_new:
         return
     latest_ms = int(told.submitted_at_ms.max())
     trip_ms = world.at(latest_ms).pairs_ms(told.pickup_node, told.dropoff_node)
     row = first_outside(trip_ms, 0, UNREACHABLE_MS - 1)
     if row != NO_INDEX:
         raise desk.unreachable(told.order_id, row)
-    _take_in(state, world, told, latest_ms, trip_ms)
+    _take_in(state, world, told, (0, num_new), latest_ms, trip_ms)
 
 
 def _take_in(
     state: EngineState,
     world: World,
     told: kernels.Told,
+    rows: tuple[int, int],
     latest_ms: int,
     times: Timetable | NDArray[np.int32],
 ) -> bool:
-    """Write new orders (n,) into table and log.
+    """Write the new orders of `rows`, from one to before another, into table and log.
 
-    With travel times of the trips (n,) they must be right. With a table of travel times they are checked,
+    With travel times of all trips (n,) they must be right. With a table of travel times they are checked,
     too; false: nothing was written, it takes a closer look.
     """
-    orders, num_new = state.orders, len(told.order_id)
+    orders, num_new = state.orders, rows[1] - rows[0]
     orders.make_room(num_new)
     versions = orders.version, orders.ids.version, len(orders.live)
     if state.views.get("new rows", (None,))[0] != versions:
@@ -78,7 +92,7 @@ def _take_in(
         state.views["new rows"] = versions, (register, columns, round(world.params.max_wait_s * MS_PER_S))
     register, columns, max_wait_ms = state.views["new rows"][1]
     log = state.log.room(num_new)
-    entry = kernels.Entry(orders.num_rows, orders.num_live, max_wait_ms)
+    entry = kernels.Entry(*rows, orders.num_rows, orders.num_live, max_wait_ms)
     if not isinstance(times, Timetable):
         kernels.take_in(told, times, entry, register, columns, log)
     elif not _TAKE_IN_TIMED.call(told, _LIMITS, state.clock_ms, entry, times, register, columns, log):
@@ -106,6 +120,14 @@ def _as_arrays(new_orders: NewOrders) -> kernels.Told | None:
             return None
         given.append(values)
     return kernels.Told(*given)
+
+
+def _as_kept_arrays(state: EngineState, new_orders: NewOrders) -> kernels.Told | None:
+    """Give new orders as kernels take them; looked at only once, however many of their rows are submitted."""
+    if state.views.get("told", (None,))[0] is not new_orders:
+        state.views["told"] = new_orders, _as_arrays(new_orders)
+    kept: kernels.Told | None = state.views["told"][1]
+    return kept
 
 
 def _is_in_order(state: EngineState, world: World, told: kernels.Told) -> bool:

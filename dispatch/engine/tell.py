@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from dispatch.engine.commit import EngineState
 from dispatch.engine.events import EventKind, Events
 from dispatch.engine.lifecycle import RULES, DriverStatus, OrderStatus
+from dispatch.engine.orders import Orders
 from dispatch.engine.params import FareRule
 from dispatch.engine.world import World
 from dispatch.errors import InputError, StateError
 from dispatch.kernels import happenings as kernels
 from dispatch.kernels.jit import direct
+from dispatch.kernels.offering import OfferColumns
 from dispatch.kernels.transition import ALL_LEGAL, ILLEGAL_STATUS, TIME_BACKWARDS, Parties
 
 _APPLY: Final = direct("happenings.apply_told")
@@ -41,7 +43,7 @@ TOLD: Final = (
 def tell(state: EngineState, world: World, fare: FareRule, told: Events, node: NDArray[np.int32]) -> None:
     """Apply events (n,) that happened outside of the engine; see :meth:`Dispatcher.apply`."""
     orders = state.orders
-    known, parties, tables = tables_of(state, world, fare)
+    known, parties, tables, _ = tables_of(state, world, fare)
     log = state.log.room(2 * len(told))
     verdict, row, num_logged, num_refusals, latest_ms = _APPLY.call(
         told,
@@ -65,24 +67,20 @@ class KernelTables(NamedTuple):
     known: kernels.Known
     parties: Parties
     tables: kernels.Tables
+    offered: OfferColumns
 
 
 def tables_of(state: EngineState, world: World, fare: FareRule) -> KernelTables:
     """Give the tables as kernels take them; made anew only where columns were replaced."""
     orders, fleet = state.orders, state.fleet
-    versions = (
-        orders.version,
-        orders.ids.version,
-        fleet.version,
-        fleet.ids.version,
-        id(world.city),
-        id(fare),
-    )
-    if state.views.get("tables", (None,))[0] != versions:
-        made = KernelTables(_known(state, world, fare), _parties(state), _tables(state))
-        state.views["tables"] = versions, made
-    kept: KernelTables = state.views["tables"][1]
-    return kept
+    versions = orders.version, orders.ids.version, fleet.version, fleet.ids.version, fare
+    kept = state.views.get("tables")
+    if kept is None or kept[0] != versions:
+        made = KernelTables(
+            _known(state, world, fare), _parties(state), _tables(state), _offered(state.orders)
+        )
+        kept = state.views["tables"] = versions, made
+    return kept[1]
 
 
 def _known(state: EngineState, world: World, fare: FareRule) -> kernels.Known:
@@ -113,6 +111,10 @@ def _parties(state: EngineState) -> Parties:
         fleet.status,
         fleet.changed_at_ms,
     )
+
+
+def _offered(orders: Orders) -> OfferColumns:
+    return OfferColumns(orders.cars_shown, orders.offer_expires_at_ms, orders.eta_ms, orders.nearest_eta_ms)
 
 
 def _tables(state: EngineState) -> kernels.Tables:

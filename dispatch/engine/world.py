@@ -213,6 +213,16 @@ class World:
         return is_batch and not changes_costs and self.params.candidates_by == "air"
 
     @cached_property
+    def offer_timeout_ms(self) -> int:
+        """After so long an offer times out."""
+        return round(self.params.offer_timeout_s * MS_PER_S)
+
+    @cached_property
+    def advise_every_ms(self) -> int:
+        """How often idle drivers are advised where to wait; 0: never."""
+        return round(self.params.rules.preposition_every_s * MS_PER_S)
+
+    @cached_property
     def rules(self) -> kernels.Rules:
         """What parameters and policy say of candidates, as kernels take it."""
         params, policy = self.params, self.params.rules

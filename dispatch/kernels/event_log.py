@@ -54,6 +54,13 @@ def write_event(log, row, kind, at_ms):
     event["kind"] = kind
 
 
+@kernel((LOG, LOG))
+def copy_events(events, out_events):
+    """Copy events (n,); numpy would do it field by field."""
+    for i in range(len(events)):
+        out_events[i] = events[i]
+
+
 @kernel((LOG, LOG), makes_arrays=True)
 def sort_by_time(events, out_events):
     """Copy events (n,) in the order of time; those of one instant stay as they stand. A merge sort.

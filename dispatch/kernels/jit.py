@@ -19,6 +19,9 @@ from typing import Any
 
 import numba
 from numba import types
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.typed_passes import NopythonTypeInference
 
 I8, I16, I32, I64 = (t[::1] for t in (types.int8, types.int16, types.int32, types.int64))
 F64, BOOL = types.float64[::1], types.boolean[::1]
@@ -60,19 +63,51 @@ class Kernel:
 KERNELS: dict[str, Kernel] = {}
 
 
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _GivesNoArray(FunctionPass):  # type: ignore[misc]  # numba has no types
+    """Refuse a kernel that counts no references and gives an array: its caller would free it too early."""
+
+    _name = "gives_no_array"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def run_pass(self, state: Any) -> bool:
+        given = state.return_type
+        parts = given.types if isinstance(given, types.BaseTuple) else (given,)
+        if not state.flags.nrt and any(isinstance(part, types.Array | types.BaseTuple) for part in parts):
+            name = state.func_id.func_name
+            raise TypeError(f"{name} gives {given} and does not count references: say makes_arrays=True")
+        return False
+
+
+class _Compiler(CompilerBase):  # type: ignore[misc]  # numba has no types
+    """Numba's own compiler with one look more."""
+
+    def define_pipelines(self) -> list[Any]:
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        manager.add_pass_after(_GivesNoArray, NopythonTypeInference)
+        manager.finalize()
+        return [manager]
+
+
 def kernel(
     *signatures: tuple[Any, ...], inline: bool = False, makes_arrays: bool = False
 ) -> Callable[[Callable[..., Any]], Any]:
     """Compile a pure function on arrays: cached on disk, releasing the GIL.
 
     Without a signature it is a helper that only other kernels call. With `inline` it becomes a part of its
-    callers. One that makes arrays, or gets them from a kernel that does, must say so: only then does numba
-    count references to arrays, which took a quarter of a simulated day where it was done everywhere.
+    callers. One that makes or gives arrays, or gets them from a kernel that does, must say so: only then does
+    numba count references to arrays, which took a quarter of a simulated day where it was done everywhere.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
         compiled = numba.njit(
-            cache=True, nogil=True, inline="always" if inline else "never", _nrt=makes_arrays
+            cache=True,
+            nogil=True,
+            inline="always" if inline else "never",
+            _nrt=makes_arrays,
+            pipeline_class=_Compiler,
         )(function)
         name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
         KERNELS[name] = Kernel(name, compiled, signatures)

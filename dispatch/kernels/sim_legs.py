@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dispatch.kernels.jit import F64, I32, i64, kernel
+from dispatch.kernels.jit import F64, I32, I64, i64, kernel
 from dispatch.kernels.labels import Ends
 from dispatch.kernels.sim_state import DAY, OFF
 from dispatch.kernels.traffic import leg_score, true_ms
@@ -120,9 +120,9 @@ def stop_at(driver, legs, row, now_ms):
     return legs.node[row, k], metres
 
 
-@kernel((DAY, i64, F64, F64, I32, F64, F64, I32))
-def locate_all(day, now_ms, node_lon, node_lat, out_driver, out_lon, out_lat, out_node):
-    """Write row and place of every driver on duty at an instant; give their number.
+@kernel((DAY, i64, F64, F64, I64, F64, F64, I32))
+def locate_all(day, now_ms, node_lon, node_lat, out_driver_id, out_lon, out_lat, out_node):
+    """Write id and place of every driver on duty at an instant; give their number.
 
     Parameters
     ----------
@@ -130,9 +130,10 @@ def locate_all(day, now_ms, node_lon, node_lat, out_driver, out_lon, out_lat, ou
     now_ms : int
     node_lon, node_lat : (nodes,) float64
         Degrees.
-    out_driver, out_node : (drivers,) int32
-        The nearer of the nodes that the driver is between.
+    out_driver_id : (drivers,) int64
     out_lon, out_lat : (drivers,) float64
+    out_node : (drivers,) int32
+        The nearer of the nodes that the driver is between.
     """
     drivers, legs = day.drivers, day.legs
     num = 0
@@ -145,7 +146,7 @@ def locate_all(day, now_ms, node_lon, node_lat, out_driver, out_lon, out_lat, ou
         if is_under_way(driver["phase"]):
             low, after, share = _passed(driver, legs, row, now_ms)
             node, ahead = np.int64(legs.node[row, low]), np.int64(legs.node[row, after])
-        out_driver[num] = row
+        out_driver_id[num] = day.driver_id[row]
         out_lon[num] = node_lon[node] + share * (node_lon[ahead] - node_lon[node])
         out_lat[num] = node_lat[node] + share * (node_lat[ahead] - node_lat[node])
         out_node[num] = node if share < 0.5 else ahead

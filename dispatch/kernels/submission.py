@@ -97,10 +97,13 @@ class Register(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """Where new orders are entered."""
+    """Which new orders are entered, and where."""
 
+    begin: int
+    end: int
+    """of what was told, rows ``begin … end - 1``"""
     first_row: int
-    """row of the first one"""
+    """row of the first one in the table"""
     num_live: int
     """how many orders were not finished before"""
     max_wait_ms: int
@@ -111,7 +114,7 @@ TOLD = record(Told, I64, F64, F64, F64, F64, I64, I32, I32, I64, I64, I64, I64, 
 NEW_ROWS = record(NewRows, I64, F64, F64, F64, F64, I32, I32, I32, I64, I64, I64, I64, I64, I8)
 
 REGISTER = record(Register, I64, I32, I32)
-ENTRY = record(Entry, i64, i64, i64)
+ENTRY = record(Entry, i64, i64, i64, i64, i64)
 
 
 @kernel()
@@ -186,6 +189,27 @@ def asked_bit(vehicle_class, passengers):
     return np.int64(1) << (vehicle_class * MAX_SEATS + min(max(passengers, 1), MAX_SEATS) - 1)
 
 
+@kernel(makes_arrays=True)
+def _part(told, begin, end):
+    """Give some of the new orders; columns that were not told stay empty."""
+    return Told(
+        told.order_id[begin:end],
+        told.pickup_lon[begin:end],
+        told.pickup_lat[begin:end],
+        told.dropoff_lon[begin:end],
+        told.dropoff_lat[begin:end],
+        told.submitted_at_ms[begin:end],
+        told.pickup_node[begin:end],
+        told.dropoff_node[begin:end],
+        told.customer_id[begin:end],
+        told.wanted_after_ms[begin:end],
+        told.tier[begin:end],
+        told.is_first[begin:end],
+        told.passengers[begin:end],
+        told.vehicle_class[begin:end],
+    )
+
+
 @kernel((TOLD, I64, i64, ENTRY, TIMETABLE, REGISTER, NEW_ROWS, LOG), makes_arrays=True)
 def take_in_timed(told, limits, clock_ms, entry, times, out_register, out_rows, out_log):
     """Check new orders, look their travel times up in a table, and take them in; all of it at one go.
@@ -205,6 +229,7 @@ def take_in_timed(told, limits, clock_ms, entry, times, out_register, out_rows, 
     bool
         Whether they were taken in; if not, nothing was written, and a closer look tells what is wrong.
     """
+    told = _part(told, entry.begin, entry.end)
     num_nodes, slot_id, slot_row = len(times.table.to_ms), out_register.slot_id, out_register.slot_row
     if not is_in_order(told, limits, num_nodes, clock_ms, slot_id, slot_row):
         return False
@@ -224,6 +249,7 @@ def take_in(told, trip_ms, entry, out_register, out_rows, out_log):
     Parameters
     ----------
     told : Told
+        Those that are entered.
     trip_ms : (n,) int32
         Travel times of the trips.
     entry : Entry

@@ -79,9 +79,9 @@ class PaceOfDay:
     ) -> None:
         self.base, self.slot_ms, self.start_at_ms = base, slot_ms, start_at_ms
         self.permille = np.asarray(permille, np.int64)
-        self._paced = {pace: PacedTimes(base, pace) for pace in np.unique(self.permille).tolist()}
+        paced = {pace: PacedTimes(base, pace) for pace in np.unique(self.permille).tolist()}
+        self._of_slot = [paced[pace] for pace in self.permille.tolist()]
 
     def at(self, at_ms: int) -> PacedTimes:
         """Give what is in force at an instant, milliseconds since the epoch."""
-        slot = (at_ms - self.start_at_ms) // self.slot_ms % len(self.permille)
-        return self._paced[int(self.permille[slot])]
+        return self._of_slot[(at_ms - self.start_at_ms) // self.slot_ms % len(self._of_slot)]

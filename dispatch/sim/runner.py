@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.engine.dispatcher import Dispatcher
-from dispatch.engine.events import EVENT_DTYPE, EventKind, Events
+from dispatch.engine.events import EVENT_DTYPE, EventBuffer, EventKind, Events
 from dispatch.engine.inputs import NewDrivers, NewOrders, Positions
 from dispatch.kernels import sim_state as kernels, simulate
 from dispatch.kernels.jit import direct
@@ -22,6 +22,8 @@ from dispatch.units import MS_PER_S, NO_INDEX
 
 _BEGIN, _LOCATE_ALL = direct("simulate.begin"), direct("sim_legs.locate_all")
 _NO_NODES = np.empty(0, np.int32)
+_EVENTS_PER_ORDER = 16
+"""For so many there is room; it grows."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,7 @@ def run(
     simulation = Simulation(scenario)
     setup_s = time.perf_counter() - started
     started = time.perf_counter()
-    stopped = False
-    while simulation.num_unfinished and not stopped:
-        simulation.window()
-        if on_progress is not None:
-            on_progress(simulation.progress())
-        stopped = should_stop()
-    events = simulation.end(stopped)
+    events = simulation.run(on_progress, should_stop)
     wall_s = time.perf_counter() - started
     drivers = simulation.day.drivers
     return Run(
@@ -91,26 +87,6 @@ def run(
         simulation.day.driver_id,
         drivers["driven_m"] - drivers["untold_m"],
     )
-
-
-class _Log:
-    """All events so far, in one piece that grows."""
-
-    def __init__(self, room: int) -> None:
-        # As plain bytes: numpy copies events field by field.
-        self._items = np.empty(room, f"V{EVENT_DTYPE.itemsize}")
-        self._num_events = 0
-
-    @property
-    def events(self) -> Events:
-        return self._items[: self._num_events].view(EVENT_DTYPE)
-
-    def append(self, events: Events) -> None:
-        begin, end = self._num_events, self._num_events + len(events)
-        if end > len(self._items):
-            self._items = np.append(self._items, np.empty(end, self._items.dtype))
-        self._items[begin:end] = events.view(self._items.dtype)
-        self._num_events = end
 
 
 class Simulation:
@@ -133,17 +109,16 @@ class Simulation:
         self._submitted = 0
         self._advises = scenario.params.rules.preposition_every_s > 0
         self._told = self._told_in_time()
-        self._columns = [getattr(self._told, column.name) for column in fields(NewOrders)]
         requested_at_ms = self._told.submitted_at_ms
         num_windows = -(-int(requested_at_ms[-1] - self._now_ms) // self._window_ms) + 1
         ends_ms = self._now_ms + self._window_ms * np.arange(1, num_windows + 1)
         self._num_due = iter(np.searchsorted(requested_at_ms, ends_ms, side="right").tolist())
         """of the orders of the day, by the end of each window"""
-        self._log = _Log(32 * len(scenario.orders))
+        self._log = EventBuffer(_EVENTS_PER_ORDER * len(scenario.orders))
         self._decided, self._advised = np.empty(0, EVENT_DTYPE), _NO_NODES
         num_drivers = len(self.day.drivers)
         self._located = (
-            np.empty(num_drivers, np.int32),
+            np.empty(num_drivers, np.int64),
             np.empty(num_drivers),
             np.empty(num_drivers),
             np.empty(num_drivers, np.int32),
@@ -163,13 +138,27 @@ class Simulation:
         """Tell how far it has come."""
         return Progress(self._now_ms, self.num_known - self.num_unfinished, self.num_known)
 
+    def run(
+        self,
+        on_progress: Callable[[Progress], None] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Events:
+        """Let the day pass, and give its log; the arguments are those of :func:`run`."""
+        stopped = False
+        while self.num_unfinished and not stopped:
+            self.window()
+            if on_progress is not None:
+                on_progress(self.progress())
+            stopped = should_stop()
+        return self.end(stopped)
+
     def window(self) -> None:
         """Let the next window pass: submit, let people act, tell the dispatcher, let it decide."""
         latest_ms, self._now_ms = self._now_ms, self._now_ms + self._window_ms
         now_ms, first = self._now_ms, self._submitted
         self._submitted = next(self._num_due, first)
         if self._submitted > first:
-            self._submit(slice(first, self._submitted))
+            self._dispatcher.submit(self._told, slice(first, self._submitted))
         if self._streets.changes:
             self.day = self.day._replace(streets=self._streets.at(now_ms))
         rows = self._row[first : self._submitted]
@@ -200,13 +189,13 @@ class Simulation:
     def _tell(self) -> bool:
         """Tell the dispatcher what has happened, and submit the orders of those who ask again, if any do."""
         out = self.day.out
-        num_events, num_retries = out.num[:2].tolist()
+        num_events, num_retries, *_ = out.num.tolist()
         if num_events:
             self._dispatcher.apply(out.events[:num_events], out.node[:num_events])
         if num_retries:
             self._submit_again(out.retries[:num_retries].copy())
-        out.num[:2] = 0
-        return bool(num_retries > 0)
+        out.num[kernels.EVENTS_MADE] = out.num[kernels.RETRIES_MADE] = 0
+        return bool(num_retries)
 
     def _make_room(self) -> None:
         agenda = self.day.agenda
@@ -232,10 +221,6 @@ class Simulation:
             orders.dropoff_node[rows],
             *self._read(rows),
         )
-
-    def _submit(self, rows: slice) -> None:
-        """Submit some of the orders of the day."""
-        self._dispatcher.submit(NewOrders(*[column[rows] for column in self._columns]))
 
     def _submit_again(self, rows: NDArray[np.int32]) -> None:
         """Submit the orders of customers who ask again, (n,) rows."""
@@ -266,8 +251,9 @@ class Simulation:
         graph = self._scenario.city.graph
         num = _LOCATE_ALL.call(self.day, now_ms, graph.node_lon, graph.node_lat, *self._located)
         if num:
-            driver, lon, lat, node = (column[:num] for column in self._located)
-            self._dispatcher.update_positions(Positions(self.day.driver_id[driver], lon, lat, now_ms, node))
+            driver_id, lon, lat, node = self._located
+            told = Positions(driver_id[:num], lon[:num], lat[:num], now_ms, node[:num])
+            self._dispatcher.update_positions(told)
 
     def _where_advised(self) -> NDArray[np.int32]:
         """Give the node (n,) that each advice to reposition leads to; none at all without advice."""

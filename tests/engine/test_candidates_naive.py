@@ -14,6 +14,7 @@ from dispatch.engine.inputs import NewDrivers
 from dispatch.engine.lifecycle import DriverStatus as D
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.policy import Policy
+from dispatch.kernels.candidates import queue_up
 from dispatch.roads.all_pairs import AllPairsTimes
 from naive import window as naive
 from naive.shortest_paths import arcs_of, travel_times_to
@@ -62,6 +63,9 @@ def some_history(seed, by):
         dispatcher.update_positions(positions(CITY, moved, random.integers(0, NUM_NODES, len(moved)), at_ms))
         if window < 3:
             answer_some(dispatcher, random, dispatcher.step(at_ms), at_ms)
+    queue_up(
+        at_ms, dispatcher._world.places, columns_of_cars(dispatcher._state.fleet)
+    )  # as a step does first
     return dispatcher, at_ms
 
 

@@ -147,3 +147,38 @@ def test_the_caller_s_arrays_are_not_kept():
         if getattr(orders, one.name) is not None:
             getattr(orders, one.name)[:] = 0
     assert_same_tables(before, tables_of(dispatcher))
+
+
+@pytest.mark.parametrize("as_told", [lambda orders: orders, as_lists])
+@pytest.mark.parametrize("dispatcher_of_city", [lambda: dispatcher_on(CITY), dispatcher_with_table])
+def test_a_day_s_orders_may_be_submitted_in_parts(as_told, dispatcher_of_city):
+    orders = next(orders for seed in range(99) if len(orders := some_orders(seed)) == 6)
+    whole, parts = dispatcher_of_city(), dispatcher_of_city()
+    whole.submit(as_told(orders))
+    for rows in (slice(0, 2), slice(2, 2), slice(4, 2), slice(2, 5), slice(-1, None)):
+        parts.submit(as_told(orders), rows)
+    assert_same_tables(tables_of(whole), tables_of(parts))
+
+
+@pytest.mark.parametrize("dispatcher_of_city", [lambda: dispatcher_on(CITY), dispatcher_with_table])
+def test_of_a_part_the_right_rows_are_judged(dispatcher_of_city):
+    dispatcher, orders = dispatcher_of_city(), some_orders(3)
+    orders.pickup_lat[-1] = 91.0
+    num = len(orders)
+    assert num > 2
+    dispatcher.submit(orders, slice(0, num - 1))
+    before = tables_of(dispatcher)
+    with pytest.raises(InputError, match=r"pickup_lat\[0\] is 91.0"):
+        dispatcher.submit(orders, slice(num - 1, num))
+    with pytest.raises(InputError, match=r"order_id\[0\] is 1: an order of that id is known"):
+        dispatcher.submit(orders, slice(1, 2))
+    with pytest.raises(InputError, match="rows that follow each other"):
+        dispatcher.submit(orders, slice(None, None, -1))
+    assert_same_tables(before, tables_of(dispatcher))
+
+
+def test_parts_of_orders_with_one_instant_share_it():
+    dispatcher = dispatcher_on(CITY)
+    orders = NewOrders([1, 2, 3], *places(CITY, [1, 2, 3]), *places(CITY, [4, 5, 6]), T0)
+    dispatcher.submit(orders, slice(1, 3))
+    assert dispatcher.take_events()["at_ms"].tolist() == [T0, T0]

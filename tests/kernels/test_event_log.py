@@ -1,7 +1,7 @@
 import numpy as np
 from hypothesis import given, strategies as st
 
-from dispatch.kernels.event_log import EVENT_DTYPE, LOG, sort_by_time, write_event
+from dispatch.kernels.event_log import EVENT_DTYPE, LOG, copy_events, sort_by_time, write_event
 from dispatch.units import NO_COORDINATE, NO_VALUE
 
 
@@ -29,6 +29,13 @@ def test_rows_are_packed_and_every_field_holds_its_sentinel():
     for name in EVENT_DTYPE.names:
         sentinel = NO_COORDINATE if name.endswith("_e6") else NO_VALUE
         assert np.iinfo(EVENT_DTYPE[name]).min <= sentinel <= np.iinfo(EVENT_DTYPE[name]).max
+
+
+def test_events_are_copied_and_no_others_are_written():
+    events, log = scribbled(5), np.zeros(7, EVENT_DTYPE)
+    copy_events(events, log)
+    assert log[:5].tobytes() == events.tobytes()
+    assert not log[5:].view(np.uint8).any()
 
 
 @given(st.lists(st.integers(0, 6), max_size=40))

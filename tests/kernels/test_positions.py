@@ -18,7 +18,7 @@ def kernel_tables(num_drivers=5):
     dispatcher = dispatcher_on(CITY)
     state = dispatcher._state
     state.fleet.position_at_ms[state.fleet.register(10 * np.arange(1, num_drivers + 1))] = T0
-    known, _, tables = tables_of(state, dispatcher._world, dispatcher.fare)
+    known, _, tables, _ = tables_of(state, dispatcher._world, dispatcher.fare)
     return known, tables
 
 

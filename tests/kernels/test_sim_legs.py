@@ -148,14 +148,14 @@ def test_everybody_on_duty_is_told_with_the_place_on_the_way():
         day.legs.node[phase, :5] = np.arange(2, 7)
         day.legs.at_ms[phase, :5] = 10_000 * np.arange(5)
         driver["num_nodes"], driver["leg_ms"], driver["leg_start_ms"] = 5, 80_000, 1_000_000
-    graph, num_drivers = LINE.graph, 11
-    row, lon, lat, node = np.empty(num_drivers, np.int32), np.empty(11), np.empty(11), np.empty(11, np.int32)
+    graph = LINE.graph
+    ids, lon, lat, node = np.empty(11, np.int64), np.empty(11), np.empty(11), np.empty(11, np.int32)
     # 35 of 80 seconds: 17.5 of 40 along the way, three quarters of the second arc.
-    num = locate_all(day, 1_035_000, graph.node_lon, graph.node_lat, row, lon, lat, node)
+    num = locate_all(day, 1_035_000, graph.node_lon, graph.node_lat, ids, lon, lat, node)
     off_duty = {s.OFF, s.BREAK, s.TO_STATION, s.CHARGING}
-    assert row[:num].tolist() == [phase for phase in range(11) if phase not in off_duty]
+    assert ids[:num].tolist() == [phase for phase in range(11) if phase not in off_duty]
     for i in range(num):
-        if int(row[i]) in on_the_way:
+        if int(ids[i]) in on_the_way:
             assert node[i] == 4
             assert lon[i] == pytest.approx(0.25 * graph.node_lon[3] + 0.75 * graph.node_lon[4])
         else:

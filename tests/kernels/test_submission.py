@@ -80,7 +80,7 @@ def test_orders_are_written_as_they_were_told(seed, num, first_row):
     log = np.zeros(num, EVENT_DTYPE)
     nobody = np.full(64, NO_INDEX, np.int32)
     register = Register(np.zeros(64, np.int64), nobody, np.full(first_row + num, -7, np.int32))
-    take_in(told, trip_ms, Entry(first_row, 0, 1000), register, table, log)
+    take_in(told, trip_ms, Entry(0, num, first_row, 0, 1000), register, table, log)
     assert register.live[:num].tolist() == list(range(first_row, rows))
     found = [find_one(register.slot_id, register.slot_row, one) for one in told.order_id]
     assert found == list(range(first_row, rows))
