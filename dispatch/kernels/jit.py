@@ -72,7 +72,7 @@ class _GivesNoArray(FunctionPass):  # type: ignore[misc]  # numba has no types
     def __init__(self) -> None:
         super().__init__()
 
-    def run_pass(self, state: Any) -> bool:
+    def run_pass(self, state: Any) -> bool:  # pragma: no cover - not under NUMBA_DISABLE_JIT=1
         given = state.return_type
         parts = given.types if isinstance(given, types.BaseTuple) else (given,)
         if not state.flags.nrt and any(isinstance(part, types.Array | types.BaseTuple) for part in parts):
@@ -84,7 +84,7 @@ class _GivesNoArray(FunctionPass):  # type: ignore[misc]  # numba has no types
 class _Compiler(CompilerBase):  # type: ignore[misc]  # numba has no types
     """Numba's own compiler with one look more."""
 
-    def define_pipelines(self) -> list[Any]:
+    def define_pipelines(self) -> list[Any]:  # pragma: no cover - not under NUMBA_DISABLE_JIT=1
         manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
         manager.add_pass_after(_GivesNoArray, NopythonTypeInference)
         manager.finalize()

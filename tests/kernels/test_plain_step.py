@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 
 from cities import T0, assert_same_tables, grid_city, places, tables_of
 from dispatch.engine import dispatcher as engine
@@ -47,12 +46,9 @@ def steps(seed, policy, node_rank, monkeypatch, plainly):
     return copies, sum(taken)
 
 
-@settings(max_examples=25)
-@given(
-    st.integers(0, 2**32 - 1),
-    st.sampled_from(["batch", "patient", "nearest", "priority", "reassign"]),
-    st.sampled_from([None, RANKS]),
-)
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("node_rank", [None, RANKS], ids=["no ranks", "ranks"])
+@pytest.mark.parametrize("policy", ["batch", "patient", "nearest", "priority", "reassign"])
 def test_both_ways_offer_the_same(seed, policy, node_rank):
     with pytest.MonkeyPatch.context() as monkeypatch:
         short, num_plain = steps(seed, policy, node_rank, monkeypatch, plainly=True)

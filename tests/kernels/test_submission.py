@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from dispatch.kernels.all_pairs import AllPairs
+from dispatch.kernels.candidates import Timetable
 from dispatch.kernels.event_log import EVENT_DTYPE
 from dispatch.kernels.id_map import find_one, put_rows
-from dispatch.kernels.submission import Entry, NewRows, Register, Told, is_in_order, take_in
-from dispatch.units import NO_COORDINATE, NO_INDEX
+from dispatch.kernels.submission import Entry, NewRows, Register, Told, is_in_order, take_in, take_in_timed
+from dispatch.units import NO_COORDINATE, NO_INDEX, UNREACHABLE_MS
 
 NUM_NODES, CLOCK_MS = 6, 50
 LIMITS = {"customer_id": (-1, 40), "wanted_after_ms": (0, 30), "tier": (0, 3), "is_first": (0, 1)}
@@ -68,18 +70,63 @@ def test_ids_that_stand_twice_are_known_or_negative_are_not(ids):
     assert not judge(told._replace(order_id=np.array(ids)))
 
 
+TABLE_MS = np.array([[0, 9, 9, 9, 9, 9]] * 5 + [[UNREACHABLE_MS] * 5 + [0]], np.int32)
+"""Nobody gets to node 5 but from there; a row a destination."""
+NOTHING = np.empty(0, np.int32)
+TABLE = AllPairs(
+    TABLE_MS, np.zeros((6, 6), np.uint8), np.arange(6, dtype=np.int32), NOTHING, NOTHING, NOTHING, np.empty(0)
+)
+
+
+def empty_rows(num):
+    """A table of so many rows, scribbled on."""
+    dtypes = dict.fromkeys(("pickup_node", "dropoff_node", "trip_ms"), np.int32) | {"tier": np.int8}
+    dtypes |= dict.fromkeys(("pickup_lon", "pickup_lat", "dropoff_lon", "dropoff_lat"), np.float64)
+    return NewRows(*(np.full(num, 77, dtypes.get(name, np.int64)) for name in NewRows._fields))
+
+
+def empty_register(num):
+    return Register(np.zeros(64, np.int64), np.full(64, NO_INDEX, np.int32), np.full(num, -7, np.int32))
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.sampled_from(["fine", "known", "far"]))
+def test_with_a_table_a_part_is_looked_up_and_taken_in_or_nothing_is(seed, num, how):
+    random = np.random.default_rng(seed)
+    told = some_orders(random, num)
+    begin, end = sorted(random.choice(num + 1, 2, replace=False).tolist())
+    told.pickup_node[:], told.dropoff_node[:] = 0, random.integers(0, 5, num)
+    rows, register, log = (
+        empty_rows(end - begin),
+        empty_register(end - begin),
+        np.zeros(end - begin, EVENT_DTYPE),
+    )
+    if how == "known":
+        put_rows(register.slot_id, register.slot_row, told.order_id[end - 1 : end].copy(), 50)
+    elif how == "far":
+        told.dropoff_node[end - 1] = 5
+    before = [column.copy() for column in (*rows, *register, log)]
+    entry = Entry(begin, end, 0, 0, 1000)
+    is_done = take_in_timed(told, NUMBERS, CLOCK_MS, entry, Timetable(TABLE, 2000), register, rows, log)
+    assert is_done == (how == "fine")
+    if is_done:
+        assert rows.order_id.tolist() == told.order_id[begin:end].tolist() == log["order_id"].tolist()
+        assert rows.trip_ms.tolist() == [0 if to == 0 else 18 for to in told.dropoff_node[begin:end]]
+        assert register.live.tolist() == list(range(end - begin))
+    else:
+        for column, expected in zip((*rows, *register, log), before, strict=True):
+            assert column.tobytes() == expected.tobytes()
+
+
 @settings(max_examples=100)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(0, 3))
 def test_orders_are_written_as_they_were_told(seed, num, first_row):
     random = np.random.default_rng(seed)
     told, rows = some_orders(random, num), first_row + num
     trip_ms = random.integers(0, 900, num).astype(np.int32)
-    dtypes = dict.fromkeys(("pickup_node", "dropoff_node", "trip_ms"), np.int32) | {"tier": np.int8}
-    dtypes |= dict.fromkeys(("pickup_lon", "pickup_lat", "dropoff_lon", "dropoff_lat"), np.float64)
-    table = NewRows(*(np.full(rows, 77, dtypes.get(name, np.int64)) for name in NewRows._fields))
+    table = empty_rows(rows)
     log = np.zeros(num, EVENT_DTYPE)
-    nobody = np.full(64, NO_INDEX, np.int32)
-    register = Register(np.zeros(64, np.int64), nobody, np.full(first_row + num, -7, np.int32))
+    register = empty_register(rows)
     take_in(told, trip_ms, Entry(0, num, first_row, 0, 1000), register, table, log)
     assert register.live[:num].tolist() == list(range(first_row, rows))
     found = [find_one(register.slot_id, register.slot_row, one) for one in told.order_id]

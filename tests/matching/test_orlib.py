@@ -7,8 +7,17 @@ from assignments import check
 from dispatch.matching.dense import linear_sum_assignment
 from orlib import NUMBERS, as_problem, read_costs, read_optima
 
+MOST_AS_PLAIN_PYTHON = 200
+"""Larger ones take kernels minutes that are not compiled."""
 
-@pytest.mark.parametrize("number", NUMBERS)
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, marks=[pytest.mark.compiled] if number > MOST_AS_PLAIN_PYTHON else [])
+        for number in NUMBERS
+    ],
+)
 def test_the_published_optimum_is_reproduced(data, number):
     folder, name = data / "orlib_assign", f"assign{number}"
     costs, optimum = read_costs(folder, name), read_optima(folder)[name]
