@@ -70,7 +70,9 @@ def test_ids_that_stand_twice_are_known_or_negative_are_not(ids):
     assert not judge(told._replace(order_id=np.array(ids)))
 
 
-TABLE_MS = np.array([[0, 9, 9, 9, 9, 9]] * 5 + [[UNREACHABLE_MS] * 5 + [0]], np.int32)
+TABLE_MS = np.full((6, 6), 9, np.int32)
+TABLE_MS[5] = UNREACHABLE_MS
+np.fill_diagonal(TABLE_MS, 0)
 """Nobody gets to node 5 but from there; a row a destination."""
 NOTHING = np.empty(0, np.int32)
 TABLE = AllPairs(
@@ -96,11 +98,8 @@ def test_with_a_table_a_part_is_looked_up_and_taken_in_or_nothing_is(seed, num, 
     told = some_orders(random, num)
     begin, end = sorted(random.choice(num + 1, 2, replace=False).tolist())
     told.pickup_node[:], told.dropoff_node[:] = 0, random.integers(0, 5, num)
-    rows, register, log = (
-        empty_rows(end - begin),
-        empty_register(end - begin),
-        np.zeros(end - begin, EVENT_DTYPE),
-    )
+    num_new = end - begin
+    rows, register, log = empty_rows(num_new), empty_register(num_new), np.zeros(num_new, EVENT_DTYPE)
     if how == "known":
         put_rows(register.slot_id, register.slot_row, told.order_id[end - 1 : end].copy(), 50)
     elif how == "far":
@@ -112,7 +111,7 @@ def test_with_a_table_a_part_is_looked_up_and_taken_in_or_nothing_is(seed, num, 
     if is_done:
         assert rows.order_id.tolist() == told.order_id[begin:end].tolist() == log["order_id"].tolist()
         assert rows.trip_ms.tolist() == [0 if to == 0 else 18 for to in told.dropoff_node[begin:end]]
-        assert register.live.tolist() == list(range(end - begin))
+        assert register.live.tolist() == list(range(num_new))
     else:
         for column, expected in zip((*rows, *register, log), before, strict=True):
             assert column.tobytes() == expected.tobytes()
