@@ -11,7 +11,8 @@ STAGES = {
     ),
     "telling what happened": "happenings",
     "submission": "simulate.ask simulate.read_orders id_map submission",
-    "positions": "sim_legs.locate_all grid grid_moves geo",
+    "positions": "sim_legs.locate_all positions grid grid_moves geo",
+    "plain steps": "plain_step",
     "candidates": "candidates grid_order grid_search",
     "pickup ETA": "all_pairs labels nearest_by_time travel_table",
     "matching": (
@@ -20,7 +21,8 @@ STAGES = {
     "offers and commit": "candidates.survey event_log offering overtaken refusals transition",
     "checks of input": "checks",
 }
-"""By stage: modules of kernels, and single kernels, which go before their modules."""
+"""By stage: modules of kernels, and single kernels, which go before their modules. A plain step is candidates,
+pickup ETA, matching and offers at one go."""
 
 _STAGE_OF = {name: stage for stage, names in STAGES.items() for name in names.split()}
 
