@@ -21,8 +21,10 @@ STAGES = {
     "offers and commit": "candidates.survey event_log offering overtaken refusals transition",
     "checks of input": "checks",
 }
-"""By stage: modules of kernels, and single kernels, which go before their modules. A plain step is candidates,
-pickup ETA, matching and offers at one go."""
+"""By stage: modules of kernels, and single kernels, which go before their modules.
+
+A plain step is candidates, pickup ETA, matching and offers at one go.
+"""
 
 _STAGE_OF = {name: stage for stage, names in STAGES.items() for name in names.split()}
 

@@ -239,7 +239,7 @@ def stages_table(rows: Sequence[tuple[Asked, Row]]) -> Table:
         lines.append((name, *cells))
     header = ("stage", *(text for asked, _ in watched for text in (f"{asked.name}, s", "share")))
     note = (
-        "Under the kernels' stopwatch: a kernel's time is all that Python waits for, 0.3 µs a call are the "
+        "Under the kernels' stopwatch: a kernel's time is all that Python waits for, 0.2 µs a call are the "
         "stopwatch's own and count as Python."
     )
     others = sorted({name for _, row in watched for name in row["kernels"] if stage_of(name) == OTHER})

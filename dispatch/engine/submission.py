@@ -38,19 +38,20 @@ _NOT_TOLD: Final = np.empty(0, np.int64)
 
 def submit(state: EngineState, world: World, new_orders: NewOrders, rows: slice | None) -> None:
     """Take orders in; see :meth:`Dispatcher.submit`."""
+    is_sorted = False
     if rows is None:
         told = _as_arrays(new_orders)
         begin, end = 0, 0 if told is None else len(told.order_id)
     else:
-        told = _as_kept_arrays(state, new_orders)
+        told, is_sorted = _as_kept_arrays(state, new_orders)
         begin, end, step = rows.indices(len(new_orders if told is None else told.order_id))
         if step != 1:
             raise InputError(f"rows is {rows}: it must be a slice of rows that follow each other")
         end = max(begin, end)
     times = None
     if told is not None and end > begin:
-        at_ms = told.submitted_at_ms[begin:end]
-        latest_ms = int(at_ms[at_ms.argmax()])  # twice as quick as max
+        at_ms = told.submitted_at_ms
+        latest_ms = int(at_ms[end - 1] if is_sorted else at_ms[begin:end].max())
         times = world.at(latest_ms).timetable if abs(latest_ms) <= LATEST_MS else None
         if times is not None and _take_in(state, world, told, (begin, end), latest_ms, times):
             return
@@ -122,12 +123,18 @@ def _as_arrays(new_orders: NewOrders) -> kernels.Told | None:
     return kernels.Told(*given)
 
 
-def _as_kept_arrays(state: EngineState, new_orders: NewOrders) -> kernels.Told | None:
-    """Give new orders as kernels take them; looked at only once, however many of their rows are submitted."""
-    if state.views.get("told", (None,))[0] is not new_orders:
-        state.views["told"] = new_orders, _as_arrays(new_orders)
-    kept: kernels.Told | None = state.views["told"][1]
-    return kept
+def _as_kept_arrays(state: EngineState, new_orders: NewOrders) -> tuple[kernels.Told | None, bool]:
+    """Give new orders as kernels take them, and whether they come in the order of time.
+
+    They are looked at only once, however many of their rows are submitted.
+    """
+    kept = state.views.get("told")
+    if kept is None or kept[0] is not new_orders:
+        told = _as_arrays(new_orders)
+        is_sorted = told is not None and bool((np.diff(told.submitted_at_ms) >= 0).all())
+        kept = state.views["told"] = new_orders, (told, is_sorted)
+    of_all: tuple[kernels.Told | None, bool] = kept[1]
+    return of_all
 
 
 def _is_in_order(state: EngineState, world: World, told: kernels.Told) -> bool:

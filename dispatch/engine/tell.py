@@ -73,13 +73,14 @@ class KernelTables(NamedTuple):
 def tables_of(state: EngineState, world: World, fare: FareRule) -> KernelTables:
     """Give the tables as kernels take them; made anew only where columns were replaced."""
     orders, fleet = state.orders, state.fleet
-    versions = orders.version, orders.ids.version, fleet.version, fleet.ids.version, fare
+    # Versions only grow: their sum is as good as all of them.
+    version = orders.version + orders.ids.version + fleet.version + fleet.ids.version
     kept = state.views.get("tables")
-    if kept is None or kept[0] != versions:
+    if kept is None or kept[0] != version or kept[2] is not fare:
         made = KernelTables(
             _known(state, world, fare), _parties(state), _tables(state), _offered(state.orders)
         )
-        kept = state.views["tables"] = versions, made
+        kept = state.views["tables"] = version, made, fare
     return kept[1]
 
 
