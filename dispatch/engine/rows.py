@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SMALLEST: Final = 64
+_AT_A_TIME: Final = 4096
+"""Fresh rows made ahead of their use."""
 
 
 class Rows:
@@ -20,7 +22,7 @@ class Rows:
         self.num_rows = 0
         self.version = 0
         """changes when columns are replaced"""
-        self._room, self._num_used = _SMALLEST, 0
+        self._room, self._num_used, self._num_fresh = _SMALLEST, 0, _SMALLEST
         for name, (dtype, fresh) in self.COLUMNS.items():
             setattr(self, name, np.full(_SMALLEST, fresh, dtype))
 
@@ -37,16 +39,24 @@ class Rows:
         if needed > self._room:
             self._grow(max(needed, 2 * self._room))
         if self._num_used > self.num_rows:  # rows that were given up
-            for name, (_, fresh) in self.COLUMNS.items():
-                getattr(self, name)[self.num_rows : self._num_used] = fresh
+            self._freshen(self.num_rows, self._num_used)
+        if needed > self._num_fresh:
+            end = min(needed + _AT_A_TIME, self._room)
+            self._freshen(self._num_fresh, end)
+            self._num_fresh = end
         self._num_used = needed
 
+    def _freshen(self, begin: int, end: int) -> None:
+        for name, (_, fresh) in self.COLUMNS.items():
+            getattr(self, name)[begin:end] = fresh
+
     def _grow(self, room: int) -> None:
-        for name, (dtype, fresh) in self.COLUMNS.items():
-            grown = np.full(room, fresh, dtype)
+        """Replace columns by longer ones; rows are made fresh later, so that no call must wait for all."""
+        for name, (dtype, _) in self.COLUMNS.items():
+            grown = np.empty(room, dtype)
             grown[: self.num_rows] = getattr(self, name)[: self.num_rows]
             setattr(self, name, grown)
-        self._room, self._num_used = room, self.num_rows
+        self._room, self._num_used, self._num_fresh = room, self.num_rows, self.num_rows
         self.version += 1
 
     def keep(self, kept: NDArray[np.intp]) -> None:

@@ -11,7 +11,7 @@ class Table(Rows):
 
 def test_rows_survive_growth_and_new_ones_are_fresh():
     table, expected = Table(), []
-    for num_new in (3, 60, 1, 0, 500, 2):
+    for num_new in (3, 60, 1, 0, 500, 2, 9000, 1, 4100):
         added = table.append(num_new)
         assert (added.start, added.stop) == (len(expected), len(expected) + num_new)
         assert (table.number[added] == 7).all()
