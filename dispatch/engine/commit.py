@@ -1,4 +1,4 @@
-"""The only writer of the engine's tables, and the only source of its events."""
+"""The writer of the engine's tables and the source of its events, with a few kernels for bulk calls."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ class EngineState:
     """events made since they were last taken"""
     views: dict[str, Any] = field(default_factory=dict)
     """columns as kernels take them, with the versions of the tables that they belong to"""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy gets: not the views, which would be of other tables."""
+        return vars(self) | {"views": {}}
 
 
 @dataclass(frozen=True)

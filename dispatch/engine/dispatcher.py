@@ -235,7 +235,7 @@ class Dispatcher:
         new_orders : NewOrders
         rows : slice, optional
             Only these rows: for callers who hold the orders of a day, and submit each in its time. The
-            columns must not change meanwhile.
+            columns must not change meanwhile. Errors count rows from the first of them.
 
         Raises
         ------

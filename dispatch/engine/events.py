@@ -103,7 +103,7 @@ class EventBuffer:
         self._num_events += num_events
 
     def append(self, events: Events) -> None:
-        """Add finished events."""
+        """Add finished events, a contiguous array."""
         _COPY.call(events, self.room(len(events)))
         self.keep(len(events))
 

@@ -273,14 +273,26 @@ class NewOrders:
         return None if values is None else as_whole_in(name, values, num_rows, *limits)
 
     def part(self, rows: slice) -> NewOrders:
-        """Give some of the orders; a single instant goes on to serve all."""
-        columns = {name: np.atleast_1d(values) for name, values in vars(self).items() if values is not None}
-        is_shared = {"submitted_at_ms"} if np.ndim(self.submitted_at_ms) == 0 else set()
-        return NewOrders(**{name: v if name in is_shared else v[rows] for name, v in columns.items()})
+        """Give some of the orders; what is told once for all of them goes on to be."""
+        num_orders = len(as_ids("order_id", self.order_id))
+        return NewOrders(*(_part_of(name, values, num_orders, rows) for name, values in vars(self).items()))
 
     def __len__(self) -> int:
         """Count the orders."""
         return len(np.atleast_1d(self.order_id))
+
+
+def _part_of(name: str, values: Any, num_rows: int, rows: slice) -> Any:
+    """Give some rows of a column; what is no column at all stays as it is, for others to refuse."""
+    try:
+        num_told = len(values)
+    except TypeError:
+        return values
+    if num_told == num_rows:
+        return values[rows]
+    if num_told != 1 or name.endswith(("lon", "lat")):
+        raise InputError(f"{name} has {num_told} rows where {num_rows} were expected: one row each")
+    return values
 
 
 def _as_nodes(field: str, values: Any, num_rows: int, num_nodes: int) -> NDArray[np.int32] | None:

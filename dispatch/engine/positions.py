@@ -21,7 +21,7 @@ def move_plainly(
     """Move drivers in one crossing into compiled code, if the caller's arrays are such and plainly in order.
 
     Gives how many positions were ignored, being older than the one known or later than `latest_ms`; None:
-    nothing was done, it takes a closer look. Nothing is wrong with positions for which it gives None.
+    nothing was done, it takes a closer look, which may find nothing wrong.
     """
     at_ms = np.array([told.at_ms]) if isinstance(told.at_ms, int) else told.at_ms
     columns = (

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dispatch.engine import desk
 from dispatch.engine.commit import EngineState
-from dispatch.engine.inputs import DEGREES, IDS, NODES, ORDER_LIMITS, NewOrders
+from dispatch.engine.inputs import DEGREES, IDS, NODES, ORDER_LIMITS, NewOrders, as_ids
 from dispatch.engine.world import World
 from dispatch.errors import InputError
 from dispatch.kernels import submission as kernels
@@ -44,10 +44,7 @@ def submit(state: EngineState, world: World, new_orders: NewOrders, rows: slice 
         begin, end = 0, 0 if told is None else len(told.order_id)
     else:
         told, is_sorted = _as_kept_arrays(state, new_orders)
-        begin, end, step = rows.indices(len(new_orders if told is None else told.order_id))
-        if step != 1:
-            raise InputError(f"rows is {rows}: it must be a slice of rows that follow each other")
-        end = max(begin, end)
+        begin, end = _bounds(rows, new_orders if told is None else told)
     times = None
     if told is not None and end > begin:
         at_ms = told.submitted_at_ms
@@ -69,6 +66,18 @@ def submit(state: EngineState, world: World, new_orders: NewOrders, rows: slice 
     if row != NO_INDEX:
         raise desk.unreachable(told.order_id, row)
     _take_in(state, world, told, (0, num_new), latest_ms, trip_ms)
+
+
+def _bounds(rows: slice, told: NewOrders | kernels.Told) -> tuple[int, int]:
+    """Give the first of some rows and the one behind the last; the latter is not before the former."""
+    ids = told.order_id if isinstance(told, kernels.Told) else as_ids("order_id", told.order_id)
+    try:
+        begin, end, step = rows.indices(len(ids))
+    except (AttributeError, TypeError):
+        step = 0
+    if step != 1:
+        raise InputError(f"rows is {rows!r}: it must be a slice of rows that follow each other")
+    return begin, max(begin, end)
 
 
 def _take_in(
@@ -107,7 +116,9 @@ def _take_in(
 def _as_arrays(new_orders: NewOrders) -> kernels.Told | None:
     """Give new orders as kernels take them, if they are arrays as these want them."""
     given: list[NDArray[Any]] = []
-    shape = getattr(new_orders.order_id, "shape", None)
+    shape = getattr(new_orders.order_id, "shape", ())
+    if len(shape) != 1:
+        return None
     for name, dtype in _DTYPES.items():
         values = getattr(new_orders, name)
         if values is None and len(given) >= _FIRST_OPTIONAL:
@@ -138,7 +149,7 @@ def _as_kept_arrays(state: EngineState, new_orders: NewOrders) -> tuple[kernels.
 
 
 def _is_in_order(state: EngineState, world: World, told: kernels.Told) -> bool:
-    """Tell whether new orders are plainly in order; nothing is wrong with others, it takes a closer look."""
+    """Tell whether new orders are plainly in order; with others it takes a closer look."""
     ids, num_nodes = state.orders.ids, len(world.node_x)
     in_order: bool = kernels.is_in_order(told, _LIMITS, num_nodes, state.clock_ms, ids.slot_id, ids.slot_row)
     return in_order

@@ -141,7 +141,7 @@ def is_in_order(told, limits, num_nodes, clock_ms, slot_id, slot_row):
     """
     right = _all_within(told.pickup_lon, -180.0, 180.0) and _all_within(told.dropoff_lon, -180.0, 180.0)
     right = right and _all_within(told.pickup_lat, -90.0, 90.0) and _all_within(told.dropoff_lat, -90.0, 90.0)
-    right = right and _all_within(told.submitted_at_ms, clock_ms, limits[0])
+    right = right and _all_within(told.submitted_at_ms, max(clock_ms, -limits[0]), limits[0])
     right = right and _all_within(told.pickup_node, 0, num_nodes - 1)
     right = right and _all_within(told.dropoff_node, 0, num_nodes - 1)
     right = right and _all_within(told.customer_id, limits[1], limits[2])

@@ -27,8 +27,9 @@ class PacedTimes:
 
     def __post_init__(self) -> None:
         """Refuse paces out of range."""
-        if not 1 <= self.permille <= 100_000:
-            raise InputError(f"permille is {self.permille}: it must be from 1 to 100000")
+        is_whole = isinstance(self.permille, int | np.integer)
+        if not is_whole or not 1 <= self.permille <= 100_000:
+            raise InputError(f"permille is {self.permille}: it must be a whole number from 1 to 100000")
 
     @property
     def num_nodes(self) -> int:

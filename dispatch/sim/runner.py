@@ -117,6 +117,8 @@ class Simulation:
         self._log = EventBuffer(_EVENTS_PER_ORDER * len(scenario.orders))
         self._decided, self._advised = np.empty(0, EVENT_DTYPE), _NO_NODES
         num_drivers = len(self.day.drivers)
+        graph = scenario.city.graph
+        self._node_lonlat = np.ascontiguousarray(graph.node_lon), np.ascontiguousarray(graph.node_lat)
         self._located = (
             np.empty(num_drivers, np.int64),
             np.empty(num_drivers),
@@ -248,8 +250,7 @@ class Simulation:
 
     def _send_positions(self, now_ms: int) -> None:
         """Tell the dispatcher where every driver on duty is."""
-        graph = self._scenario.city.graph
-        num = _LOCATE_ALL.call(self.day, now_ms, graph.node_lon, graph.node_lat, *self._located)
+        num = _LOCATE_ALL.call(self.day, now_ms, *self._node_lonlat, *self._located)
         if num:
             driver_id, lon, lat, node = self._located
             told = Positions(driver_id[:num], lon[:num], lat[:num], now_ms, node[:num])

@@ -1,5 +1,7 @@
 """The face as a whole: the log of a ride, looking without touching, two dispatchers side by side."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -239,3 +241,18 @@ def test_the_callers_travel_times_are_used():
 def test_travel_times_without_their_methods_are_refused():
     with pytest.raises(InputError, match="travel_times is a dict: it must have num_nodes and pairs_ms"):
         Dispatcher(CITY, {})
+
+
+def test_a_copy_goes_its_own_way():
+    line = line_city()
+    dispatcher = dispatcher_on(line)
+    dispatcher.drivers_online(positions(line, [1, 2], [3, 4]))
+    dispatcher.submit(new_orders(line, [1], [5], [9]))
+    dispatcher.step(T0)
+    other = copy.deepcopy(dispatcher)
+    before = tables_of(dispatcher)
+    offered = other.driver_status([1, 2]).index(DriverStatus.OFFERED) + 1
+    other.drivers_offline([3 - offered], T0 + 1)
+    other.submit(new_orders(line, [2], [6], [9], T0 + 2))
+    assert not (other.step(T0 + 3)["kind"] == K.ORDER_OFFERED).any(), "nobody is free"
+    assert_same_tables(before, tables_of(dispatcher))

@@ -182,3 +182,60 @@ def test_parts_of_orders_with_one_instant_share_it():
     orders = NewOrders([1, 2, 3], *places(CITY, [1, 2, 3]), *places(CITY, [4, 5, 6]), T0)
     dispatcher.submit(orders, slice(1, 3))
     assert dispatcher.take_events()["at_ms"].tolist() == [T0, T0]
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (1, 6), (3, 2, 1)])
+@pytest.mark.parametrize("dispatcher_of_city", [lambda: dispatcher_on(CITY), dispatcher_with_table])
+def test_columns_of_other_dimensions_are_refused(dispatcher_of_city, shape):
+    orders = next(orders for seed in range(99) if len(orders := some_orders(seed)) == 6)
+    columns = {one.name: getattr(orders, one.name) for one in fields(orders)}
+    told = {
+        name: None if column is None else np.ascontiguousarray(column).reshape(shape)
+        for name, column in columns.items()
+    }
+    dispatcher = dispatcher_of_city()
+    before = tables_of(dispatcher)
+    with pytest.raises(InputError):
+        dispatcher.submit(NewOrders(**told))
+    assert_same_tables(before, tables_of(dispatcher))
+
+
+def ten_orders(**told):
+    node = np.arange(10, dtype=np.int32)
+    return NewOrders(node.astype(np.int64), *places(CITY, node), *places(CITY, node + 1), T0, **told)
+
+
+@pytest.mark.parametrize(
+    ("told", "rows", "message"),
+    [
+        ({"tier": np.array([0, 1, 2, 3, 7])}, slice(4, 10), "tier has 5 rows where 10 were expected"),
+        ({"pickup_lon": [10.0]}, slice(3, 4), "pickup_lon has 1 rows where 10 were expected"),
+        ({"tier": [[1], [2, 3]] * 5}, slice(2, 4), "tier is no array"),
+        ({}, 3, "rows is 3: it must be a slice"),
+        ({}, slice(0.0, 2.0), "it must be a slice"),
+        ({"order_id": [[1], [2, 3]]}, slice(0, 1), "order_id is no array"),
+    ],
+)
+def test_parts_of_columns_that_do_not_fit_are_refused(told, rows, message):
+    dispatcher = dispatcher_on(CITY)
+    before = tables_of(dispatcher)
+    with pytest.raises(InputError, match=message):
+        dispatcher.submit(replace(ten_orders(), **told), rows)
+    assert_same_tables(before, tables_of(dispatcher))
+
+
+@pytest.mark.parametrize("told", [{"tier": 3}, {"tier": [3], "submitted_at_ms": [T0]}])
+def test_what_is_told_once_serves_every_part(told):
+    dispatcher = dispatcher_on(CITY)
+    dispatcher.submit(replace(ten_orders(), **told), slice(2, 4))
+    events = dispatcher.take_events()
+    assert (events["tier"].tolist(), events["order_id"].tolist()) == ([3, 3], [2, 3])
+
+
+@pytest.mark.parametrize("as_told", [lambda orders: orders, as_lists])
+@pytest.mark.parametrize("dispatcher_of_city", [lambda: dispatcher_on(CITY), dispatcher_with_table])
+def test_instants_before_all_calendars_are_refused(dispatcher_of_city, as_told):
+    orders = next(orders for seed in range(99) if len(orders := some_orders(seed)) == 6)
+    orders.submitted_at_ms[0] = -(10**18)
+    with pytest.raises(InputError, match="milliseconds since 1970"):
+        dispatcher_of_city().submit(as_told(orders))

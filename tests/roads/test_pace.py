@@ -51,9 +51,9 @@ def test_the_nearest_are_those_by_paced_time(base, permille):
         assert found.ms[rows].tolist() == sorted(ms[ms <= max_ms].tolist())[:3]
 
 
-@pytest.mark.parametrize("permille", [0, -1, 100_001])
+@pytest.mark.parametrize("permille", [0, -1, 100_001, 999.5])
 def test_paces_out_of_range_are_refused(permille):
-    with pytest.raises(InputError, match=f"permille is {permille}: it must be from 1 to 100000"):
+    with pytest.raises(InputError, match=f"permille is {permille}: it must be a whole number from 1 to"):
         PacedTimes(METRIC, permille)
 
 
