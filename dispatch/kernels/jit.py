@@ -43,7 +43,7 @@ class Direct:
         """the kernel; to be looked up at every call, for it changes"""
 
     def _first_call(self, *words: Any) -> Any:
-        self.call = entry_point(self._name)
+        self.call = _entry_point(self._name)
         return self.call(*words)
 
 
@@ -70,7 +70,7 @@ class _GivesNoArray(FunctionPass):  # type: ignore[misc]  # numba has no types
 
     _name = "gives_no_array"
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # numba's own is abstract
         super().__init__()
 
     def run_pass(self, state: Any) -> bool:  # pragma: no cover - not under NUMBA_DISABLE_JIT=1
@@ -122,7 +122,7 @@ def direct(name: str) -> Direct:
     return KERNELS[name].direct
 
 
-def entry_point(name: str) -> Callable[..., Any]:
+def _entry_point(name: str) -> Callable[..., Any]:
     """Give what a kernel of one signature was compiled to.
 
     It skips the search for the right signature: 1.3 to 0.3 µs a call; arguments must have their exact types.
@@ -203,7 +203,7 @@ class Stopwatch:
         function, clock = one.function, time.perf_counter
         spent = self._spent.setdefault(one.name, [0.0, 0])
 
-        def call_compiled(*words: Any) -> Any:  # pragma: no cover - not under NUMBA_DISABLE_JIT=1
+        def call(*words: Any) -> Any:
             started = clock()
             try:
                 return function(*words)
@@ -211,19 +211,16 @@ class Stopwatch:
                 spent[0] += clock() - started
                 spent[1] += 1
 
-        def call(*words: Any) -> Any:
-            if self._is_inside:  # as plain Python, a kernel calls others by way of their modules
+        def call_as_plain_python(*words: Any) -> Any:
+            if self._is_inside:  # a kernel calls others by way of their modules
                 return function(*words)
             self._is_inside = True
-            started = clock()
             try:
-                return function(*words)
+                return call(*words)
             finally:
-                spent[0] += clock() - started
-                spent[1] += 1
                 self._is_inside = False
 
-        return call if type(function) is type(warm_up) else call_compiled
+        return call_as_plain_python if type(function) is type(warm_up) else call
 
 
 @contextmanager
@@ -233,8 +230,8 @@ def stopwatch() -> Iterator[Stopwatch]:
     Where a loaded module of the package holds such a kernel, it holds a timing stand-in meanwhile. A
     kernel's time is all that Python waits for: that numba reads its arguments, and the kernels that it
     calls; those that were asked for by :func:`direct` before are timed, too. Not seen are helpers without
-    signatures, what is kept elsewhere than in a module, and what :func:`entry_point` gave: these count as
-    Python. A call costs about 0.2 µs more.
+    signatures, and what is kept elsewhere than in a module: these count as Python. A call costs about
+    0.2 µs more.
 
     Yields
     ------
@@ -249,11 +246,11 @@ def stopwatch() -> Iterator[Stopwatch]:
     directly = [one for one in kernels if "direct" in vars(one)]
     try:
         for one in directly:
-            one.direct.call = watch.timed(replace(one, function=entry_point(one.name)))
+            one.direct.call = watch.timed(replace(one, function=_entry_point(one.name)))
         yield watch
     finally:
         for one in directly:
-            one.direct.call = entry_point(one.name)
+            one.direct.call = _entry_point(one.name)
         # Searched anew: a module that was first loaded meanwhile holds stand-ins too.
         _exchange({id(stand_in): function for function, stand_in in stand_ins})
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dispatch.errors import InputError
 from dispatch.kernels.checks import first_outside
+from dispatch.kernels.jit import direct
 from dispatch.kernels.labels import Climb, Ends, pair_times
 from dispatch.kernels.nearest_by_time import nearest_items
 from dispatch.kernels.paths import Edges, PathNodes, lay_out_paths
@@ -24,6 +25,8 @@ from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MAX_TRAVEL_MS, NO_INDEX,
 if TYPE_CHECKING:
     from dispatch.roads.all_pairs import AllPairsTimes
     from dispatch.roads.road_network import RoadNetwork
+
+_PAIR_TIME: Final = direct("labels.pair_time")
 
 Where = Places | ArrayLike
 """Places on streets, or nodes (n,) int32; NO_INDEX is nowhere."""
@@ -164,7 +167,7 @@ class Metric:
             and turns.first_state[to_node + 1] - turns.first_state[to_node] == 1
         ):
             rank = self.network.hierarchy.rank
-            return int(self.network.pair_time(self._climb, int(rank[from_node]), int(rank[to_node])))
+            return int(_PAIR_TIME.call(self._climb, int(rank[from_node]), int(rank[to_node])))
         return int(self.pairs_ms([from_node], [to_node])[0])
 
     def candidates_ms(

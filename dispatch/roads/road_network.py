@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import count
@@ -16,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from dispatch.errors import InputError
 from dispatch.kernels.customization import customize, merge_rows, start_rows
-from dispatch.kernels.jit import entry_point
 from dispatch.kernels.repair import Marks, repair
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.hierarchy import Hierarchy
@@ -136,11 +134,6 @@ class RoadNetwork:
         which, place = members(np.diff(first)[rows])
         at = entry[first[rows][which] + place]
         return self._input_cells[:, at]
-
-    @cached_property
-    def pair_time(self) -> Callable[..., int]:
-        """The compiled :func:`dispatch.kernels.labels.pair_time` itself."""
-        return entry_point("labels.pair_time")
 
     @cached_property
     def _entries(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -106,7 +106,7 @@ class Simulation:
         self._window_ms = round(scenario.sim.window_s * MS_PER_S)
         self._ping_ms = round(scenario.sim.ping_s * MS_PER_S)
         self._now_ms = self._next_ping_ms = scenario.start_at_ms
-        self._submitted, self._num_known = 0, self.num_known
+        self._submitted = 0
         self._advises = scenario.params.rules.preposition_every_s > 0
         self._told = self._told_in_time()
         requested_at_ms = self._told.submitted_at_ms
@@ -191,7 +191,7 @@ class Simulation:
     def _tell(self) -> bool:
         """Tell the dispatcher what has happened, and submit the orders of those who ask again, if any do."""
         out = self.day.out
-        num_events, num_retries, self._num_known, _ = out.num.tolist()
+        num_events, num_retries, *_ = out.num.tolist()
         if num_events:
             self._dispatcher.apply(out.events[:num_events], out.node[:num_events])
         if num_retries:
@@ -203,7 +203,7 @@ class Simulation:
         agenda = self.day.agenda
         if 2 * int(agenda.size[0]) > len(agenda.key):
             self.day = self.day._replace(agenda=grown_agenda(agenda))
-        if self._num_known == len(self.day.orders):
+        if self.num_known == len(self.day.orders):
             more = np.zeros(len(self.day.orders), kernels.SIM_ORDER)
             self.day = self.day._replace(orders=np.append(self.day.orders, more))
 

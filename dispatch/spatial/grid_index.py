@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from math import inf
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dispatch.errors import InputError
 from dispatch.kernels import grid as kernels, grid_moves, grid_search
-from dispatch.kernels.jit import entry_point
+from dispatch.kernels.jit import direct
 from dispatch.spatial.arguments import (
     BOOL,
     INDEX,
@@ -28,6 +27,10 @@ from dispatch.spatial.arguments import (
     check_points,
 )
 from dispatch.units import INDEX_DTYPE, NO_INDEX
+
+_NEAREST_ONE: Final = direct("grid_search.nearest_one")
+_NEAREST_KEPT: Final = direct("grid_search.nearest_kept")
+_WITHIN_ONE: Final = direct("grid_search.within_one")
 
 REBUILD_SHARE: Final = 0.25
 """Of the items: if more change at once, the index is built anew. One item moved on its own takes 125 ns in an
@@ -232,10 +235,10 @@ class GridIndex:
             k = self._k(k)
         item, distance_m = np.empty(k, INDEX), np.empty(k)
         if available is None and classes is None:
-            num_found = self._nearest_one(self._grid, x, y, max_distance_m, item, distance_m)
+            num_found = _NEAREST_ONE.call(self._grid, x, y, max_distance_m, item, distance_m)
         else:
             keep, bits = self._filter(available, classes)
-            num_found = self._nearest_kept(self._grid, keep, x, y, bits, max_distance_m, item, distance_m)
+            num_found = _NEAREST_KEPT.call(self._grid, keep, x, y, bits, max_distance_m, item, distance_m)
         if num_found == k:
             return item, distance_m
         if num_found < 0:
@@ -277,23 +280,11 @@ class GridIndex:
         num_found = grid_search.TOO_LITTLE_ROOM
         while num_found == grid_search.TOO_LITTLE_ROOM:
             item, distance_m = np.empty(room, INDEX_DTYPE), np.empty(room)
-            num_found = self._within_one(self._grid, keep, x, y, bits, radius_m, item, distance_m)
+            num_found = _WITHIN_ONE.call(self._grid, keep, x, y, bits, radius_m, item, distance_m)
             room = len(self._grid.item)
         if num_found < 0:
             raise bad_query(x, y, "radius_m", radius_m)
         return item[:num_found], distance_m[:num_found]
-
-    @cached_property
-    def _nearest_one(self) -> Callable[..., int]:
-        return entry_point("grid_search.nearest_one")
-
-    @cached_property
-    def _nearest_kept(self) -> Callable[..., int]:
-        return entry_point("grid_search.nearest_kept")
-
-    @cached_property
-    def _within_one(self) -> Callable[..., int]:
-        return entry_point("grid_search.within_one")
 
     # --- changing --------------------------------------------------------------------------------
 
