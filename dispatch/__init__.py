@@ -57,12 +57,16 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.roads.pings import RecordedPings as RecordedPings
     from dispatch.roads.places import EdgeSnapper as EdgeSnapper, Places as Places
     from dispatch.roads.road_network import RoadNetwork as RoadNetwork
+    from dispatch.roads.spread_times import SpreadByTime as SpreadByTime, SpreadTimes as SpreadTimes
     from dispatch.roads.time_of_day import (
         MetricsByTime as MetricsByTime,
         TimeOfDay as TimeOfDay,
         load_time_of_day as load_time_of_day,
     )
-    from dispatch.roads.travel_times import MatrixTravelTimes as MatrixTravelTimes
+    from dispatch.roads.travel_times import (
+        MatrixTravelTimes as MatrixTravelTimes,
+        UncertainTimes as UncertainTimes,
+    )
     from dispatch.roads.zones import Zones as Zones, grid_zones as grid_zones
     from dispatch.sim.behaving import with_behaviour as with_behaviour
     from dispatch.sim.behaviour import Behaviour as Behaviour
@@ -112,9 +116,12 @@ _HOME: Final = {
     "RoadDemandParams": "dispatch.roads.land_use_of_roads",
     "RoadNetwork": "dispatch.roads.road_network",
     "ScenarioFile": "dispatch.sim.scenario_file",
+    "SpreadByTime": "dispatch.roads.spread_times",
+    "SpreadTimes": "dispatch.roads.spread_times",
     "Status": "dispatch.matching.assignment",
     "TimeOfDay": "dispatch.roads.time_of_day",
     "TrafficModel": "dispatch.sim.traffic",
+    "UncertainTimes": "dispatch.roads.travel_times",
     "Window": "dispatch.engine.policy",
     "Zones": "dispatch.roads.zones",
     "certificate": "dispatch.matching.certificate",

@@ -142,8 +142,8 @@ def random_ranks(random, num_nodes):
 
 
 def random_policy(random):
-    """One of the house's policies; orders change drivers for a small gain, too."""
-    policy = POLICIES[str(random.choice(list(POLICIES)))]
+    """One of the house's policies; orders change drivers more often than others, and for a small gain."""
+    policy = POLICIES[str(random.choice([*POLICIES, "reassign"]))]
     return replace(policy, reassign_gain_s=1.0) if policy.reassign_gain_s else policy
 
 
@@ -154,6 +154,8 @@ def random_scenario(seed):
     num_nodes, num_classes = city.graph.num_nodes, int(random.integers(1, 4))
     params = DispatchParams(
         policy=random_policy(random),
+        reestimate_every_s=float(random.choice([0.0, 1.0, 60.0])),
+        miss_after_s=float(random.choice([0.0, 10.0, 300.0])),
         candidates_per_order=int(random.choice([1, 4, 24])),
         max_pickup_s=float(random.choice([60.0, 400.0, 1200.0])),
         offer_timeout_s=float(random.choice([5.0, 30.0])),

@@ -53,6 +53,7 @@ _RULES: Final = {
     _K.CRUISING_LEG: _Rule((), r.UNHEARD, r.DRIVES),
     _K.REPOSITIONING_LEG: _Rule((), r.UNHEARD, r.DRIVES),
     _K.ABANDONED_LEG: _Rule((), r.UNHEARD, r.DRIVES),
+    _K.PICKUP_MISS_PREDICTED: _Rule((r.ASSIGNED,), r.ASSIGNED, r.NOTHING),
 }
 """The life cycle: the rules of each kind of event."""
 
@@ -68,7 +69,8 @@ _LEGS: Final = (_K.CRUISING_LEG, _K.REPOSITIONING_LEG, _K.ABANDONED_LEG)
 _HAS_NO_ORDER: Final = (_K.DRIVER_ONLINE, _K.DRIVER_OFFLINE, _K.REPOSITION_ADVISED, *_LEGS)
 _HAS_NO_DRIVER: Final = (_K.ORDER_SUBMITTED, _K.CARS_SHOWN, _K.ORDER_CLOSED, _K.ORDER_EXPIRED)
 _HAS_LEG: Final = (_K.DRIVER_ARRIVED, _K.DROPPED_OFF, *_LEGS)
-_HAS_QUOTE: Final = (_K.ORDER_OFFERED, _K.ORDER_ASSIGNED, _K.ORDER_REASSIGNED)
+_GIVES: Final = (_K.ORDER_ASSIGNED, _K.ORDER_REASSIGNED)
+_HAS_QUOTE: Final = (_K.ORDER_OFFERED, *_GIVES, _K.PICKUP_MISS_PREDICTED)
 _MAY_TELL: Final = {
     "customer_id": (_K.ORDER_SUBMITTED,),
     "tier": (_K.ORDER_SUBMITTED,),
@@ -136,9 +138,9 @@ def check_invariants(events: Events, *, complete: bool = True) -> InvariantRepor
     and no driver has two passengers, nor more than one order beside that of the passenger; at every moment
     there are as many drivers in each state as orders in the matching one; no order comes to an offline
     driver, and advice to idle ones only; every leg has its metres, and nothing else has; whoever is offered,
-    assigned or given an order has a pickup ETA, none below the nearest driver's; only trips have fares, and
-    either all of them or none; only requests tell of customers, and only they and drivers of a class of
-    vehicles; orders end in exactly one final state.
+    assigned or given an order has a pickup ETA, none below the nearest driver's; a miss is predicted once an
+    assignment, with an ETA; only trips have fares, and either all of them or none; only requests tell
+    of customers, and only they and drivers of a class of vehicles; orders end in exactly one final state.
 
     Parameters
     ----------
@@ -204,6 +206,7 @@ def _first_column_breach(events: Events) -> _Breach | None:
         *_first(has_driver & needs_no_driver, "it cannot concern a driver"),
         *_first(~has_driver & ~may_lack_driver, "it must name its driver"),
         *_place_breaches(events, kind),
+        *_miss_breaches(events, kind),
         *_number_breaches(events, kind),
         *_told_breaches(events, kind),
     ]
@@ -238,6 +241,18 @@ def _place_breaches(events: Events, kind: NDArray[np.int8]) -> list[_Breach]:
     advised = np.flatnonzero(kind == _K.REPOSITION_ADVISED)
     nowhere = (events["lon_e6"][advised] == NO_COORDINATE) | (events["lat_e6"][advised] == NO_COORDINATE)
     return _first_of(advised, nowhere, "it names no place to drive to")
+
+
+def _miss_breaches(events: Events, kind: NDArray[np.int8]) -> list[_Breach]:
+    is_miss = kind == _K.PICKUP_MISS_PREDICTED
+    if not is_miss.any():
+        return []
+    rows = np.flatnonzero(is_miss | _set_of(_GIVES)[kind])
+    rows = rows[np.argsort(events["order_id"][rows], kind="stable")]
+    again = np.zeros(len(rows), np.bool_)
+    again[1:] = is_miss[rows[1:]] & is_miss[rows[:-1]]
+    again[1:] &= events["order_id"][rows[1:]] == events["order_id"][rows[:-1]]
+    return [_Breach(int(rows[again].min()), "it was predicted before")] if again.any() else []
 
 
 def _told_breaches(events: Events, kind: NDArray[np.int8]) -> list[_Breach]:

@@ -19,12 +19,21 @@ from dispatch.analysis.formatting import (
 )
 from dispatch.analysis.measured import Measured, between_s
 from dispatch.analysis.priority import OVERTAKEN_WITHIN_M, longest_priority_wait_s, tier_gap
+from dispatch.analysis.promises import (
+    eta_regret_mean_s,
+    eta_regret_s,
+    far_pickup_share,
+    late_share,
+    miss_predicted_share,
+    miss_recall_share,
+    miss_true_share,
+    pickup_eta_mae_s,
+)
 from dispatch.analysis.statistics import gini, kaplan_meier_quantile, mean, quantile, share
 from dispatch.units import MS_PER_S, NO_VALUE
 
 GOLDEN_RESPONSE_MS: Final = 300 * MS_PER_S
 GOLDEN_ETA_MS: Final = 600 * MS_PER_S
-FAR_PICKUP_MS: Final = 180 * MS_PER_S
 MIN_ACCEPTANCES: Final = 5
 """Drivers with fewer count in no quantile over drivers: one arrival would make all the difference."""
 _M_PER_KM: Final = 1000
@@ -107,14 +116,6 @@ def _short_arrival(m: Measured) -> float | None:
     return share(np.count_nonzero(arrival_s * MS_PER_S <= SHORT_ARRIVAL_MS), m.num_accepted)
 
 
-def _late(limit_s: float) -> Callable[[Measured], float | None]:
-    def measure(m: Measured) -> float | None:
-        error_s = m.eta_error_s()
-        return share(np.count_nonzero(error_s > limit_s), len(error_s))
-
-    return measure
-
-
 def _phantom_cars(m: Measured) -> float | None:
     response_s, accepted = m.response_s
     shown = m.orders.num_cars_shown >= 1
@@ -164,28 +165,12 @@ def _customer_cancel(
     return measure
 
 
-def _pickup_eta_mae(m: Measured) -> float | None:
-    return mean(np.abs(m.eta_error_s()))
-
-
-def _eta_regret(m: Measured) -> float | None:
-    return mean(m.eta_regret_ms() / MS_PER_S)
-
-
-def _regret(level: float) -> Callable[[Measured], float | None]:
-    return lambda m: quantile(m.eta_regret_ms() / MS_PER_S, level)
-
-
 def _stage(from_column: str, to_column: str) -> Callable[[Measured], float | None]:
     def measure(m: Measured) -> float | None:
         from_at_ms, to_at_ms = (getattr(m.orders, column) for column in (from_column, to_column))
         return mean(between_s(np.where(m.orders.closed_at_ms != NO_VALUE, from_at_ms, NO_VALUE), to_at_ms))
 
     return measure
-
-
-def _far_pickup(m: Measured) -> float | None:
-    return share(np.count_nonzero(m.eta_regret_ms() > FAR_PICKUP_MS), m.num_accepted)
 
 
 KPIS: Final = (
@@ -292,7 +277,7 @@ KPIS: Final = (
         "drivers travel exactly as predicted.",
         "down",
         format_duration,
-        _pickup_eta_mae,
+        pickup_eta_mae_s,
         needs_driven_travel=True,
     ),
     Kpi(
@@ -313,10 +298,34 @@ KPIS: Final = (
             "whose driver arrived; empty where drivers travel exactly as predicted.",
             "down",
             format_share,
-            _late(60.0 * minutes),
+            late_share(60.0 * minutes),
             needs_driven_travel=True,
         )
         for minutes in (5, 10)
+    ),
+    Kpi(
+        "miss_predicted_share",
+        "Predicted misses",
+        "Orders whose last driver was predicted to come too late / orders accepted; empty where none was.",
+        "down",
+        format_share,
+        miss_predicted_share,
+    ),
+    Kpi(
+        "miss_true_share",
+        "Predicted misses that came true",
+        "Orders over 5 minutes late / orders predicted to be late and arrived at; empty where none was.",
+        "up",
+        format_share,
+        miss_true_share,
+    ),
+    Kpi(
+        "miss_recall_share",
+        "Misses that were predicted",
+        "Orders predicted to be late / orders over 5 minutes late; empty where no miss was predicted.",
+        "up",
+        format_share,
+        miss_recall_share,
     ),
     Kpi(
         "phantom_cars_share",
@@ -333,7 +342,7 @@ KPIS: Final = (
         "accepted.",
         "down",
         format_share,
-        _far_pickup,
+        far_pickup_share,
     ),
     Kpi(
         "eta_regret_mean_s",
@@ -341,7 +350,7 @@ KPIS: Final = (
         "Mean of assigned pickup ETA − the nearest eligible driver's ETA, over orders assigned.",
         "down",
         format_duration,
-        _eta_regret,
+        eta_regret_mean_s,
     ),
     *(
         Kpi(
@@ -351,7 +360,7 @@ KPIS: Final = (
             "assigned stay within.",
             "down",
             format_duration,
-            _regret(percent / 100),
+            eta_regret_s(percent / 100),
         )
         for percent, name in ((50, "median"), (90, "90th percentile"), (99, "99th percentile"))
     ),

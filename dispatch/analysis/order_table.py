@@ -42,6 +42,8 @@ class OrderTable:
     """When a driver first accepted, also where that acceptance came to nothing"""
     accepted_at_ms: NDArray[np.int64]
     """Last acceptance: of a completed order the one that led to its completion"""
+    miss_predicted_at_ms: NDArray[np.int64]
+    """When the driver of the last acceptance was predicted to come too late"""
     arrived_at_ms: NDArray[np.int64]
     """When the driver of the last acceptance reached the pickup"""
     picked_up_at_ms: NDArray[np.int64]
@@ -204,6 +206,8 @@ def order_table(events: Events) -> OrderTable:
     arrived = columns.position(EventKind.DRIVER_ARRIVED)
     # An arrival before the last assignment was another driver's: the order was taken from that one.
     arrived[arrived < assigned] = NO_INDEX
+    missed = columns.position(EventKind.PICKUP_MISS_PREDICTED)
+    missed[missed < assigned] = NO_INDEX
     dropped_off = columns.position(EventKind.DROPPED_OFF)
     submitted_at_ms = columns.take("at_ms", submitted)
     num_offers = np.bincount(columns.row[columns.at(EventKind.ORDER_OFFERED)], minlength=columns.num_orders)
@@ -215,6 +219,7 @@ def order_table(events: Events) -> OrderTable:
         wanted_at_ms=submitted_at_ms + np.maximum(columns.take("wanted_after_ms", submitted), 0),
         first_accepted_at_ms=columns.take("at_ms", accepted_first),
         accepted_at_ms=columns.take("at_ms", assigned),
+        miss_predicted_at_ms=columns.take("at_ms", missed),
         arrived_at_ms=columns.take("at_ms", arrived),
         picked_up_at_ms=columns.take("at_ms", columns.position(EventKind.PICKED_UP)),
         dropped_off_at_ms=columns.take("at_ms", dropped_off),

@@ -14,6 +14,8 @@ from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.orders import Orders
 from dispatch.engine.world import World
 from dispatch.kernels import candidates as kernels
+from dispatch.kernels.quantiles import add_risk
+from dispatch.units import MS_PER_S
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,12 @@ def find_candidates(state: EngineState, world: World, now_ms: int) -> CandidateS
     by_road = world.params.candidates_by == "road"
     if world.timetable is not None and not by_road:
         live = orders.live[: orders.num_live]
-        return CandidateSet(
+        timed = CandidateSet(
             *kernels.find_timed(
                 live, now_ms, of_orders, world.rules, world.places, refusals, of_cars, world.timetable
             )
         )
+        return _with_risk(timed, state, world, now_ms)
     order_idx, num_open, driver_idx, rest_ms, first, candidate, from_node, to_node, is_cut = kernels.find(
         orders.live, orders.num_live, now_ms, of_orders, world.rules, world.places, refusals, of_cars
     )
@@ -129,10 +132,47 @@ def _weighed(found: CandidateSet, state: EngineState, world: World, now_ms: int)
     """Turn travel times into pickup ETAs, drop who is too far away, and sort the others."""
     limit_ms = _limit_ms(state.orders, found.order_idx, found.num_open, world, now_ms)
     own, rest_ms = _own(found, state), found.rest_ms
+    if world.rules.reassigns == kernels.ON_MISS:
+        kernels.limit_to_gain(
+            found.first_candidate,
+            found.candidate_driver,
+            own,
+            rest_ms,
+            found.eta_ms,
+            world.rules.gain_ms,
+            limit_ms,
+        )
     first, candidate, eta_ms, cost = kernels.weigh(
         found.first_candidate, found.candidate_driver, own, rest_ms, found.eta_ms, limit_ms
     )
-    return replace(found, first_candidate=first, candidate_driver=candidate, eta_ms=eta_ms, cost=cost)
+    weighed = replace(found, first_candidate=first, candidate_driver=candidate, eta_ms=eta_ms, cost=cost)
+    return _with_risk(weighed, state, world, now_ms)
+
+
+def _with_risk(found: CandidateSet, state: EngineState, world: World, now_ms: int) -> CandidateSet:
+    """Add to costs that of promises that may be missed, by the policy's rule.
+
+    Where no candidate can keep the promise any more all of an order's costs grow alike.
+    """
+    policy, order_idx = world.params.rules, found.order_idx
+    if policy.risk_cost_s <= 0 or not len(found.candidate_driver):
+        return found
+    slack_ms = state.orders.wanted_at_ms[order_idx] + round(policy.promise_s * MS_PER_S) - now_ms
+    quantile_ms = world.quantiles_ms(
+        free_node(found, state)[found.candidate_driver],
+        state.orders.pickup_node[order_idx[found.order_of_candidate]],
+    )
+    add_risk(
+        found.first_candidate,
+        found.candidate_driver,
+        found.rest_ms,
+        slack_ms,
+        quantile_ms,
+        world.levels,
+        round(policy.risk_cost_s * MS_PER_S),
+        found.cost,
+    )
+    return found
 
 
 def _own(found: CandidateSet, state: EngineState) -> NDArray[np.int32]:
@@ -220,6 +260,7 @@ def _columns_of_orders(orders: Orders) -> kernels.OpenOrders:
         orders.driver_idx,
         orders.picked_up_at_ms,
         orders.trip_ms,
+        orders.miss_predicted,
     )
 
 

@@ -37,6 +37,8 @@ class EngineState:
     """instant of the latest step"""
     advise_at_ms: int = NEVER
     """when idle drivers are advised next where to wait"""
+    reestimate_at_ms: int = NEVER
+    """when pickups under way are estimated next"""
     latest_ms: int = NEVER
     """latest instant of any event"""
     log: EventBuffer = field(default_factory=EventBuffer)

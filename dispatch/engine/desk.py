@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,11 @@ class Quote:
     """None where the travel times know no distances"""
     fare_cents: int | None
     """by the declared fare rule; None without a distance"""
+    pickup_eta_range_ms: tuple[int, int] | None = None
+    """quantiles of 10 and 90 %, or those of the outermost levels where these are not told: None where travel
+    times do not say how sure they are, or without a driver"""
+    trip_range_ms: tuple[int, int] | None = None
+    """the same of the trip"""
 
 
 def nearby(
@@ -71,11 +76,14 @@ def quote(state: EngineState, world: World, fare: FareRule, asked: NewOrders, no
     fare_cents = fare.fare_cents(trip_m, trip_ms.astype(np.int64))
     driver_idx = world.free_drivers(state.fleet, now_ms)
     near = world.nearest_drivers(state.fleet, driver_idx, pickup)
-    eta_ms = world.pairs_ms(state.fleet.node[driver_idx[near.item]], np.repeat(pickup, np.diff(near.first)))
+    from_node = state.fleet.node[driver_idx[near.item]]
+    eta_ms = world.pairs_ms(from_node, np.repeat(pickup, np.diff(near.first)))
     limit_ms = world.params.max_pickup_s * MS_PER_S
-    quotes = []
+    quotes, first_there = [], np.full(len(pickup), NO_INDEX, np.int32)
     for row in range(len(pickup)):
         of_row = eta_ms[near.first[row] : near.first[row + 1]]
+        if len(of_row) and of_row.min() <= limit_ms:
+            first_there[row] = from_node[near.first[row] + of_row.argmin()]
         of_row = of_row[of_row <= limit_ms]
         quotes.append(
             Quote(
@@ -86,7 +94,28 @@ def quote(state: EngineState, world: World, fare: FareRule, asked: NewOrders, no
                 int(fare_cents[row]) if fare_cents[row] != NO_VALUE else None,
             )
         )
-    return quotes
+    return _with_ranges(quotes, world, first_there, pickup, dropoff) if world.uncertain else quotes
+
+
+def _with_ranges(
+    quotes: list[Quote],
+    world: World,
+    first_there: NDArray[np.int32],
+    pickup: NDArray[np.int32],
+    dropoff: NDArray[np.int32],
+) -> list[Quote]:
+    """Add how sure quotes are; `first_there` (n,) is where the nearest driver is, ``NO_INDEX`` for none."""
+    has_car = np.flatnonzero(first_there != NO_INDEX)
+    pickup_ms = iter(world.ranges_ms(first_there[has_car], pickup[has_car]).tolist())
+    trip_ms = world.ranges_ms(pickup, dropoff).tolist()
+    return [
+        replace(
+            told,
+            pickup_eta_range_ms=None if told.pickup_eta_ms is None else (*next(pickup_ms),),
+            trip_range_ms=(*trip_ms[row],),
+        )
+        for row, told in enumerate(quotes)
+    ]
 
 
 def _trip_metres(world: World, pickup: NDArray[np.int32], dropoff: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -108,7 +137,7 @@ def assign(state: EngineState, world: World, by_hand: Happening) -> None:
     if len(unreachable):
         raise InputError(f"row {unreachable[0]}: no road leads from the driver to the pickup")
     commit(state, by_hand, eta_ms=eta_ms)
-    state.orders.eta_ms[by_hand.order_idx] = eta_ms
+    state.orders.promise(by_hand.order_idx, by_hand.at_ms, eta_ms)
 
 
 def ends_of(world: World, asked: NewOrders) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

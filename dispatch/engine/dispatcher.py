@@ -28,6 +28,7 @@ from dispatch.engine.inputs import (
 )
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
 from dispatch.engine.params import DispatchParams, FareRule
+from dispatch.engine.pickups import PickupEtas, pickup_etas, reestimate
 from dispatch.engine.plain_step import step_plainly
 from dispatch.engine.plan import plan
 from dispatch.engine.preposition import advise
@@ -109,7 +110,8 @@ class Dispatcher:
     @property
     def travel_times(self) -> TravelTimes | ByTime[TravelTimes]:
         """Travel times between nodes, as given."""
-        return self._world.travel_times if self._world.by_time is None else self._world.by_time
+        world = self._world
+        return world.by_time or world.uncertain or world.travel_times
 
     # --- anything, in bulk ---------------------------------------------------------------------
 
@@ -339,6 +341,9 @@ class Dispatcher:
                 f"{max(state.clock_ms, state.latest_ms)}"
             )
         world = self._world.at(now_ms)
+        if world.reestimate_every_ms and now_ms >= state.reestimate_at_ms:
+            reestimate(state, world, now_ms)
+            state.reestimate_at_ms = now_ms + world.reestimate_every_ms
         if not step_plainly(state, world, self.fare, now_ms):
             offers.time_out(state, now_ms)
             if world.node_rank is not None:
@@ -381,6 +386,12 @@ class Dispatcher:
         """Quote orders without submitting them: pickup ETA, trip time and fare, one quote a row."""
         asked, now_ms = order.checked(self.city.graph.num_nodes), as_instant("now_ms", now_ms)
         return desk.quote(self._state, self._world.at(now_ms), self.fare, asked, now_ms)
+
+    def pickup_etas(self, order_id: ArrayLike) -> PickupEtas:
+        """Tell when the drivers of orders will arrive, from where they were last: for a service to show."""
+        rows = self._state.orders.ids.known_rows(as_ids("order_id", order_id), "order_id")
+        world = self._world.at(max(self._state.clock_ms, 0))
+        return pickup_etas(self._state, world, rows)
 
     def order_status(self, order_id: ArrayLike) -> list[OrderStatus]:
         """Tell where orders stand."""

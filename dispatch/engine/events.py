@@ -52,6 +52,8 @@ class EventKind(IntEnum):
     """The same, as advised."""
     ABANDONED_LEG = 21
     """Metres driven to a pickup that was not reached, because the order was cancelled or taken away."""
+    PICKUP_MISS_PREDICTED = 22
+    """The driver on the way is expected much later than promised; changes nothing."""
 
 
 Events = NDArray[np.void]

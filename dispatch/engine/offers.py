@@ -51,7 +51,8 @@ def _reassign(state: EngineState, plan: Plan, first: int, now_ms: int) -> None:
     commit(state, Happening(EventKind.ORDER_RELEASED, at_ms, moved, orders.driver_idx[moved]))
     quoted = {"eta_ms": plan.eta_ms[first:], "nearest_eta_ms": plan.nearest_eta_ms[first:]}
     commit(state, Happening(EventKind.ORDER_REASSIGNED, at_ms, moved, plan.driver_idx[first:]), **quoted)
-    orders.eta_ms[moved], orders.nearest_eta_ms[moved] = quoted["eta_ms"], quoted["nearest_eta_ms"]
+    orders.promise(moved, at_ms, quoted["eta_ms"])
+    orders.nearest_eta_ms[moved] = quoted["nearest_eta_ms"]
 
 
 def answered(
@@ -89,6 +90,7 @@ def accept(state: EngineState, answer: Happening) -> None:
         "nearest_eta_ms": state.orders.nearest_eta_ms[order_idx],
     }
     commit(state, Happening(EventKind.ORDER_ASSIGNED, answer.at_ms, order_idx, driver_idx), **quoted)
+    state.orders.promise(order_idx, answer.at_ms, quoted["eta_ms"])
 
 
 def refuse(state: EngineState, refusal: Happening) -> None:

@@ -45,6 +45,8 @@ class Orders(Rows):
         "class_bits": (np.int64, 1),
         "tier": (np.int8, 0),
         "first_refusal": (np.int32, NO_INDEX),
+        "promised_at_ms": (np.int64, NO_VALUE),
+        "miss_predicted": (np.bool_, False),
     }
 
     order_id: NDArray[np.int64]
@@ -79,6 +81,10 @@ class Orders(Rows):
     tier: NDArray[np.int8]
     first_refusal: NDArray[np.int32]
     """latest of the refusals, chained; NO_INDEX for none"""
+    promised_at_ms: NDArray[np.int64]
+    """when the driver is to arrive, as promised at the latest assignment"""
+    miss_predicted: NDArray[np.bool_]
+    """whether that driver was found to come too late, and was told so"""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,6 +112,14 @@ class Orders(Rows):
     def rows_in(self, status: OrderStatus) -> NDArray[np.int32]:
         """Give the orders in this status, in the sequence of submission."""
         return np.flatnonzero(self.status[: self.num_rows] == status).astype(np.int32)
+
+    def promise(
+        self, order_idx: NDArray[np.int32], at_ms: NDArray[np.int64], eta_ms: NDArray[np.int32]
+    ) -> None:
+        """Keep the pickup ETA of orders (n,) that are assigned at these instants: what they were promised."""
+        self.eta_ms[order_idx] = eta_ms
+        self.promised_at_ms[order_idx] = at_ms + eta_ms
+        self.miss_predicted[order_idx] = False
 
     def refusals(self, num_more: int) -> Refusals:
         """Give all refusals to kernels, with room for some more."""

@@ -45,6 +45,12 @@ class DispatchParams:
         An order booked ahead is matched from so long before its wanted pickup on.
     upgrades : bool
         Cars of a class may serve orders that ask for a lower one.
+    reestimate_every_s : float
+        Pickups under way are estimated anew from where their drivers are, so often, at steps. 0: never,
+        unless the policy reassigns on misses.
+    miss_after_s : float
+        An order whose driver is expected so much later than promised at the assignment is a predicted miss:
+        ``PICKUP_MISS_PREDICTED`` tells of it, once an assignment.
     """
 
     policy: Policy | str = POLICIES["batch"]
@@ -57,6 +63,8 @@ class DispatchParams:
     candidates_by: str = "air"
     prebook_lead_s: float = 900.0
     upgrades: bool = True
+    reestimate_every_s: float = 0.0
+    miss_after_s: float = 300.0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -75,6 +83,8 @@ class DispatchParams:
         if not isinstance(self.upgrades, bool):
             raise InputError(f"upgrades is {self.upgrades!r}: it must be true or false")
         check_range("snap_limit_m", self.snap_limit_m, 0, 100_000, "metres")
+        check_range("reestimate_every_s", self.reestimate_every_s, 0, 86_400, "seconds")
+        check_range("miss_after_s", self.miss_after_s, 0, 86_400, "seconds")
 
     @property
     def rules(self) -> Policy:

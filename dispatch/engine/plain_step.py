@@ -34,8 +34,9 @@ class _Kept(NamedTuple):
 def step_plainly(state: EngineState, world: World, fare: FareRule, now_ms: int) -> bool:
     """Find candidates, match and make offers, as the long way does; tell whether that was all of the step.
 
-    It is where a table tells travel times, the policy just matches in batches, nothing has timed out, and
-    no order has to look at all drivers. Else nothing was done but what the long way does again.
+    It is where a table tells travel times, the policy just matches in batches (without a price of risk, or
+    changes of drivers), nothing has timed out, and no order has to look at all drivers. Else nothing was done
+    but what the long way does again.
     """
     if world.timetable is None or not world.is_plain:
         return False

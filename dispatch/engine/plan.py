@@ -68,7 +68,7 @@ def match(found: CandidateSet, state: EngineState, world: World, now_ms: int) ->
     if policy.is_own:
         return _own_choice(policy, _window(found, state, now_ms))
     cost, penalty = found.cost, None
-    if policy.reassign_gain_s > 0 and found.num_open < len(found.order_idx):
+    if policy.least_gain_s > 0 and found.num_open < len(found.order_idx):
         cost = cost + _cost_of_change(found, state, policy)
     if policy.matching == "batch" and (
         cost is not found.cost or policy.priority_weights or policy.starvation_s
@@ -84,7 +84,7 @@ def _cost_of_change(found: CandidateSet, state: EngineState, policy: Policy) -> 
     is_moved = found.order_of_candidate >= found.num_open
     own = state.orders.driver_idx[found.order_idx[found.order_of_candidate]]
     is_moved &= found.driver_idx[found.candidate_driver] != own
-    return np.where(is_moved, round(policy.reassign_gain_s * MS_PER_S), 0)
+    return np.where(is_moved, round(policy.least_gain_s * MS_PER_S), 0)
 
 
 def _penalties(
@@ -124,6 +124,7 @@ def _window(found: CandidateSet, state: EngineState, now_ms: int) -> Window:
         state.fleet.driver_id[found.driver_idx],
         np.maximum(now_ms - orders.wanted_at_ms[idx], 0),
         orders.tier[idx],
+        found.cost[:end],
     )
 
 

@@ -15,6 +15,8 @@ from dispatch.engine.limits import check_range
 from dispatch.errors import InputError
 
 MATCHINGS: Final = ("batch", "nearest")
+MISS_GAIN_S: Final = 60.0
+"""What a change of drivers must gain where the policy does not say: a driver's position is a minute old."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Window:
     """(orders,) since the order was submitted, or since the pickup wanted where it was booked ahead"""
     tier: NDArray[np.int8]
     """(orders,)"""
+    cost: NDArray[np.int64]
+    """(candidates,) the pickup ETA and what the risk of a missed promise costs, ms"""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,18 @@ class Policy:
         Cost of leaving an order of each tier unserved, in units of the lowest tier's. Empty: all are equal.
     starvation_s : float
         An order that waited longer comes before all others, whatever its tier. 0: never.
+    promise_s : float
+        Customers are promised a car within this time of the wanted pickup.
+    risk_cost_s : float
+        What it costs to miss that promise with certainty, as pickup time: candidates cost their pickup ETA,
+        and this times how likely they come later. Travel times must be
+        :class:`~dispatch.roads.travel_times.UncertainTimes`. Where cars are few, orders come first whose
+        promise can still be kept: ``starvation_s`` bounds how long others wait. 0: the pickup ETA alone.
+    reassign_on_miss : bool
+        Orders that are predicted to be reached too late (``miss_after_s`` of :class:`DispatchParams`) take
+        part in each matching, and change to a driver who is there earlier than their own by at least
+        ``reassign_gain_s``, or :data:`MISS_GAIN_S` where that is 0. Pickups under way are estimated anew at
+        every step where ``reestimate_every_s`` is 0.
     """
 
     name: str = "batch"
@@ -85,6 +101,9 @@ class Policy:
     preposition_horizon_min: float = 15.0
     priority_weights: tuple[float, ...] = ()
     starvation_s: float = 0.0
+    promise_s: float = 600.0
+    risk_cost_s: float = 0.0
+    reassign_on_miss: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -96,16 +115,30 @@ class Policy:
         check_range("reassign_gain_s", self.reassign_gain_s, 0, 3600, "seconds")
         check_range("preposition_every_s", self.preposition_every_s, 0, 86_400, "seconds")
         check_range("preposition_horizon_min", self.preposition_horizon_min, 1, 240, "minutes")
-        if self.reassign_gain_s > 0 and self.matching != "batch":
-            raise InputError(
-                f"reassign_gain_s is {self.reassign_gain_s!r} and matching {self.matching!r}: only 'batch' "
-                "weighs whether a change of drivers gains anything"
-            )
+        check_range("promise_s", self.promise_s, 0, 86_400, "seconds")
+        check_range("risk_cost_s", self.risk_cost_s, 0, 86_400, "seconds")
+        if not isinstance(self.reassign_on_miss, bool):
+            raise InputError(f"reassign_on_miss is {self.reassign_on_miss!r}: it must be true or false")
+        for name, what in (
+            ("reassign_gain_s", "a change of drivers gains anything"),
+            ("reassign_on_miss", "a change of drivers gains anything"),
+            ("risk_cost_s", "a sure driver is worth a longer way"),
+        ):
+            if getattr(self, name) and self.matching != "batch":
+                raise InputError(
+                    f"{name} is {getattr(self, name)!r} and matching {self.matching!r}: only 'batch' weighs "
+                    f"whether {what}"
+                )
         if not isinstance(self.priority_weights, tuple):
             raise InputError(f"priority_weights is {self.priority_weights!r}: it must be a list of numbers")
         for tier, weight in enumerate(self.priority_weights):
             check_range(f"priority_weights[{tier}]", weight, 0.001, 1000)
         check_range("starvation_s", self.starvation_s, 0, 86_400, "seconds")
+
+    @property
+    def least_gain_s(self) -> float:
+        """What a change of drivers must gain."""
+        return self.reassign_gain_s or (MISS_GAIN_S if self.reassign_on_miss else 0.0)
 
     @property
     def is_own(self) -> bool:
@@ -140,6 +173,8 @@ POLICIES: Final[Mapping[str, Policy]] = {
         Policy("reassign", reassign_gain_s=30.0),
         Policy("preposition", preposition_every_s=300.0),
         Policy("priority", priority_weights=(1.0, 2.0, 4.0), starvation_s=600.0),
+        Policy("promise", risk_cost_s=300.0),
+        Policy("rescue", reassign_on_miss=True),
     )
 }
 """By name."""

@@ -131,6 +131,8 @@ def _tables(state: EngineState) -> kernels.Tables:
         orders.nearest_eta_ms,
         orders.offer_expires_at_ms,
         orders.picked_up_at_ms,
+        orders.promised_at_ms,
+        orders.miss_predicted,
         fleet.vehicle_class,
         fleet.lon,
         fleet.lat,

@@ -12,20 +12,25 @@ from numpy.typing import NDArray
 from dispatch.engine.areas import Areas, areas_of
 from dispatch.engine.fleet import Fleet
 from dispatch.engine.params import DispatchParams
+from dispatch.engine.policy import Policy
 from dispatch.errors import InputError
 from dispatch.kernels import candidates as kernels
 from dispatch.kernels.checks import first_outside
+from dispatch.kernels.quantiles import first_unsound
 from dispatch.roads.all_pairs import AllPairsTimes
 from dispatch.roads.city import City
 from dispatch.roads.metric import Metric
 from dispatch.roads.pace import WHOLE, PacedTimes
+from dispatch.roads.spread_times import SpreadTimes
 from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import (
     MatrixTravelTimes,
     NearestByTime,
     NearestFinder,
     TravelTimes,
+    UncertainTimes,
     as_nodes,
+    check_levels,
 )
 from dispatch.spatial.grid_index import GridIndex, Neighbours
 from dispatch.units import MAX_TRAVEL_MS, MS_PER_S, NO_INDEX, UNREACHABLE_MS
@@ -49,6 +54,8 @@ class World:
     """where they change with time"""
     node_rank: NDArray[np.int32] | None = None
     """(nodes,) the taxi rank that each node belongs to, NO_INDEX for none; None: there are no ranks"""
+    uncertain: UncertainTimes | None = None
+    """the same travel times with how sure they are, where they say so"""
 
     @classmethod
     def of(
@@ -61,7 +68,7 @@ class World:
         """Lay the nodes out in the plane, and check that times and ranks (nodes,) are of this network."""
         by_time = told if isinstance(told, ByTime) else None
         # Those of any instant, to be checked: every question is asked of those of its own instant.
-        travel_times = told.at(0) if isinstance(told, ByTime) else told
+        travel_times, uncertain = _told_apart(told.at(0) if isinstance(told, ByTime) else told)
         if not isinstance(travel_times, TravelTimes):
             raise InputError(
                 f"travel_times is a {type(travel_times).__name__}: it must have num_nodes and pairs_ms, "
@@ -77,6 +84,7 @@ class World:
                 f"candidates_by is 'road' and travel_times a {type(travel_times).__name__}: only a Metric "
                 "finds the nearest drivers by road; use RoadNetwork.customize, or 'air'"
             )
+        _check_risk(params, travel_times, uncertain)
         x, y = city.projection.to_plane(city.graph.node_lon, city.graph.node_lat)
         if node_rank is not None:
             node_rank = as_nodes("node_rank", node_rank)
@@ -85,20 +93,20 @@ class World:
                     f"node_rank has {len(node_rank)} rows for {len(x)} nodes: it must hold a rank from 0 on, "
                     f"or {NO_INDEX}, a node"
                 )
-        return cls(city, travel_times, params, x, y, by_time, node_rank)
+        return cls(city, travel_times, params, x, y, by_time, node_rank, uncertain)
 
     def at(self, now_ms: int) -> World:
         """Give the world of an instant, milliseconds since the epoch: with the travel times in force then."""
         if self.by_time is None:
             return self
-        travel_times = self.by_time.at(now_ms)
-        kept = self._kept
-        if not kept or kept[0].travel_times is not travel_times:
-            kept[:] = [replace(self, travel_times=travel_times)]
-        return kept[0]
+        told, kept = self.by_time.at(now_ms), self._kept
+        if not kept or kept[0][0] is not told:
+            travel_times, uncertain = _told_apart(told)
+            kept[:] = [(told, replace(self, travel_times=travel_times, uncertain=uncertain))]
+        return kept[0][1]
 
     @cached_property
-    def _kept(self) -> list[World]:
+    def _kept(self) -> list[tuple[TravelTimes, World]]:
         """The world of the instant asked for last, if any: steps share travel times for minutes."""
         return []
 
@@ -120,6 +128,36 @@ class World:
                 f"it must be from 0 to {UNREACHABLE_MS}"
             )
         return told.astype(np.int32)
+
+    def quantiles_ms(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Give the quantiles (n, levels) of each pair (n,); what the caller's own times say is checked."""
+        assert self.uncertain is not None  # as those who ask have made sure
+        told = np.asarray(self.uncertain.quantiles_ms(from_node, to_node))
+        shape = (len(from_node), len(self.levels))
+        if told.shape != shape or told.dtype.kind not in "iu":
+            raise InputError(
+                f"travel_times.quantiles_ms gave {told.dtype} of shape {told.shape}: it must give whole "
+                f"milliseconds of shape {shape}"
+            )
+        quantile_ms = np.require(np.clip(told, -1, UNREACHABLE_MS + 1), np.int32, ["C", "W"])
+        row = first_unsound(quantile_ms)
+        if row != NO_INDEX:
+            raise InputError(
+                f"travel_times.quantiles_ms gave {told[row].tolist()} ms from node {from_node[row]} to "
+                f"{to_node[row]}: they must ascend from 0 to {UNREACHABLE_MS}"
+            )
+        return quantile_ms
+
+    def ranges_ms(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Give the quantiles of 10 and 90 % (n, 2) of each pair (n,), or those of the outermost levels."""
+        low, high = (np.flatnonzero(np.isclose(self.levels, level)) for level in (0.1, 0.9))
+        columns = [int(low[0]) if len(low) else 0, int(high[0]) if len(high) else len(self.levels) - 1]
+        return np.ascontiguousarray(self.quantiles_ms(from_node, to_node)[:, columns])
+
+    @cached_property
+    def levels(self) -> NDArray[np.float64]:
+        """(levels,) at which travel times tell quantiles; none where they do not."""
+        return np.array(() if self.uncertain is None else self.uncertain.levels, np.float64)
 
     def node_of(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.int32]:
         """Give the node (n,) at which each place is taken to be, ``NO_INDEX`` off the network.
@@ -208,7 +246,8 @@ class World:
     def is_plain(self) -> bool:
         """Whether the policy does no more than to match open orders with drivers near by air, in batches."""
         policy = self.params.rules
-        changes_costs = policy.priority_weights or policy.starvation_s or policy.reassign_gain_s
+        changes_costs = policy.priority_weights or policy.starvation_s or policy.risk_cost_s
+        changes_costs = changes_costs or policy.reassign_gain_s or policy.reassign_on_miss
         is_batch = policy.matching == "batch" and not policy.is_own
         return is_batch and not changes_costs and self.params.candidates_by == "air"
 
@@ -223,6 +262,12 @@ class World:
         return round(self.params.rules.preposition_every_s * MS_PER_S)
 
     @cached_property
+    def reestimate_every_ms(self) -> int:
+        """How often pickups under way are estimated anew; 0: never."""
+        told_ms = round(self.params.reestimate_every_s * MS_PER_S)
+        return max(told_ms, 1) if told_ms or self.params.rules.reassign_on_miss else 0
+
+    @cached_property
     def rules(self) -> kernels.Rules:
         """What parameters and policy say of candidates, as kernels take it."""
         params, policy = self.params, self.params.rules
@@ -231,10 +276,11 @@ class World:
             round(params.stale_position_s * MS_PER_S),
             round(params.prebook_lead_s * MS_PER_S),
             round(policy.chain_before_dropoff_s * MS_PER_S),
-            int(policy.reassign_gain_s > 0 and not policy.is_own),
+            _who_may_change(policy),
             round(params.max_pickup_s * MS_PER_S),
             round(policy.patient_base_s * MS_PER_S),
             float(policy.patient_slope),
+            round(policy.least_gain_s * MS_PER_S),
         )
 
     def nearest_drivers(
@@ -245,3 +291,34 @@ class World:
         return index.nearest(
             self.node_x[pickup_node], self.node_y[pickup_node], self.params.candidates_per_order
         )
+
+
+def _told_apart(told: TravelTimes) -> tuple[TravelTimes, UncertainTimes | None]:
+    """Give travel times, and the same with how sure they are, where they say so.
+
+    What is spread around others by fixed ratios stands for these: kernels know them.
+    """
+    if isinstance(told, SpreadTimes):
+        return told.base, told
+    return told, told if isinstance(told, UncertainTimes) else None
+
+
+def _check_risk(params: DispatchParams, told: TravelTimes, uncertain: UncertainTimes | None) -> None:
+    """Refuse a price of risk without quantiles, and levels of quantiles that are none."""
+    if uncertain is not None:
+        check_levels(tuple(uncertain.levels))
+    elif params.rules.risk_cost_s > 0:
+        raise InputError(
+            f"risk_cost_s is {params.rules.risk_cost_s!r} and travel_times a {type(told).__name__}: only "
+            "dispatch.roads.travel_times.UncertainTimes say how likely a promise is missed; use SpreadTimes "
+            "or learnt times, or 0"
+        )
+
+
+def _who_may_change(policy: Policy) -> int:
+    """Give which orders take part in matching whose driver is on the way, as kernels take it."""
+    if policy.is_own:
+        return kernels.NEVER
+    if policy.reassign_gain_s > 0:
+        return kernels.ALWAYS
+    return kernels.ON_MISS if policy.reassign_on_miss else kernels.NEVER

@@ -8,11 +8,13 @@ from dispatch.kernels import transition
 from dispatch.kernels.all_pairs import ALL_PAIRS, AllPairs, pairs
 from dispatch.kernels.grid import FRAME_SIZE, Grid, build
 from dispatch.kernels.grid_search import Filter, Queries, search
-from dispatch.kernels.jit import F64, I8, I32, I64, f64, i64, kernel, record
+from dispatch.kernels.jit import BOOL, F64, I8, I32, I64, f64, i64, kernel, record
 from dispatch.kernels.refusals import REFUSALS, is_refused
 from dispatch.units import NO_INDEX, UNREACHABLE_MS
 
 NO_RANK = NO_INDEX
+NEVER, ALWAYS, ON_MISS = range(3)
+"""Which orders may change drivers: none, all whose driver is on the way, those of them expected too late."""
 
 
 class OpenOrders(NamedTuple):
@@ -34,6 +36,8 @@ class OpenOrders(NamedTuple):
     """int64"""
     trip_ms: np.ndarray
     """int32"""
+    miss_predicted: np.ndarray
+    """bool, the driver on the way is expected too late"""
 
 
 class FreeCars(NamedTuple):
@@ -82,20 +86,22 @@ class Rules(NamedTuple):
     chain_ms: int
     """Drivers who drop off within this time are candidates; 0: none"""
     reassigns: int
-    """1: orders whose driver is on the way take part"""
+    """``NEVER``, ``ALWAYS`` or ``ON_MISS``: which orders take part whose driver is on the way"""
     max_pickup_ms: int
     """Largest pickup ETA"""
     patient_base_ms: int
     """Largest pickup ETA of an order that has not waited; 0: ``max_pickup_ms`` for all"""
     patient_slope: float
     """What it grows by for each unit of time waited"""
+    gain_ms: int
+    """What a change of drivers must gain"""
 
 
-ORDERS = record(OpenOrders, I8, I32, I32, I64, I64, I32, I64, I32)
+ORDERS = record(OpenOrders, I8, I32, I32, I64, I64, I32, I64, I32, BOOL)
 CARS = record(FreeCars, I8, I32, I64, I64, I32, I64)
 PLACES = record(Places, F64, F64, I32)
 TIMETABLE = record(Timetable, ALL_PAIRS, i64)
-RULES = record(Rules, i64, i64, i64, i64, i64, i64, i64, f64)
+RULES = record(Rules, i64, i64, i64, i64, i64, i64, i64, f64, i64)
 
 
 @kernel((I32, i64, i64, I8, I64, I64, I32, I32))
@@ -134,8 +140,13 @@ def survey(live, num_live, now_ms, status, offer_expires_at_ms, expires_at_ms, o
 
 
 @kernel()
-def _is_on_the_way(driver, cars):
-    """Tell whether a driver is known to be on the road to a pickup, and may be exchanged for another."""
+def _may_change(order, orders, cars, rules):
+    """Tell whether an order's driver is known to be on the road to its pickup, and may be exchanged."""
+    if orders.status[order] != transition.ASSIGNED:
+        return False
+    if rules.reassigns == ON_MISS and not orders.miss_predicted[order]:
+        return False
+    driver = orders.driver_idx[order]
     return cars.status[driver] == transition.TO_PICKUP and cars.node[driver] != NO_INDEX
 
 
@@ -148,9 +159,9 @@ def _seekers(live, now_ms, orders, cars, rules, out_order):
             out_order[num] = order
             num += 1
     num_open = num
-    if rules.reassigns:
+    if rules.reassigns != NEVER:
         for order in live:
-            if orders.status[order] == transition.ASSIGNED and _is_on_the_way(orders.driver_idx[order], cars):
+            if _may_change(order, orders, cars, rules):
                 out_order[num] = order
                 num += 1
     return num, num_open
@@ -184,7 +195,7 @@ def _free(live, now_ms, orders, cars, rules, out_driver, out_node, out_rest_ms):
         ):
             out_driver[num], out_node[num], out_rest_ms[num] = driver, cars.node[driver], 0
             num += 1
-    if rules.chain_ms == 0 and not rules.reassigns:
+    if rules.chain_ms == 0 and rules.reassigns == NEVER:
         return num
     for order in live:
         driver = orders.driver_idx[order]
@@ -198,7 +209,7 @@ def _free(live, now_ms, orders, cars, rules, out_driver, out_node, out_rest_ms):
                 out_driver[num], out_node[num] = driver, orders.dropoff_node[order]
                 out_rest_ms[num] = rest_ms
                 num += 1
-        elif rules.reassigns and orders.status[order] == transition.ASSIGNED and _is_on_the_way(driver, cars):
+        elif rules.reassigns != NEVER and _may_change(order, orders, cars, rules):
             out_driver[num], out_node[num], out_rest_ms[num] = driver, cars.node[driver], 0
             num += 1
     return num
@@ -398,6 +409,8 @@ def find_timed(live, now_ms, orders, rules, places, refusals, cars, times):
     limit_ms = np.full(len(order_idx), rules.max_pickup_ms, np.int64)
     find_limits(order_idx[:num_open], now_ms, orders.wanted_at_ms, rules, limit_ms)
     own = find_own(order_idx, num_open, driver, orders.driver_idx)
+    if rules.reassigns == ON_MISS:
+        limit_to_gain(first, candidate, own, rest_ms, travel_ms, rules.gain_ms, limit_ms)
     first, candidate, eta_ms, cost = weigh(first, candidate, own, rest_ms, travel_ms, limit_ms)
     return order_idx, num_open, driver, rest_ms, first, candidate, eta_ms, cost, is_cut
 
@@ -411,6 +424,28 @@ def find_limits(order_idx, now_ms, wanted_at_ms, rules, out_limit_ms):
             waited_ms = max(now_ms - wanted_at_ms[order_idx[i]], 0)
             patient_ms = rules.patient_base_ms + np.int64(rules.patient_slope * waited_ms)
             out_limit_ms[i] = min(patient_ms, rules.max_pickup_ms)
+
+
+@kernel((I32, I32, I32, I32, I32, i64, I64))
+def limit_to_gain(first, candidate_driver, own, rest_ms, travel_ms, gain_ms, out_limit_ms):
+    """Limit the pickup ETA of orders that may change drivers to those that gain enough by it.
+
+    Parameters
+    ----------
+    first, candidate_driver, own, rest_ms, travel_ms
+        As of :func:`weigh`.
+    gain_ms : int
+        How much earlier than its own driver another one must be there.
+    out_limit_ms : (orders,) int64
+        Largest pickup ETA of each order: lowered where it has a driver.
+    """
+    for i in range(len(own)):
+        if own[i] == NO_INDEX:
+            continue
+        for k in range(first[i], first[i + 1]):
+            if candidate_driver[k] == own[i]:
+                own_ms = np.int64(rest_ms[own[i]]) + travel_ms[k]
+                out_limit_ms[i] = min(out_limit_ms[i], own_ms - gain_ms)
 
 
 @kernel((I32, I32, I32, I32, I32, I64), makes_arrays=True)

@@ -12,7 +12,8 @@ EVENT_DTYPE = np.dtype(
         ("order_id", np.int64),  # NO_VALUE: concerns no order
         ("driver_id", np.int64),  # NO_VALUE: concerns no driver
         ("customer_id", np.int64),  # order_submitted; NO_VALUE: not told
-        ("eta_ms", np.int32),  # offered, assigned, reassigned: quoted pickup ETA; picked_up: predicted trip
+        # offered, assigned, reassigned: quoted pickup ETA; miss_predicted: what is left; picked_up: trip
+        ("eta_ms", np.int32),
         ("nearest_eta_ms", np.int32),  # offered, assigned, reassigned: ETA of the nearest eligible driver
         (
             "leg_m",

@@ -7,7 +7,7 @@ from numba import types
 
 from dispatch.kernels.event_log import LOG, write_event
 from dispatch.kernels.id_map import find_one
-from dispatch.kernels.jit import F64, I32, I64, i64, kernel, record
+from dispatch.kernels.jit import BOOL, F64, I32, I64, i64, kernel, record
 from dispatch.kernels.refusals import REFUSALS, Refusals, refuse_one
 from dispatch.kernels.transition import (
     ALL_LEGAL,
@@ -83,6 +83,10 @@ class Tables(NamedTuple):
     """(orders,) int64"""
     picked_up_at_ms: np.ndarray
     """(orders,) int64"""
+    promised_at_ms: np.ndarray
+    """(orders,) int64, when the driver assigned is to arrive"""
+    miss_predicted: np.ndarray
+    """(orders,) bool, it is expected too late"""
     vehicle_class: np.ndarray
     """(drivers,) int32"""
     lon: np.ndarray
@@ -108,7 +112,11 @@ class State(NamedTuple):
 
 
 KNOWN = record(Known, I64, I32, I64, I32, I8_3D, I8_3D, F64, F64, F64, F64, F64)
-TABLES = record(Tables, F64, F64, F64, F64, I32, I32, I32, I32, I64, I64, I32, F64, F64, F64, F64, I32, I64)
+TABLES = record(
+    Tables,
+    *(F64, F64, F64, F64, I32, I32, I32, I32, I64, I64, I64, BOOL),
+    *(I32, F64, F64, F64, F64, I32, I64),
+)
 STATE = record(State, PARTIES, TABLES, REFUSALS)
 
 
@@ -359,6 +367,8 @@ def apply_told(told, node, known, clock_ms, num_refusals, out_state, out_log):
             write_party_event(out_log, num, ASSIGNED, at_ms, who, parties)
             out_log[num]["eta_ms"] = tables.eta_ms[who[0]]
             out_log[num]["nearest_eta_ms"] = tables.nearest_eta_ms[who[0]]
+            tables.promised_at_ms[who[0]] = at_ms + tables.eta_ms[who[0]]
+            tables.miss_predicted[who[0]] = False
             num += 1
         elif kind == DECLINED or kind == UNASSIGNED:
             refuse_one(who[0], who[1], num_refusals, out_state.refusals)

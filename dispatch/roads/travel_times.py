@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -70,6 +71,32 @@ class NearestFinder(TravelTimes, Protocol):
     def nearest(self, drivers: ArrayLike, orders: ArrayLike, k: int, max_ms: int) -> NearestByTime:
         """Find the `k` of drivers (m,) who are first at each order (n,), none later than `max_ms`."""
         ...
+
+
+@runtime_checkable
+class UncertainTimes(TravelTimes, Protocol):
+    """Travel times that also say how sure they are; ``pairs_ms`` gives the medians."""
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """At which levels they tell quantiles: at least two, ascending, each above 0 and below 1."""
+        ...
+
+    def quantiles_ms(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Give the quantiles (n, levels) of the travel time of each pair (n,), ascending in each row.
+
+        ``UNREACHABLE_MS`` where no path joins it.
+        """
+        ...
+
+
+def check_levels(levels: tuple[float, ...]) -> None:
+    """Refuse levels of quantiles that are fewer than two, do not ascend, or are not above 0 and below 1."""
+    ascending = all(low < high for low, high in itertools.pairwise((0.0, *levels, 1.0)))
+    if len(levels) < 2 or not ascending:
+        raise InputError(
+            f"levels is {levels!r}: it must hold at least two numbers that ascend, above 0 and below 1"
+        )
 
 
 class MatrixTravelTimes:

@@ -99,9 +99,9 @@ class Simulation:
         self.day = make_day(scenario, self._streets)
         upgrades = scenario.params.upgrades and scenario.behaviour.vehicles.upgrades
         params = replace(scenario.params, upgrades=upgrades)
-        self._dispatcher = Dispatcher(
-            scenario.city, self._streets.engine_times, params, scenario.fare, scenario.node_rank
-        )
+        weighs_risk = params.rules.risk_cost_s > 0
+        times = self._streets.uncertain_times() if weighs_risk else self._streets.engine_times
+        self._dispatcher = Dispatcher(scenario.city, times, params, scenario.fare, scenario.node_rank)
         self._register()
         self._window_ms = round(scenario.sim.window_s * MS_PER_S)
         self._ping_ms = round(scenario.sim.ping_s * MS_PER_S)

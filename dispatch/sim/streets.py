@@ -11,12 +11,15 @@ from dispatch.kernels.sim_state import Streets
 from dispatch.kernels.unpacking import Shortcuts
 from dispatch.roads.all_pairs import AllPairsTimes
 from dispatch.roads.metric import Metric
-from dispatch.roads.pace import WHOLE, PaceOfDay
+from dispatch.roads.pace import WHOLE, PacedTimes, PaceOfDay
+from dispatch.roads.spread_times import SpreadByTime, SpreadTimes
 from dispatch.roads.time_of_day import ByTime
-from dispatch.roads.travel_times import PathFinder
+from dispatch.roads.travel_times import PathFinder, TravelTimes
 from dispatch.sim.traffic import TrafficModel
 from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MS_PER_S
 
+LEVELS: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+"""Levels at which quantiles of travel times are told to the engine."""
 _MS_PER_MIN: Final = 60 * MS_PER_S
 
 
@@ -35,6 +38,7 @@ class DayStreets:
     def __init__(
         self, base: PathFinder | ByTime[PathFinder], traffic: TrafficModel, week_offset_ms: int
     ) -> None:
+        self._traffic = traffic
         self._by_time = base if isinstance(base, ByTime) else None
         metric = None if isinstance(base, ByTime) else base
         self.base: PathFinder | ByTime[PathFinder] = base
@@ -52,6 +56,17 @@ class DayStreets:
             return self.base
         permille = np.rint(traffic.factor * WHOLE).astype(np.int64)
         return PaceOfDay(self.base, permille, traffic.slot_min * _MS_PER_MIN, -week_offset_ms)
+
+    def uncertain_times(self) -> SpreadTimes | SpreadByTime:
+        """Give what the engine predicts with, and how sure that is: by the noise of true times."""
+        times = self.engine_times
+        return SpreadByTime(times, self._spread) if isinstance(times, ByTime) else self._spread(times)
+
+    def _spread(self, times: TravelTimes) -> SpreadTimes:
+        """Spread travel times by the traffic's noise, whose bins are told in free-flow times."""
+        pace = times.permille / WHOLE if isinstance(times, PacedTimes) else 1.0
+        edge_ms = np.rint(self._traffic.length_edge_ms * pace).astype(np.int64)
+        return SpreadTimes(times, LEVELS, self._traffic.ratios(LEVELS), edge_ms)
 
     def at(self, at_ms: int) -> Streets:
         """Give the streets in force at an instant, as kernels drive on them."""

@@ -15,6 +15,7 @@ the same hour are slow together.
 from __future__ import annotations
 
 import datetime
+import statistics
 from dataclasses import dataclass
 from typing import Final
 
@@ -222,6 +223,11 @@ class TrafficModel:
         out_city = np.empty(num_slots)
         city_path(self.city_phi, rng.standard_normal(num_slots), out_city)
         return out_city
+
+    def ratios(self, levels: tuple[float, ...]) -> NDArray[np.float64]:
+        """Give quantiles (bins, levels) of true over predicted times at levels above 0 and below 1."""
+        z = [statistics.NormalDist().inv_cdf(level) for level in levels]
+        return np.exp([np.interp(z, LEVEL_Z, row) for row in self.quantile])
 
     def describe(self) -> str:
         """Tell the model's figures, a clause each: for the notes of a run."""

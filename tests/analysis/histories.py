@@ -11,6 +11,7 @@ from dispatch.engine.lifecycle import FINAL_STATUSES, TRANSITIONS, DriverStatus,
 from dispatch.units import NO_VALUE
 
 S, D = OrderStatus, DriverStatus
+MISS = K.PICKUP_MISS_PREDICTED
 ONE_ON_ONE = {K.ORDER_OFFERED, K.ORDER_ASSIGNED, K.ORDER_REASSIGNED}
 SECOND_HALF = {K.OFFER_ACCEPTED: K.ORDER_ASSIGNED, K.ORDER_RELEASED: K.ORDER_REASSIGNED}
 PLACED = {K.ORDER_SUBMITTED, K.DRIVER_ARRIVED, K.DROPPED_OFF, K.DRIVER_ONLINE, K.DRIVER_OFFLINE}
@@ -42,7 +43,7 @@ class History:
         self.drivers = {stride * n + 1: D.OFFLINE for n in self.random.sample(range(99), num_drivers)}
         self.seen, self.orders, self.driver_of_order = set(), {}, {}
         self.has_fares, self.tells = self.random.random() < 0.8, self.random.random() < 0.8
-        self.rows, self.used = [], set()
+        self.rows, self.used, self.missed = [], set(), set()
 
     def events(self):
         return np.array(self.rows, EVENT_DTYPE)
@@ -57,7 +58,7 @@ class History:
             told["leg_m"] = number(9000)
         if kind == K.DROPPED_OFF and self.has_fares:
             told["fare_cents"] = number(3000)
-        if kind in ONE_ON_ONE or kind == K.PICKED_UP:
+        if kind in ONE_ON_ONE or kind in (K.PICKED_UP, MISS):
             told["eta_ms"] = number(1_300_000)
         if kind in ONE_ON_ONE:
             told["nearest_eta_ms"] = number(-1, told["eta_ms"] + 1)
@@ -111,6 +112,10 @@ class History:
         if driver is not None:
             self.drivers[driver] = one.driver_to
             self.seen.add(driver)
+        if one.event == MISS:
+            self.missed.add(order)
+        elif one.event in (K.ORDER_ASSIGNED, K.ORDER_REASSIGNED):
+            self.missed.discard(order)
         if one.event in SECOND_HALF:
             self.finish_half(SECOND_HALF[one.event], order, driver)
 
@@ -143,6 +148,8 @@ class History:
         return True
 
     def may_follow(self, kind, pair):
+        if kind == MISS and pair[0] in self.missed:
+            return False
         return kind != K.ORDER_RELEASED or self.has_another(pair[1])
 
     def finish(self):

@@ -34,6 +34,7 @@ class World:
         self.orders = {}
         # Some logs tell nothing about customers.
         self.people = random.Random(seed) if seed % 4 else None
+        self.misses = random.Random(seed)
         self.fares = self.random.random() < 0.8
         self.rows = []
 
@@ -91,6 +92,8 @@ class World:
             eta_ms=eta_ms,
             nearest_eta_ms=self.random.randrange(eta_ms + 1),
         )
+        if self.misses.random() < 0.3:
+            self.log(K.PICKUP_MISS_PREDICTED, order, driver, eta_ms=self.misses.randrange(1_300_000))
 
     def advance_order(self, order, *, finish=False):
         """Let one thing happen to an order that is not finished."""

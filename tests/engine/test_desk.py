@@ -19,6 +19,7 @@ from dispatch.engine.events import EventKind as K
 from dispatch.engine.inputs import Positions
 from dispatch.engine.params import FareRule
 from dispatch.errors import InputError
+from dispatch.roads.spread_times import SpreadTimes
 from dispatch.roads.travel_times import MatrixTravelTimes
 from dispatch.units import UNREACHABLE_MS
 from naive.neighbours import neighbours
@@ -217,3 +218,17 @@ def test_travel_times_of_the_user_know_no_metres_and_so_no_fare():
 def test_travel_times_of_another_network():
     with pytest.raises(InputError, match="travel_times cover 3 nodes, the city has 20: they must be of the"):
         Dispatcher(LINE, MatrixTravelTimes(np.zeros((3, 3), np.int32)))
+
+
+def test_a_quote_tells_how_sure_it_is():
+    times = SpreadTimes(LINE.free_flow(), (0.1, 0.5, 0.9), np.array([0.5, 1.0, 2.0]))
+    dispatcher = Dispatcher(LINE, times)
+    asked = new_orders(LINE, [1], [10], [15])
+    (nobody,) = dispatcher.quote(asked, T0)
+    assert (nobody.pickup_eta_range_ms, nobody.trip_range_ms) == (None, (25_000, 100_000))
+    dispatcher.drivers_online(positions(LINE, [1, 2], [2, 12]))
+    (told,) = dispatcher.quote(asked, T0)
+    assert (told.pickup_eta_ms, told.pickup_eta_range_ms) == (20_000, (10_000, 40_000))
+    assert (told.trip_ms, told.trip_range_ms, told.trip_m) == (50_000, (25_000, 100_000), 500.0)
+    certain = on_line([12]).quote(asked, T0)[0]
+    assert (certain.pickup_eta_range_ms, certain.trip_range_ms) == (None, None)

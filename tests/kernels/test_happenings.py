@@ -88,6 +88,8 @@ def some_tables(random):
         *(np.ascontiguousarray(column, np.int32) for column in whole),
         random.choice([105, 115, 1000], NUM_ORDERS),
         random.choice([60, 80], NUM_ORDERS),
+        random.choice([70, 90], NUM_ORDERS),
+        random.random(NUM_ORDERS) < 0.5,
         random.integers(0, 3, NUM_DRIVERS).astype(np.int32),
         *(np.ascontiguousarray(column) for column in random.uniform(-9, 9, (4, NUM_DRIVERS))),
         random.integers(-1, NUM_NODES, NUM_DRIVERS).astype(np.int32),

@@ -185,6 +185,8 @@ def _tell(events, node, known, clock_ms, parties, tables, fare):
             move(K.ORDER_ASSIGNED, at_ms, order, driver, parties)
             more = {name: int(getattr(tables, name)[order]) for name in ("eta_ms", "nearest_eta_ms")}
             log.append(logged(K.ORDER_ASSIGNED, at_ms, order, driver, parties, more, None))
+            tables.promised_at_ms[order] = at_ms + more["eta_ms"]
+            tables.miss_predicted[order] = False
         if kind in (K.OFFER_DECLINED, K.ORDER_UNASSIGNED):
             refused.append((order, driver))
     return log, refused

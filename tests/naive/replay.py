@@ -33,6 +33,10 @@ TOGETHER = {
         ("released", "idle", "assigned", "to pickup"),
         ("released", "occupied", "assigned", "occupied, assigned"),
     ],
+    K.PICKUP_MISS_PREDICTED: [
+        ("assigned", "to pickup", "assigned", "to pickup"),
+        ("assigned", "occupied, assigned", "assigned", "occupied, assigned"),
+    ],
     K.DRIVER_ARRIVED: [("assigned", "to pickup", "arrived", "at pickup")],
     K.PICKED_UP: [("arrived", "at pickup", "on board", "occupied")],
     K.DROPPED_OFF: [
@@ -72,7 +76,7 @@ DRIVER_ALONE = (
     *(K.DRIVER_ONLINE, K.DRIVER_OFFLINE, K.REPOSITION_ADVISED),
     *(K.CRUISING_LEG, K.REPOSITIONING_LEG, K.ABANDONED_LEG),
 )
-QUOTES = (K.ORDER_OFFERED, K.ORDER_ASSIGNED, K.ORDER_REASSIGNED)
+QUOTES = (K.ORDER_OFFERED, K.ORDER_ASSIGNED, K.ORDER_REASSIGNED, K.PICKUP_MISS_PREDICTED)
 HALF_DONE = ("accepted", "released")
 FINAL = ("closed", "cancelled", "expired")
 TOLD = ("customer_id", "tier", "is_first", "passengers", "wanted_after_ms", "vehicle_class")
@@ -89,6 +93,7 @@ class Replay:
     metres: dict = field(default_factory=lambda: {name: {} for name in LEGS.values()})
     trips_have_fares: bool | None = None
     half_done: set = field(default_factory=set)
+    missed: set = field(default_factory=set)
     now: int | None = None
 
     def step(self, event) -> bool:
@@ -105,8 +110,14 @@ class Replay:
         has_fare = int(event["fare_cents"]) != -1
         if kind == K.DROPPED_OFF and self.trips_have_fares not in (None, has_fare):
             return False
+        if kind == K.PICKUP_MISS_PREDICTED and order in self.missed:
+            return False
         if not self._apply(kind, order, driver):
             return False
+        if kind == K.PICKUP_MISS_PREDICTED:
+            self.missed.add(order)
+        elif kind in (K.ORDER_ASSIGNED, K.ORDER_REASSIGNED):
+            self.missed.discard(order)
         self.now = at_ms
         if kind == K.DROPPED_OFF:
             self.trips_have_fares = has_fare
@@ -221,8 +232,11 @@ def orders_in_plain_python(events):
             row["accepted_at_ms"] = at
             row["driver_id"] = int(event["driver_id"])
             row["quoted_eta_ms"], row["nearest_eta_ms"] = int(event["eta_ms"]), int(event["nearest_eta_ms"])
+            row.pop("miss_predicted_at_ms", None)
             row.pop("arrived_at_ms", None)
             row.pop("pickup_m", None)
+        elif kind == K.PICKUP_MISS_PREDICTED:
+            row["miss_predicted_at_ms"] = at
         elif kind == K.DRIVER_ARRIVED:
             row["arrived_at_ms"], row["pickup_m"] = at, int(event["leg_m"])
         elif kind == K.PICKED_UP:

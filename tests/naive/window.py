@@ -8,8 +8,12 @@ NOWHERE = -1
 UNREACHABLE_MS = 2**29
 
 
-def is_on_the_way(driver, cars):
-    return cars.status[driver] == TO_PICKUP and cars.node[driver] != NOWHERE
+def may_change(order, orders, cars, rules):
+    """Its driver is on the road; 1: any such order, 2: those expected too late."""
+    driver = orders.driver_idx[order]
+    is_asked = rules.reassigns == 1 or (rules.reassigns == 2 and orders.miss_predicted[order])
+    is_assigned = orders.status[order] == ASSIGNED
+    return is_asked and is_assigned and cars.status[driver] == TO_PICKUP and cars.node[driver] != NOWHERE
 
 
 def seekers(live, now_ms, orders, cars, rules):
@@ -19,11 +23,7 @@ def seekers(live, now_ms, orders, cars, rules):
         for row in live
         if orders.status[row] == OPEN and orders.wanted_at_ms[row] - rules.lead_ms <= now_ms
     ]
-    on_their_way = [
-        row
-        for row in live
-        if rules.reassigns and orders.status[row] == ASSIGNED and is_on_the_way(orders.driver_idx[row], cars)
-    ]
+    on_their_way = [row for row in live if may_change(row, orders, cars, rules)]
     return is_open, on_their_way
 
 
@@ -42,7 +42,7 @@ def free_drivers(live, now_ms, orders, cars, rules):
             rest_ms = max(orders.picked_up_at_ms[order] + orders.trip_ms[order] - now_ms, 0)
             if rest_ms <= rules.chain_ms:
                 free.append((driver, orders.dropoff_node[order], rest_ms))
-        if rules.reassigns and orders.status[order] == ASSIGNED and is_on_the_way(driver, cars):
+        if may_change(order, orders, cars, rules):
             free.append((driver, cars.node[driver], 0))
     return free
 
