@@ -14,7 +14,6 @@ the same hour are slow together.
 
 from __future__ import annotations
 
-import datetime
 import statistics
 from dataclasses import dataclass
 from typing import Final
@@ -26,17 +25,14 @@ from dispatch.engine.limits import check_range, check_whole
 from dispatch.errors import InputError
 from dispatch.kernels.traffic import LEVELS_PER_Z, MAX_Z, NUM_LEVELS, Traffic, city_path, come_true, predict
 from dispatch.roads.time_of_day import MINUTES_PER_DAY, MINUTES_PER_WEEK
-from dispatch.roads.trips import MS_PER_MINUTE, zone_info
+from dispatch.roads.trips import MS_PER_MINUTE
+from dispatch.roads.week_slots import slots_of
 from dispatch.units import MAX_TRAVEL_MS, MS_PER_S
 
 KINDS: Final = ("exact", "assumed", "fitted")
 LEVEL_Z: Final = np.arange(NUM_LEVELS) / LEVELS_PER_Z - MAX_Z
 """(levels,) normal scores of the levels on which quantiles are told"""
 
-_OFFSETS_HOLD_MS: Final = 15 * MS_PER_MINUTE
-"""Clocks change on quarters of an hour."""
-_MONDAY_MIN: Final = 3 * MINUTES_PER_DAY
-"""1970-01-01 was a Thursday."""
 
 # What `assumed` assumes: factors at hours of a weekday and of a day at the weekend, linear between them.
 _WEEKDAY: Final = (
@@ -251,46 +247,6 @@ class TrafficModel:
             (f"legs below {shortest_s:.0f} s of free flow", self.quantile[0]),
             (f"from {longest_s:.0f} s", self.quantile[-1]),
         ]
-
-
-def slots_of(at_ms: ArrayLike, timezone: str, slot_min: int = 60) -> NDArray[np.int64]:
-    """Give the slot of the week, from Monday 0:00 of local time, in which instants lie.
-
-    Parameters
-    ----------
-    at_ms : (n,) int
-        Milliseconds since the epoch.
-    timezone : str
-        IANA name.
-    slot_min : int
-        Minutes of a slot, a divisor of 1440.
-
-    Returns
-    -------
-    (n,) int64
-        0 … ``10080 / slot_min - 1``. Where clocks go back, an hour's slots come twice.
-
-    Raises
-    ------
-    InputError
-        The time zone is unknown.
-
-    Notes
-    -----
-    The zone is asked once per quarter of an hour that instants lie in: 35,000 times for a year, about 50 ms.
-    """
-    zone = zone_info(timezone)
-    at_ms = np.asarray(at_ms, np.int64)
-    known, place = np.unique(at_ms // _OFFSETS_HOLD_MS, return_inverse=True)
-    offset_ms = [_offset_ms(int(quarter) * _OFFSETS_HOLD_MS, zone) for quarter in known]
-    local_min = (at_ms + np.array(offset_ms, np.int64)[place]) // MS_PER_MINUTE
-    return np.asarray((local_min + _MONDAY_MIN) % MINUTES_PER_WEEK // slot_min, np.int64)
-
-
-def _offset_ms(at_ms: int, zone: datetime.tzinfo) -> int:
-    """Give how far local time is ahead of UTC at an instant."""
-    offset = datetime.datetime.fromtimestamp(at_ms // MS_PER_S, zone).utcoffset()
-    return round((offset or datetime.timedelta()).total_seconds()) * MS_PER_S
 
 
 def _legs(free_ms: ArrayLike, at_ms: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -14,7 +14,8 @@ from dispatch.kernels.traffic import NUM_LEVELS
 from dispatch.roads.city import City
 from dispatch.roads.time_of_day import MINUTES_PER_DAY
 from dispatch.roads.trips import MS_PER_MINUTE, RecordedTrips
-from dispatch.sim.traffic import LEVEL_Z, TrafficModel, slots_of
+from dispatch.roads.week_slots import slots_of
+from dispatch.sim.traffic import LEVEL_Z, TrafficModel
 from dispatch.units import MAX_TRAVEL_MS, MS_PER_S, NO_INDEX
 
 MIN_RATIO: Final = 0.5

@@ -7,8 +7,9 @@ import pytest
 from cities import T0, small_scenario
 from dispatch.kernels import sim_state as s
 from dispatch.kernels.agenda import put, take
+from dispatch.roads.week_slots import slots_of
 from dispatch.sim.day import grown_agenda, new_agenda, week_offset_ms
-from dispatch.sim.traffic import TrafficModel, slots_of
+from dispatch.sim.traffic import TrafficModel
 from dispatch.units import MS_PER_DAY
 from simulated import GRID, GRID_TIMES, behaving, day_of
 

@@ -1,15 +1,13 @@
-import datetime
 from dataclasses import replace
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
 
 from cities import T0
 from dispatch.errors import InputError
 from dispatch.kernels.traffic import NUM_LEVELS
-from dispatch.sim.traffic import LEVEL_Z, TrafficModel, slots_of
+from dispatch.roads.week_slots import slots_of
+from dispatch.sim.traffic import LEVEL_Z, TrafficModel
 from dispatch.units import MAX_TRAVEL_MS
 from naive.traffic import true
 
@@ -27,30 +25,6 @@ def model_of(rho=0.0, phi=0.0, spread=0.3, seed=0):
 
 def log_normal(rho=0.0, phi=0.0, spread=0.3):
     return TrafficModel(np.ones(168), np.empty(0, np.int64), spread * LEVEL_Z[None], rho, phi)
-
-
-def naive_slot(at_ms, timezone, slot_min):
-    local = datetime.datetime.fromtimestamp(at_ms // 1000, ZoneInfo(timezone))
-    return ((local.weekday() * 24 + local.hour) * 60 + local.minute) // slot_min
-
-
-@given(
-    st.lists(st.integers(0, 2_000_000_000_000), min_size=1, max_size=20),
-    st.sampled_from(["UTC", "America/Los_Angeles", "Asia/Kathmandu", "Australia/Lord_Howe", "Europe/Berlin"]),
-    st.sampled_from([5, 15, 60, 180, 1440]),
-)
-def test_slots_are_those_of_a_calendar(at_ms, timezone, slot_min):
-    expected = [naive_slot(one, timezone, slot_min) for one in at_ms]
-    assert slots_of(at_ms, timezone, slot_min).tolist() == expected
-
-
-def test_slots_begin_on_monday_and_follow_the_clocks():
-    assert slots_of([MONDAY_MS - 1, MONDAY_MS, MONDAY_MS + HOUR_MS], "UTC").tolist() == [167, 0, 1]
-    forward_ms = 1_710_064_800_000  # Sunday 2024-03-10, 2:00 becomes 3:00 in Los Angeles
-    assert slots_of([forward_ms - 1, forward_ms], "America/Los_Angeles").tolist() == [145, 147]
-    assert slots_of([], "UTC").tolist() == []
-    with pytest.raises(InputError, match="timezone is 'Mars'"):
-        slots_of([0], "Mars")
 
 
 def test_predicted_is_free_flow_times_the_factor_of_the_slot():

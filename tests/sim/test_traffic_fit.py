@@ -9,7 +9,8 @@ from scipy.stats import ks_2samp
 
 from cities import grid_city, random_trips
 from dispatch.errors import InputError
-from dispatch.sim.traffic import LEVEL_Z, TrafficModel, slots_of
+from dispatch.roads.week_slots import slots_of
+from dispatch.sim.traffic import LEVEL_Z, TrafficModel
 from dispatch.sim.traffic_fit import MIN_TRIPS, duration_ks, fit_traffic, ks_distance, usable_trips
 
 CITY = grid_city(16, 16, block_m=400.0)
