@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.inputs import NewOrders, as_lonlat
-from dispatch.engine.limits import check_range, check_whole
 from dispatch.engine.params import FareRule
 from dispatch.engine.world import World
 from dispatch.errors import InputError
+from dispatch.limits import check_range, check_whole
 from dispatch.roads.travel_times import PathFinder
 from dispatch.spatial.grid_index import GridIndex
 from dispatch.units import MS_PER_S, NO_INDEX, NO_VALUE, UNREACHABLE_MS

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.limits import check_range, check_whole
 from dispatch.engine.policy import POLICIES, Policy, policy_named
 from dispatch.errors import InputError
+from dispatch.limits import check_range, check_whole
 from dispatch.units import MAX_TRAVEL_MS, MS_PER_S, NO_VALUE
 
 CANDIDATES_BY = ("air", "road")

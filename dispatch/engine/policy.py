@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.limits import check_range
 from dispatch.errors import InputError
+from dispatch.limits import check_range
 
 MATCHINGS: Final = ("batch", "nearest")
 MISS_GAIN_S: Final = 60.0

@@ -138,14 +138,14 @@ class MatrixTravelTimes:
 
     def pairs_ms(self, from_node: NDArray[np.int32], to_node: NDArray[np.int32]) -> NDArray[np.int32]:
         """Give the travel time of each pair; see :meth:`TravelTimes.pairs_ms`."""
-        from_node, to_node = _node_pairs(from_node, to_node)
-        _check_nodes("from_node", from_node, self.num_nodes)
-        _check_nodes("to_node", to_node, self.num_nodes)
+        from_node, to_node = node_pairs(from_node, to_node)
+        check_nodes("from_node", from_node, self.num_nodes)
+        check_nodes("to_node", to_node, self.num_nodes)
         pairs_ms: NDArray[np.int32] = self._matrix[from_node, to_node]
         return pairs_ms
 
 
-def _node_pairs(
+def node_pairs(
     from_node: NDArray[np.int32], to_node: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Give both as arrays that the kernels are compiled for; raise on wrong shapes and types."""
@@ -177,7 +177,7 @@ def as_nodes(name: str, nodes: ArrayLike) -> NDArray[np.int32]:
     return np.array(nodes, INDEX_DTYPE)
 
 
-def _check_nodes(name: str, nodes: NDArray[np.int32], num_nodes: int) -> None:
+def check_nodes(name: str, nodes: NDArray[np.int32], num_nodes: int) -> None:
     """Raise for the first row that names no node."""
     row = first_outside(nodes, 0, num_nodes - 1)
     if row != NO_INDEX:

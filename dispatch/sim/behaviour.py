@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
-from dispatch.engine.limits import check_range, check_whole
 from dispatch.errors import InputError
+from dispatch.limits import check_range, check_whole
 
 CRUISING = ("park", "random_walk", "drift", "hot_spots")
 MAX_TIERS = 8

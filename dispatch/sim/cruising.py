@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.limits import check_range
 from dispatch.errors import InputError
 from dispatch.kernels.cruising import Cruise
+from dispatch.limits import check_range
 from dispatch.roads.city import City
 from dispatch.roads.graph import RoadGraph
 from dispatch.roads.pings import RecordedPings

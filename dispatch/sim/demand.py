@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.limits import check_range
 from dispatch.errors import InputError
+from dispatch.limits import check_range
 from dispatch.roads.city import City
 from dispatch.roads.land_use import USES, LandUse
 from dispatch.roads.trips import RecordedTrips

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dispatch.engine.limits import check_range, check_seed
+from dispatch.limits import check_range, check_seed
 from dispatch.roads.trips import RecordedTrips
 from dispatch.units import NO_VALUE
 

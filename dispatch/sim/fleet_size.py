@@ -12,8 +12,8 @@ from dispatch.analysis.formatting import format_share
 from dispatch.analysis.kpi_list import KPI, Kpi
 from dispatch.analysis.paired import Interval
 from dispatch.analysis.sweep_table import SweepTable
-from dispatch.engine.limits import check_range, check_whole
 from dispatch.errors import InputError
+from dispatch.limits import check_range, check_whole
 from dispatch.sim.scenario_file import ScenarioFile
 from dispatch.sim.scenario_tables import MAX_DRIVERS
 from dispatch.sim.sweep import Sweep, SweepProgress, run_sweep

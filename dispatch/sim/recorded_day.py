@@ -8,9 +8,9 @@ from collections import Counter
 import numpy as np
 
 from dispatch.analysis.recorded import empty_km_share_recorded
-from dispatch.engine.limits import check_seed
 from dispatch.engine.params import DispatchParams
 from dispatch.errors import InputError
+from dispatch.limits import check_seed
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings
 from dispatch.roads.trips import RecordedTrips, local_midnight_ms, zone_info

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.analysis.recorded import EmptyDriving
-from dispatch.engine.limits import check_range, check_whole
 from dispatch.engine.params import DispatchParams, FareRule
 from dispatch.errors import InputError
+from dispatch.limits import check_range, check_whole
 from dispatch.roads.city import City
 from dispatch.roads.metric import Metric
 from dispatch.roads.tables import Dropped

@@ -13,8 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from dispatch.engine.limits import check_seed
 from dispatch.errors import InputError
+from dispatch.limits import check_seed
 from dispatch.sim.scenario import Scenario
 from dispatch.sim.scenario_build import CityCache, build_scenario, problems_of_places
 from dispatch.sim.scenario_keys import checked_tables, dotted_key, hints_of, read_text, rules_of, unit_of

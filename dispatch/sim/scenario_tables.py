@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
-from dispatch.engine.limits import check_range, check_seed, check_whole
 from dispatch.engine.params import DispatchParams, FareRule
 from dispatch.engine.policy import policy_named
 from dispatch.errors import InputError
+from dispatch.limits import check_range, check_seed, check_whole
 from dispatch.sim.behaviour import Behaviour
 from dispatch.sim.scenario import MAX_ORDERS, SimParams
 

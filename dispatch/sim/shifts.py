@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.analysis.on_shift import on_shift
-from dispatch.engine.limits import check_range, check_seed, check_whole
 from dispatch.errors import InputError
+from dispatch.limits import check_range, check_seed, check_whole
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings
 from dispatch.roads.snapping import MAX_SNAP_M

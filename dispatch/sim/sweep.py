@@ -11,8 +11,8 @@ from itertools import product
 from typing import Final, get_origin
 
 from dispatch.analysis.sweep_table import SweepTable, Value, value_text
-from dispatch.engine.limits import check_whole
 from dispatch.errors import InputError
+from dispatch.limits import check_whole
 from dispatch.sim.scenario_file import ScenarioFile
 from dispatch.sim.scenario_keys import SHORT_NAMES, dotted_key, hints_of, read_text, typed
 from dispatch.sim.scenario_tables import starting_tables

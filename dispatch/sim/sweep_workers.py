@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from dispatch.analysis.sweep_table import Value
-from dispatch.engine.limits import check_whole
 from dispatch.errors import DispatchError
+from dispatch.limits import check_whole
 from dispatch.sim.scenario_build import CityCache
 from dispatch.sim.scenario_file import ScenarioFile
 from dispatch.sim.sweep_store import StoredRun

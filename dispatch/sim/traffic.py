@@ -21,9 +21,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dispatch.engine.limits import check_range, check_whole
 from dispatch.errors import InputError
 from dispatch.kernels.traffic import LEVELS_PER_Z, MAX_Z, NUM_LEVELS, Traffic, city_path, come_true, predict
+from dispatch.limits import check_range, check_whole
 from dispatch.roads.time_of_day import MINUTES_PER_DAY, MINUTES_PER_WEEK
 from dispatch.roads.trips import MS_PER_MINUTE
 from dispatch.roads.week_slots import slots_of

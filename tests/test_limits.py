@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from dispatch.engine.limits import check_range, check_seed, check_whole
 from dispatch.errors import InputError
+from dispatch.limits import check_range, check_seed, check_whole
 
 
 @pytest.mark.parametrize("value", [1, 1.5, 2, np.int32(2), np.float64(1.0)])
