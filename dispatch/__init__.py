@@ -37,6 +37,13 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.engine.lifecycle import DriverStatus as DriverStatus, OrderStatus as OrderStatus
     from dispatch.engine.params import DispatchParams as DispatchParams, FareRule as FareRule
     from dispatch.engine.policy import Policy as Policy, Window as Window, policy_named as policy_named
+    from dispatch.eta.driven_ways import driven_ways as driven_ways
+    from dispatch.eta.evaluation import predict_trips as predict_trips
+    from dispatch.eta.live import LiveTraffic as LiveTraffic
+    from dispatch.eta.map_matching import match_pings as match_pings
+    from dispatch.eta.model import EtaModel as EtaModel
+    from dispatch.eta.times import EtaTimes as EtaTimes
+    from dispatch.eta.training import train_eta as train_eta
     from dispatch.kernels.jit import warm_up as warm_up
     from dispatch.matching.assignment import Assignment as Assignment, Status as Status
     from dispatch.matching.certificate import Certificate as Certificate, certificate as certificate
@@ -94,11 +101,14 @@ _HOME: Final = {
     "Dispatcher": "dispatch.engine.dispatcher",
     "DriverStatus": "dispatch.engine.lifecycle",
     "EdgeSnapper": "dispatch.roads.places",
+    "EtaModel": "dispatch.eta.model",
+    "EtaTimes": "dispatch.eta.times",
     "EventKind": "dispatch.engine.events",
     "FareRule": "dispatch.engine.params",
     "GeoIndex": "dispatch.spatial.geo_index",
     "GridIndex": "dispatch.spatial.grid_index",
     "KpiGroups": "dispatch.analysis.groups",
+    "LiveTraffic": "dispatch.eta.live",
     "LocalProjection": "dispatch.spatial.projection",
     "MatrixTravelTimes": "dispatch.roads.travel_times",
     "Metric": "dispatch.roads.metric",
@@ -126,6 +136,7 @@ _HOME: Final = {
     "Zones": "dispatch.roads.zones",
     "certificate": "dispatch.matching.certificate",
     "check_invariants": "dispatch.analysis.invariants",
+    "driven_ways": "dispatch.eta.driven_ways",
     "empty_km_share_recorded": "dispatch.analysis.recorded",
     "export_run": "dispatch.analysis.export",
     "grid_zones": "dispatch.roads.zones",
@@ -138,8 +149,10 @@ _HOME: Final = {
     "log_sha256": "dispatch.engine.events",
     "made_up_day": "dispatch.sim.scenario",
     "make_events": "dispatch.engine.events",
+    "match_pings": "dispatch.eta.map_matching",
     "min_weight_full_bipartite_matching": "dispatch.matching.sparse",
     "policy_named": "dispatch.engine.policy",
+    "predict_trips": "dispatch.eta.evaluation",
     "read_log": "dispatch.engine.events",
     "recorded_day": "dispatch.sim.recorded_day",
     "recorded_figures": "dispatch.analysis.recorded_figures",
@@ -147,6 +160,7 @@ _HOME: Final = {
     "solve": "dispatch.matching.solve",
     "solve_nearest": "dispatch.matching.solve",
     "synthetic_scenario": "dispatch.sim.scenario",
+    "train_eta": "dispatch.eta.training",
     "warm_up": "dispatch.kernels.jit",
     "with_behaviour": "dispatch.sim.behaving",
     "write_log": "dispatch.engine.events",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from dispatch.engine.limits import check_range
+from dispatch.limits import check_range
 
 
 @dataclass(frozen=True)

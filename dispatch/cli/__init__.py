@@ -2,6 +2,7 @@
 
 from dispatch.cli import (  # noqa: F401 - importing them registers their commands
     city,
+    eta,
     fleet_size,
     scenario,
     simulate,

@@ -24,8 +24,9 @@ from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.typed_passes import NopythonTypeInference
 
 I8, I16, I32, I64 = (t[::1] for t in (types.int8, types.int16, types.int32, types.int64))
-F64, BOOL = types.float64[::1], types.boolean[::1]
-I32_2D, I64_2D, F64_2D = types.int32[:, ::1], types.int64[:, ::1], types.float64[:, ::1]
+F32, F64, BOOL = types.float32[::1], types.float64[::1], types.boolean[::1]
+I32_2D, I64_2D = types.int32[:, ::1], types.int64[:, ::1]
+F32_2D, F64_2D = types.float32[:, ::1], types.float64[:, ::1]
 i8, i32, i64, f64, boolean = types.int8, types.int32, types.int64, types.float64, types.boolean
 
 

@@ -145,10 +145,8 @@ class MatrixTravelTimes:
         return pairs_ms
 
 
-def node_pairs(
-    from_node: NDArray[np.int32], to_node: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Give both as arrays that the kernels are compiled for; raise on wrong shapes and types."""
+def node_pairs(from_node: ArrayLike, to_node: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Give both (n,) as arrays that the kernels are compiled for; raise on wrong shapes and types."""
     from_node, to_node = as_nodes("from_node", from_node), as_nodes("to_node", to_node)
     if len(from_node) != len(to_node):
         raise InputError(f"from_node has {len(from_node)} rows and to_node {len(to_node)}: they must pair up")
@@ -178,7 +176,7 @@ def as_nodes(name: str, nodes: ArrayLike) -> NDArray[np.int32]:
 
 
 def check_nodes(name: str, nodes: NDArray[np.int32], num_nodes: int) -> None:
-    """Raise for the first row that names no node."""
+    """Raise for the first row of nodes (n,) that names none."""
     row = first_outside(nodes, 0, num_nodes - 1)
     if row != NO_INDEX:
         raise InputError(f"{name}[{row}] is {nodes[row]}: nodes are 0 to {num_nodes - 1}")
