@@ -18,10 +18,9 @@ import numpy as np
 
 from benchmarks.harness import Report, Row, Table
 from dispatch.eta.boosting import BoostingParams, Sample, train_forest
-from dispatch.eta.driven_ways import driven_ways
 from dispatch.eta.evaluation import seconds_of, trip_features
 from dispatch.eta.features import COLUMNS, GROUPS
-from dispatch.eta.map_matching import match_pings
+from dispatch.eta.live_ways import ways_as_told
 from dispatch.eta.model import EtaModel
 from dispatch.eta.training import EtaParams, Prepared, finish, prepare
 from dispatch.eta.trip_set import TripSet, trip_set
@@ -99,7 +98,7 @@ class Experiment:
         pings, ways = self.pings, None
         if pings is not None:
             pings = pings.between(self.before_ms - PINGS_BEFORE_MS, 2**62)
-            ways, _ = driven_ways(self.city, pings, match_pings(self.city, pings))
+            ways = ways_as_told(self.city, pings)
         features, _, both = trip_features(self.model, self.tested, ways, pings)
         return features, both
 

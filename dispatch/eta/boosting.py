@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dispatch.errors import InputError
 from dispatch.kernels import boosted_trees as kernels
 from dispatch.kernels.jit import direct
+from dispatch.limits import check_range, check_whole
 from dispatch.units import NO_INDEX
 
 OBJECTIVES: Final = {"l1": "regression_l1", "l2": "regression", "quantile": "quantile"}
@@ -94,10 +95,10 @@ class BoostingParams:
             ("seed", 0, 2**31 - 1),
             ("threads", 1, 1024),
         ):
-            _check_whole(name, getattr(self, name), low, high)
+            check_whole(name, getattr(self, name), low, high)
         for name in ("learning_rate", "feature_fraction", "bagging_fraction"):
-            _check_number(name, getattr(self, name), 1e-6, 1)
-        _check_number("l2", self.l2, 0, 1e12)
+            check_range(name, getattr(self, name), 1e-6, 1)
+        check_range("l2", self.l2, 0, 1e12)
 
     def for_lightgbm(self, objective: str, alpha: float) -> dict[str, Any]:
         """Give them by LightGBM's names, with what makes its trees the same in each run."""
@@ -288,7 +289,7 @@ def train_forest(
     params = BoostingParams() if params is None else params
     if objective not in OBJECTIVES:
         raise InputError(f"objective is {objective!r}: it must be one of {', '.join(OBJECTIVES)}")
-    _check_number("alpha", alpha, 1e-6, 1 - 1e-6)
+    check_range("alpha", alpha, 1e-6, 1 - 1e-6)
     for name, sample in (("train", train), ("valid", valid)):
         if sample is not None and sample.features.shape[1] != len(names):
             raise InputError(
@@ -390,18 +391,6 @@ def lowered(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 # --- checks ---------------------------------------------------------------------------------------
-
-
-def _check_number(name: str, value: float, low: float, high: float) -> None:
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not (is_number and low <= value <= high):
-        raise InputError(f"{name} is {value!r}: it must be a number from {low:g} to {high:g}")
-
-
-def _check_whole(name: str, value: float, low: int, high: int) -> None:
-    _check_number(name, value, low, high)
-    if not isinstance(value, int | np.integer):
-        raise InputError(f"{name} is {value!r}: it must be a whole number")
 
 
 def _check_features(features: NDArray[np.float32]) -> None:

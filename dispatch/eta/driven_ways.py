@@ -55,6 +55,15 @@ class DrivenWays(NamedTuple):
             self.driver_id[begin:end].copy(),
         )
 
+    def select(self, rows: NDArray[np.int64]) -> DrivenWays:
+        """Give the ways of some rows (n,), sorted by their ends, then driver."""
+        rows = rows[np.lexsort((self.driver_id[rows], self.ended_at_ms[rows]))]
+        num = np.diff(self.first)[rows]
+        first, edge, share = _entries(self.first[rows], num, self.edge, self.share)
+        return DrivenWays(
+            first, edge, share, self.duration_s[rows], self.ended_at_ms[rows], self.driver_id[rows]
+        )
+
     def between(self, from_at_ms: int, to_at_ms: int) -> DrivenWays:
         """Give the ways that ended from one instant to before another."""
         begin, end = np.searchsorted(self.ended_at_ms, [from_at_ms, to_at_ms]).tolist()

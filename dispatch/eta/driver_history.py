@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dispatch.errors import InputError
 from dispatch.kernels.driver_history import recent_residuals
 from dispatch.roads.city import City
-from dispatch.roads.pings import RecordedPings
+from dispatch.roads.pings import RecordedPings, order_of
 from dispatch.units import MS_PER_S
 
 DRIVER_COLUMNS: Final = (
@@ -147,21 +147,26 @@ def moved_columns(city: City, pings: RecordedPings, asked: Asked) -> Numbers:
     """Give ``MOVED_COLUMNS`` (columns, n): what pings strictly before each drive tell of its driver.
 
     The ping before: how long ago, how far away, whether the car came from ahead; how far it drove in the
-    minutes before, and how many pings it sent. All 0 where the driver sent none in the hour before.
+    minutes before, and how many pings it sent. All 0 where the driver sent none in the hour before. Pings may
+    be in any order.
     """
     if not len(pings):
         return np.zeros((len(MOVED_COLUMNS), len(asked.at_ms)))
-    x, y = city.projection.to_plane(pings.lon, pings.lat)
+    driver_id, at_ms, lon, lat = pings.driver_id, pings.at_ms, pings.lon, pings.lat
+    order = order_of(driver_id, at_ms)
+    if order is not None:
+        driver_id, at_ms, lon, lat = driver_id[order], at_ms[order], lon[order], lat[order]
+    x, y = city.projection.to_plane(lon, lat)
     from_x, from_y = city.projection.to_plane(asked.from_lon, asked.from_lat)
     to_x, to_y = city.projection.to_plane(asked.to_lon, asked.to_lat)
     # Before the first ping of all there is nothing to tell, and other drivers' pings must not be met.
-    asked = asked._replace(at_ms=np.maximum(asked.at_ms, pings.at_ms.min()))
-    key, shift = _keys(pings.driver_id, pings.at_ms, asked)
+    asked = asked._replace(at_ms=np.maximum(asked.at_ms, at_ms.min()))
+    key, shift = _keys(driver_id, at_ms, asked)
     end = np.searchsorted(key, shift + asked.at_ms)  # strictly before: pings at the instant itself come after
     last = np.maximum(end - 1, 0)
     begins = {minutes: _since(key, shift, asked.at_ms, minutes, end) for minutes in (5, 15, 60)}
     step_m = np.hypot(np.diff(x), np.diff(y))
-    step_m[np.diff(pings.driver_id) != 0] = 0.0
+    step_m[np.diff(driver_id) != 0] = 0.0
     # Whole parts of a metre: no rounding tells of pings of others, or of later ones.
     parts = np.rint(np.minimum(step_m, _MAX_STEP_M) * _PARTS_OF_M).astype(np.int64)
     driven = np.concatenate([[0], np.cumsum(parts)])
@@ -170,7 +175,7 @@ def moved_columns(city: City, pings: RecordedPings, asked: Asked) -> Numbers:
     scale = np.maximum(moved_m * np.hypot(ahead_x, ahead_y), 1.0)
     columns = np.stack(
         [
-            np.minimum((asked.at_ms - pings.at_ms[last]) / MS_PER_S, _NO_GAP_S),
+            np.minimum((asked.at_ms - at_ms[last]) / MS_PER_S, _NO_GAP_S),
             moved_m,
             (moved_x * ahead_x + moved_y * ahead_y) / scale,
             (moved_x * ahead_y - moved_y * ahead_x) / scale,

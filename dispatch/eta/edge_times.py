@@ -12,16 +12,15 @@ Ways may be the steps between pings, which were driven for certain, or the predi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from math import isfinite
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from dispatch.errors import InputError
 from dispatch.kernels.edge_times import EdgeSeconds, Pulls, TimedWays, pull, way_seconds
+from dispatch.limits import check_range, check_whole
 from dispatch.roads.city import City
 from dispatch.roads.graph import ROAD_CLASSES, RoadGraph
 from dispatch.roads.time_of_day import DAY_KINDS, TimeOfDay
@@ -67,19 +66,15 @@ class EdgeTimesParams:
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         ranges = {
-            "rounds": (1, 1000),
             "edge_prior": (1e-3, 1e6),
             "slot_prior": (1e-3, 1e6),
             "clip": (0.01, 10.0),
             "start_s": (0.0, MOST_START_S),
             "cell_m": (50.0, 1e6),
         }
-        for field in fields(self):
-            value, (low, high) = getattr(self, field.name), ranges[field.name]
-            if not (isinstance(value, int | float) and isfinite(value) and low <= value <= high):
-                raise InputError(f"{field.name} is {value!r}: it must be a number from {low:g} to {high:g}")
-        if not isinstance(self.rounds, int):
-            raise InputError(f"rounds is {self.rounds!r}: it must be a whole number")
+        check_whole("rounds", self.rounds, 1, 1000)
+        for name, (low, high) in ranges.items():
+            check_range(name, getattr(self, name), low, high)
 
 
 class Ways(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.eta.driven_ways import DrivenWays, driven_ways
+from dispatch.eta.driven_ways import DrivenWays
 from dispatch.eta.driver_history import recent_columns
 from dispatch.eta.features import (
     COLUMNS,
@@ -16,9 +16,10 @@ from dispatch.eta.features import (
     live_columns,
     moved_of,
     stacked,
+    usual_of,
 )
 from dispatch.eta.ground import ends_of
-from dispatch.eta.map_matching import match_pings
+from dispatch.eta.live_ways import ways_as_told
 from dispatch.eta.model import FREE_FLOW, EtaModel
 from dispatch.eta.tested_trips import EtaTest
 from dispatch.eta.trip_set import TripSet, trip_set
@@ -39,8 +40,7 @@ def predict_trips(model: EtaModel, trips: RecordedTrips, pings: RecordedPings | 
     trips : RecordedTrips
         Their durations are told to trips of the same driver that set out after they ended.
     pings : RecordedPings, optional
-        Of these days. A trip is told what lies strictly before it set out, but for this: all of them are
-        matched at one go, so that later ones say a little of where a car had been.
+        Of these days, and some hours before. A trip is told what lies strictly before it set out.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def predict_trips(model: EtaModel, trips: RecordedTrips, pings: RecordedPings | 
     usable, drops = trip_set(trips)
     ways = None
     if pings is not None and len(pings) and model.kind != FREE_FLOW:
-        ways, _ = driven_ways(model.city, pings, match_pings(model.city, pings))
+        ways = ways_as_told(model.city, pings)
     features, routed, both = trip_features(model, usable, ways, pings)
     predicted_s, quantile_s = seconds_of(model, features, both)
     return EtaTest(
@@ -78,10 +78,11 @@ def trip_features(
     route = ground.route_columns(routed.drives, routed.first, routed.edge)
     both = bases(ground, routed, route)
     residual = np.log(trips.duration_s / both[0])
+    usual = usual_of(model.city, ways, routed, ground.probes)
     features = stacked(
         route,
         model.effects.columns(ends_of(routed.drives)),
-        live_columns(ground, model.live, ways, trips, routed),
+        live_columns(model.city, model.live, ways, trips, routed, usual),
         model.drivers.columns(trips.driver_id),
         recent_columns(trips.driver_id, trips.at_ms, trips.end_ms, residual),
         moved_of(model.city, pings, trips),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,12 @@ class Routed:
         found: NDArray[np.bool_] = self.drives.from_node == self.drives.to_node
         return found | (np.diff(self.first) > 0)
 
+    def sums(self, entries: Numbers) -> Numbers:
+        """Give the sums (n,) over the ways of what is told of each edge (entries,)."""
+        padded, begins = np.append(entries, 0.0), np.minimum(self.first[:-1], len(self.edge))
+        sums: Numbers = np.add.reduceat(padded, begins) * (np.diff(self.first) > 0)
+        return sums
+
     def entries_s(self, times: EdgeTimes) -> Numbers:
         """Give the seconds of each edge of all ways (entries,)."""
         slot = np.repeat(self.drives.slot, np.diff(self.first))
@@ -94,17 +100,29 @@ def ways_usual_s(city: City, ways: DrivenWays, probes: EdgeTimes) -> Numbers:
     return usual_s
 
 
+class Usual(NamedTuple):
+    """What is usual, by pings: the seconds of each part of ways driven, and of each edge of trips' ways."""
+
+    ways_s: Numbers
+    """(entries of ways,)"""
+    routes_s: Numbers
+    """(entries of routes,)"""
+
+
+def usual_of(city: City, ways: DrivenWays | None, routed: Routed, probes: EdgeTimes) -> Usual:
+    """Give what edge times say of ways and of trips."""
+    ways_s = np.empty(0) if ways is None else ways_usual_s(city, ways, probes)
+    return Usual(ways_s, routed.entries_s(probes))
+
+
 def live_columns(
-    ground: Ground, params: LiveParams, ways: DrivenWays | None, trips: TripSet, routed: Routed
+    city: City, params: LiveParams, ways: DrivenWays | None, trips: TripSet, routed: Routed, usual: Usual
 ) -> NDArray[np.float32]:
     """Give ``LIVE_COLUMNS`` (columns, n) of trips, from the ways that had ended before each set out."""
     if ways is None:
         return np.zeros((len(LIVE_COLUMNS), len(trips.at_ms)), np.float32)
-    queries = LiveQueries(
-        trips.at_ms, routed.first, routed.edge, routed.entries_s(ground.probes), trips.driver_id
-    )
-    usual_s = ways_usual_s(ground.city, ways, ground.probes)
-    known = LiveTraffic(ground.city, params).replay(ways, usual_s, queries)
+    queries = LiveQueries(trips.at_ms, routed.first, routed.edge, usual.routes_s, trips.driver_id)
+    known = LiveTraffic(city, params).replay(ways, usual.ways_s, queries)
     return np.ascontiguousarray(known.T)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from math import isfinite
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from dispatch.errors import InputError
 from dispatch.eta.driven_ways import DrivenWays
 from dispatch.kernels import live_traffic as kernels
+from dispatch.limits import check_range
 from dispatch.roads.city import City
 from dispatch.roads.metric import Metric
 from dispatch.roads.time_of_day import TimeOfDay
@@ -110,11 +110,8 @@ class LiveParams:
     """Largest weight of an edge"""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, (low, high) = getattr(self, field.name), _RANGES[field.name]
-            is_number = isinstance(value, int | float | np.integer | np.floating)
-            if isinstance(value, bool) or not (is_number and isfinite(value) and low <= value <= high):
-                raise InputError(f"{field.name} is {value!r}: it must be a number from {low:g} to {high:g}")
+        for name, (low, high) in _RANGES.items():
+            check_range(name, getattr(self, name), low, high)
 
 
 @dataclass(frozen=True)
@@ -230,6 +227,8 @@ class LiveTraffic:
         _check_ways(ways)
         _check_rows("queries", queries.first, len(queries.at_ms), queries.edge, self.num_arcs)
         asked_s = _usual("queries", queries.usual_s, len(queries.edge))
+        if len(queries.driver_id) != len(queries.at_ms):
+            raise InputError("at_ms and driver_id of queries differ in length")
         known = np.zeros((len(queries.at_ms), kernels.NUM_COLUMNS))
         with self._lock:
             late = int(np.searchsorted(ways.ended_at_ms, self._state.clock_ms[0]))
@@ -397,6 +396,9 @@ class LiveTraffic:
                 raise InputError(f"{name} differs: the arrays are of another city or of other parameters")
         if not len(arrays["driver"]) == len(arrays["driver_id"]) == len(arrays["row_of_driver"]):
             raise InputError("driver, driver_id and row_of_driver differ in length: give what arrays() gave")
+        row = arrays["row_of_driver"]
+        if (np.diff(arrays["driver_id"]) <= 0).any() or (np.sort(row) != np.arange(len(row))).any():
+            raise InputError("driver_id must ascend, row_of_driver name each row: give what arrays() gave")
         with self._lock:
             state = {name: np.array(arrays[name], order="C") for name in kernels.State._fields}
             self._state = kernels.State(**state)
@@ -438,8 +440,7 @@ class LiveTimes:
     def __init__(
         self, city: City, usual: TimeOfDay | ArrayLike, live: LiveTraffic, *, remake_every_s: float = 30.0
     ) -> None:
-        if not (isfinite(remake_every_s) and 0.0 <= remake_every_s <= 86_400.0):
-            raise InputError(f"remake_every_s is {remake_every_s!r}: it must be a number from 0 to 86400")
+        check_range("remake_every_s", remake_every_s, 0.0, 86_400.0)
         self._usual = usual if isinstance(usual, TimeOfDay) else np.array(usual, DURATION_DTYPE)
         num_arcs = self._usual.num_arcs if isinstance(self._usual, TimeOfDay) else self._usual.size
         if num_arcs != city.graph.num_arcs:

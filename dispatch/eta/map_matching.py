@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from math import isfinite
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,13 +15,14 @@ from dispatch.kernels.all_pairs import AllPairs
 from dispatch.kernels.grid import Points
 from dispatch.kernels.labels import Ends, pair_times
 from dispatch.kernels.unpacking import find_paths
+from dispatch.limits import check_range, check_whole
 from dispatch.roads.all_pairs import AllPairsTimes
 from dispatch.roads.city import City
 from dispatch.roads.metric import Metric
-from dispatch.roads.pings import RecordedPings
+from dispatch.roads.pings import RecordedPings, order_of
 from dispatch.roads.road_network import RoadNetwork
 from dispatch.roads.snapping import as_lonlat
-from dispatch.roads.tables import Dropped
+from dispatch.roads.tables import END_OF_TIMES_MS, Dropped, impossible_times
 from dispatch.roads.turns import members
 from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MS_PER_S, NO_INDEX, UNREACHABLE_MS
 
@@ -97,13 +97,9 @@ class MatchingParams:
     """Of free-flow time in what drivers seek to save; the rest is length"""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, (low, high) = getattr(self, field.name), _RANGES[field.name]
-            is_number = isinstance(value, int | float | np.integer | np.floating)
-            if isinstance(value, bool) or not (is_number and isfinite(value) and low <= value <= high):
-                raise InputError(f"{field.name} is {value!r}: it must be a number from {low:g} to {high:g}")
-        if not isinstance(self.max_candidates, int | np.integer):
-            raise InputError(f"max_candidates is {self.max_candidates!r}: it must be a whole number")
+        for name, (low, high) in _RANGES.items():
+            check = check_whole if name == "max_candidates" else check_range
+            check(name, getattr(self, name), low, high)
 
 
 @dataclass(frozen=True)
@@ -186,7 +182,8 @@ def match_pings(
     Raises
     ------
     InputError
-        A coordinate is not finite or out of range, or longitude and latitude are swapped.
+        A coordinate is not finite or out of range, longitude and latitude are swapped, or a time lies
+        outside of 1970…2199.
 
     Notes
     -----
@@ -235,7 +232,8 @@ class Matcher:
         """Match pings; see :func:`match_pings`."""
         self._check_not_swapped(pings.lon, pings.lat)
         lons, lats = as_lonlat(pings.lon, pings.lat)
-        order = _order(pings.driver_id, pings.at_ms)
+        _check_times(pings.at_ms)
+        order = order_of(pings.driver_id, pings.at_ms)
         driver, at_ms = pings.driver_id, pings.at_ms
         if order is not None:
             driver, at_ms, lons, lats = driver[order], at_ms[order], lons[order], lats[order]
@@ -301,7 +299,7 @@ class Matcher:
         return _Chunk(placed.edge, placed.share, distance_m, state, *self._ways(placed))
 
     def _nearby(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> near_edges.Nearby:
-        lines, grid = self.city.edge_snapper._lines, self.city.edge_snapper._grid
+        lines, grid = self.city.edge_snapper.lines, self.city.edge_snapper.grid
         room = 2 * len(x) * self.params.max_candidates
         found = near_edges.Nearby(
             np.empty(len(x) + 1, INDEX_DTYPE),
@@ -459,12 +457,13 @@ def _weights(params: MatchingParams) -> kernels.Weights:
     )
 
 
-def _order(driver: NDArray[np.int64], at_ms: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """Give the rows by driver and time, None where they are already."""
-    same = driver[1:] == driver[:-1]
-    if np.all((driver[1:] > driver[:-1]) | (same & (at_ms[1:] >= at_ms[:-1]))):
-        return None
-    return np.lexsort((at_ms, driver))
+def _check_times(at_ms: NDArray[np.int64]) -> None:
+    wrong = np.flatnonzero(impossible_times(at_ms))
+    if len(wrong):
+        raise InputError(
+            f"at_ms[{wrong[0]}] is {at_ms[wrong[0]]}: times must be milliseconds since the epoch, from 0 to "
+            f"below {END_OF_TIMES_MS}"
+        )
 
 
 def _spans(begins: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

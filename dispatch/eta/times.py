@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dispatch.errors import InputError
 from dispatch.eta.edge_times import week_slot
 from dispatch.eta.features import COLUMNS
 from dispatch.eta.ground import part_of_week
@@ -18,7 +19,7 @@ from dispatch.kernels.boosted_trees import BLOCK_ROWS, workspace_for
 from dispatch.kernels.jit import direct
 from dispatch.kernels.route_features import Drives
 from dispatch.limits import check_range
-from dispatch.roads.travel_times import NearestByTime, Paths, check_nodes, node_pairs
+from dispatch.roads.travel_times import NearestByTime, Paths, as_nodes, check_nodes, node_pairs
 from dispatch.roads.week_slots import slots_of
 from dispatch.units import DURATION_DTYPE, INDEX_DTYPE, MAX_TRAVEL_MS, MS_PER_S, UNREACHABLE_MS
 
@@ -54,13 +55,16 @@ class EtaTimes:
     Raises
     ------
     InputError
-        `remake_every_s` is out of range.
+        `remake_every_s` is out of range, or `live` is of another city.
     """
 
     def __init__(
         self, model: EtaModel, live: LiveTraffic | None = None, remake_every_s: float = 30.0
     ) -> None:
         check_range("remake_every_s", remake_every_s, 1.0, 3600.0, "seconds")
+        num_arcs = model.city.graph.num_arcs
+        if live is not None and live.num_arcs != num_arcs:
+            raise InputError(f"live has {live.num_arcs} arcs: {model.city.name} has {num_arcs}")
         self.model, self.live = model, live
         self._every_ms = round(remake_every_s * MS_PER_S)
         self._memory = threading.local()
@@ -131,7 +135,7 @@ class EtaAt:
         """Give the median travel time of each pair of nodes (n,); ``UNREACHABLE_MS`` where no road leads."""
         pairs = self._pairs(from_node, to_node)
         seconds, has_way = self._predicted(*pairs, MEDIANS)
-        return _as_ms(seconds.mean(axis=0), has_way, pairs[0] == pairs[1])
+        return _as_ms(np.maximum(seconds.mean(axis=0), 1.0), has_way, pairs[0] == pairs[1])
 
     def quantiles_ms(self, from_node: ArrayLike, to_node: ArrayLike) -> NDArray[np.int32]:
         """Give the quantiles (n, levels) of each pair of nodes (n,)."""
@@ -149,10 +153,15 @@ class EtaAt:
         return self._model.ground.metric.paths(from_node, to_node)
 
     def nearest(self, drivers: ArrayLike, orders: ArrayLike, k: int, max_ms: int) -> NearestByTime:
-        """Find the drivers (m,) who are first at each order (n,) at an ordinary hour, and tell their ETAs."""
+        """Find the drivers (m,) who are first at each order (n,) at an ordinary hour, sorted by their ETAs.
+
+        These may be above `max_ms`, which bounds the times of an ordinary hour.
+        """
         found = self._model.ground.metric.nearest(drivers, orders, k, max_ms)
-        order = np.repeat(np.asarray(orders, INDEX_DTYPE), np.diff(found.first))
-        return found._replace(ms=self.pairs_ms(np.asarray(drivers, INDEX_DTYPE)[found.item], order))
+        row = np.repeat(np.arange(len(found.first) - 1), np.diff(found.first))
+        ms = self.pairs_ms(as_nodes("drivers", drivers)[found.item], as_nodes("orders", orders)[row])
+        by_eta = np.lexsort((ms, row))
+        return NearestByTime(found.first, found.item[by_eta], ms[by_eta])
 
     def _pairs(self, from_node: ArrayLike, to_node: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         pairs = node_pairs(from_node, to_node)

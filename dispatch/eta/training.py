@@ -24,11 +24,13 @@ from dispatch.eta.features import (
     COLUMNS,
     GROUPS,
     Routed,
+    Usual,
     bases,
     hide_drivers,
     live_columns,
     moved_of,
     stacked,
+    usual_of,
 )
 from dispatch.eta.ground import Ground, ends_of
 from dispatch.eta.live import LiveParams
@@ -36,12 +38,13 @@ from dispatch.eta.map_matching import match_pings
 from dispatch.eta.model import LEARNT, PROBES, EtaModel, fingerprint
 from dispatch.eta.pair_effects import PairEffects, fit_pair_effects
 from dispatch.eta.trip_set import TripSet, trip_set
+from dispatch.kernels.eta_predict import PROBES_S, TRIPS_S
+from dispatch.limits import check_range, check_whole
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings
 from dispatch.roads.tables import Dropped
-from dispatch.roads.time_of_day import MINUTES_PER_DAY
-from dispatch.roads.trips import MS_PER_MINUTE, RecordedTrips
-from dispatch.roads.week_slots import slots_of
+from dispatch.roads.trips import RecordedTrips
+from dispatch.roads.week_slots import days_of
 
 MIN_TRIPS: Final = 500
 """Fewer tell nothing of how trips differ."""
@@ -86,12 +89,9 @@ class EtaParams:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        if not (isinstance(self.folds, int) and 2 <= self.folds <= 20):
-            raise InputError(f"folds is {self.folds!r}: it must be a whole number from 2 to 20")
-        if not 0 <= self.unknown_share < 1:
-            raise InputError(f"unknown_share is {self.unknown_share!r}: it must be from 0 to below 1")
-        if not (isinstance(self.seed, int) and 0 <= self.seed < 2**31 - 1):
-            raise InputError(f"seed is {self.seed!r}: it must be a whole number from 0 to {2**31 - 2}")
+        check_whole("folds", self.folds, 2, 20)
+        check_range("unknown_share", self.unknown_share, 0.0, 0.99)
+        check_whole("seed", self.seed, 0, 2**31 - 2)
 
 
 class Learnt(NamedTuple):
@@ -264,7 +264,7 @@ def _ways(
     report["pings"] = {
         "given": len(pings),
         "matched": int(np.count_nonzero(matched.is_matched)),
-        "left_out": _counts(matched.drops),
+        "left_out": _counts((*pings.drops, *matched.drops)),
         "ways": ways.num_ways,
         "ways_left_out": _counts(drops),
     }
@@ -281,17 +281,20 @@ def _of_pings(city: City, ways: DrivenWays | None, params: EtaParams, report: di
     return EtaModel.of_streets(Ground(city, times, times, 0.0), PROBES, report)
 
 
-def _fit_probes(city: City, ways: DrivenWays, params: EtaParams) -> tuple[EdgeTimes, Numbers]:
-    slot = week_slot(ways.ended_at_ms, city.timezone)
-    return fit_edge_times(city, Ways(ways.first, ways.edge, ways.share), ways.duration_s, slot, params.probes)
+def _fit_probes(
+    city: City, ways: DrivenWays, params: EtaParams, used: NDArray[np.bool_] | None = None
+) -> tuple[EdgeTimes, Numbers]:
+    """Fit edge times on ways between pings: all, or those `used` (ways,)."""
+    slot, weight = week_slot(ways.ended_at_ms, city.timezone), None
+    if used is not None:
+        weight = used.astype(np.float64)
+    driven = Ways(ways.first, ways.edge, ways.share)
+    return fit_edge_times(city, driven, ways.duration_s, slot, params.probes, weight)
 
 
 def _local_day(city: City, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number the local days (n,) of instants (n,)."""
-    minute = slots_of(at_ms, city.timezone, 1) % MINUTES_PER_DAY
-    # To the middle of its day, so that clocks that change do not move it into another one.
-    noon_ms = at_ms - (minute - MINUTES_PER_DAY // 2) * MS_PER_MINUTE
-    return noon_ms // (MINUTES_PER_DAY * MS_PER_MINUTE)
+    return days_of(at_ms, city.timezone)
 
 
 def _folds(day: NDArray[np.int64], num: int) -> NDArray[np.int64]:
@@ -327,15 +330,35 @@ class _Preparing:
 
     def prepared(self) -> Prepared:
         """Do all of them."""
-        self.tell("fitting streets", 0, 1)
-        probes, way_residual = EdgeTimes.free_flow(self.city.graph), np.empty(0)
+        self.tell("fitting streets", 0, self.params.folds + 1)
+        probes = EdgeTimes.free_flow(self.city.graph)
         if self.ways is not None:
-            probes, way_residual = _fit_probes(self.city, self.ways, self.params)
+            probes, _ = _fit_probes(self.city, self.ways, self.params)
         draft = Ground(self.city, probes, probes, self.params.trips.start_s)
         routed = Routed.of(draft, self.trips)
+        usual = self._usual(routed, probes)
         trip_times, unseen_s = self._trip_times(routed)
         ground = replace(draft, trips=trip_times)
-        return Prepared(ground, *self._learnt(ground, routed, unseen_s, way_residual), self.report)
+        return Prepared(ground, *self._learnt(ground, routed, unseen_s, usual), self.report)
+
+    def _usual(self, routed: Routed, probes: EdgeTimes) -> Usual:
+        """Give what is usual of ways and of trips, by the pings of other folds."""
+        ways, usual = self.ways, usual_of(self.city, self.ways, routed, probes)
+        if ways is None:
+            return usual
+        of_day = dict(zip(self.day.tolist(), self.fold.tolist(), strict=True))
+        days, row = np.unique(_local_day(self.city, ways.ended_at_ms), return_inverse=True)
+        fold = np.array([of_day.get(day, -1) for day in days.tolist()])[row]
+        for one in range(self.params.folds):
+            self.tell("fitting streets", one + 1, self.params.folds + 1)
+            times, _ = _fit_probes(self.city, ways, self.params, fold != one)
+            unseen = usual_of(self.city, ways, routed, times)
+            for column, mine, first in zip(
+                range(2), (fold == one, self.fold == one), (ways.first, routed.first), strict=True
+            ):
+                entries = np.repeat(mine, np.diff(first))
+                usual[column][entries] = unseen[column][entries]
+        return usual
 
     def _trip_times(self, routed: Routed) -> tuple[EdgeTimes, Numbers]:
         """Fit edge times on trips, and the seconds of each trip's way by those of other folds."""
@@ -352,23 +375,24 @@ class _Preparing:
         return times, unseen_s
 
     def _learnt(
-        self, ground: Ground, routed: Routed, unseen_s: Numbers, way_residual: Numbers
+        self, ground: Ground, routed: Routed, unseen_s: Numbers, usual: Usual
     ) -> tuple[Learnt, PairEffects, DriverEffects]:
         """Gather the features of all trips, each as if its own day had not been recorded."""
         trips, tell = self.trips, self.tell
         tell("gathering features", 0, 1)
         route = ground.route_columns(routed.drives, routed.first, routed.edge)
-        route[-1] = unseen_s
+        route[TRIPS_S], route[PROBES_S] = unseen_s, routed.sums(usual.routes_s)
         both = bases(ground, routed, route)
         residual = np.log(trips.duration_s / both[0])
         effects, pair = fit_pair_effects(ends_of(routed.drives), residual, self.day)
         ways = self.ways
         seen = Observed(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
         if ways is not None:
-            seen = Observed(ways.driver_id, _local_day(self.city, ways.ended_at_ms), way_residual)
+            residual_of_way = np.log(ways.duration_s / np.add.reduceat(usual.ways_s, ways.first[:-1]))
+            seen = Observed(ways.driver_id, _local_day(self.city, ways.ended_at_ms), residual_of_way)
         drivers, of_driver = fit_driver_effects(Observed(trips.driver_id, self.day, residual), seen)
         recent = recent_columns(trips.driver_id, trips.at_ms, trips.end_ms, residual)
-        live = live_columns(ground, self.params.live, ways, trips, routed)
+        live = live_columns(self.city, self.params.live, ways, trips, routed, usual)
         moved = moved_of(self.city, self.pings, trips)
         features = stacked(route, pair, live, of_driver, recent, moved)
         rng = np.random.default_rng([self.params.seed, 1])

@@ -57,6 +57,14 @@ class RecordedPings:
     drops: tuple[Dropped, ...] = ()
     """Rows of the file that were left out"""
 
+    def __post_init__(self) -> None:
+        """Refuse columns that differ in length: kernels read them by one row."""
+        shape = np.shape(self.at_ms)
+        for name in ("driver_id", "lon", "lat", "occupied"):
+            own = np.shape(getattr(self, name))
+            if own != shape or len(shape) != 1:
+                raise InputError(f"{name} has the shape {own} and at_ms {shape}: both must be (pings,)")
+
     def __len__(self) -> int:
         return len(self.at_ms)
 
@@ -198,6 +206,14 @@ def _occupied(table: Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         state, known = table.wholes("occupied")
         return state != 0, known
     return np.array(table.columns["occupied"].fill_null(False).to_numpy(), np.bool_), table.filled("occupied")
+
+
+def order_of(driver_id: NDArray[np.int64], at_ms: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Give the rows (n,) by driver, then time, None where they are in that order already."""
+    same = driver_id[1:] == driver_id[:-1]
+    if np.all((driver_id[1:] > driver_id[:-1]) | (same & (at_ms[1:] >= at_ms[:-1]))):
+        return None
+    return np.lexsort((at_ms, driver_id))
 
 
 def _sorted_and_unique(columns: list[NDArray[Any]]) -> tuple[list[NDArray[Any]], int]:

@@ -89,12 +89,14 @@ class EdgeSnapper:
     def __init__(self, graph: RoadGraph, projection: LocalProjection) -> None:
         self.projection = projection
         self._twin = graph.twin
-        self._lines = _lines_of(graph, projection)
-        first_slot = np.zeros(len(self._lines.x) + 2, INDEX_DTYPE)
+        self.lines = _lines_of(graph, projection)
+        """Segments of one direction of each street, as kernels read them"""
+        first_slot = np.zeros(len(self.lines.x) + 2, INDEX_DTYPE)
         frame, segment, ends = np.zeros(FRAME_SIZE), np.empty(0, INDEX_DTYPE), np.empty(0)
-        if len(self._lines.x):
-            segment, ends = edge_grid.build(self._lines, frame, first_slot)
-        self._grid = edge_grid.EdgeGrid(frame, first_slot, segment, ends)
+        if len(self.lines.x):
+            segment, ends = edge_grid.build(self.lines, frame, first_slot)
+        self.grid = edge_grid.EdgeGrid(frame, first_slot, segment, ends)
+        """Of these"""
 
     def snap(self, lon: ArrayLike, lat: ArrayLike, max_distance_m: float = MAX_SNAP_M) -> Places:
         """Find the nearest street of each coordinate; of equally near ones the arc with the lowest row.
@@ -125,8 +127,8 @@ class EdgeSnapper:
         places = Places(np.empty(num, INDEX_DTYPE), np.empty(num), np.empty(num), np.empty(num, np.int8))
         points = Points(*self.projection.to_plane(lons, lats))
         edge_grid.snap(
-            self._lines,
-            self._grid,
+            self.lines,
+            self.grid,
             points,
             float(max_distance_m),
             places.edge,
@@ -156,7 +158,7 @@ class EdgeSnapper:
         twin = self._twin[edge]
         turned = (twin != NO_INDEX) & (twin < edge)
         edge, share = np.where(turned, twin, edge), np.where(turned, 1.0 - share, share)
-        x, y, along, of = self._lines
+        x, y, along, of = self.lines
         # The last point at or before the place that has another one of the edge behind it.
         k = np.searchsorted(2.0 * of + along, 2.0 * edge + share, side="right") - 1
         k = np.clip(k, np.searchsorted(of, edge), np.searchsorted(of, edge, side="right") - 2)

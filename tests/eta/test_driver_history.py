@@ -125,6 +125,12 @@ def test_who_comes_from_behind_and_who_turns_round():
     np.testing.assert_allclose(told.T, [(1, 0), (-1, 0), (0, 1)], atol=1e-6)
 
 
+def test_pings_may_be_in_any_order():
+    pings, asked = random_day(3, 60, 8)
+    mixed = without(pings, np.random.default_rng(3).permutation(len(pings)))
+    assert np.array_equal(moved_columns(CITY, mixed, asked), moved_columns(CITY, pings, asked))
+
+
 def test_without_pings_all_is_nothing():
     none, asked = random_day(0, 0, 5)
     assert (moved_columns(CITY, none, asked) == 0).all()

@@ -15,6 +15,7 @@ from dispatch.eta.features import (
     live_columns,
     moved_of,
     stacked,
+    usual_of,
     ways_usual_s,
 )
 from dispatch.eta.live import LIVE_COLUMNS, LiveParams
@@ -102,7 +103,8 @@ def driven(ended_at_ms, slower=3.0, driver_id=5):
 
 
 def live(ways):
-    return live_columns(GROUND, LiveParams(), ways, TRIPS, ROUTED)
+    usual = usual_of(GROUND.city, ways, ROUTED, GROUND.probes)
+    return live_columns(GROUND.city, LiveParams(), ways, TRIPS, ROUTED, usual)
 
 
 def test_what_is_live_had_ended_before_the_trip_set_out():

@@ -272,6 +272,7 @@ def test_what_another_city_knew_is_refused():
         kept | {"edge": kept["edge"][:-1]},
         kept | {"cell_of_edge": kept["cell_of_edge"][::-1].copy()},
         kept | {"driver_id": np.arange(5)},
+        kept | {"row_of_driver": kept["row_of_driver"] + np.int32(5_000)},
     ):
         with pytest.raises(InputError, match=r"edge|driver"):
             live.restore(changed)
@@ -300,6 +301,13 @@ def test_wrong_ways_are_refused_whole(changes, what):
     with pytest.raises(InputError, match=what):
         live.observe(ways._replace(**changes), usual_s)
     assert live.clock_ms is None
+
+
+def test_drivers_of_queries_are_one_a_query():
+    live = told(line_city(), ([0], 30.0, 100, 1))
+    nothing = np.zeros(3, np.int64), np.empty(0, np.int32), np.empty(0)
+    with pytest.raises(InputError, match="queries differ in length"):
+        live.known(LiveQueries(np.zeros(2, np.int64), *nothing, np.array([1])))
 
 
 def test_wrong_parameters_are_refused():

@@ -250,6 +250,13 @@ def test_swapped_coordinates_are_refused():
         match_pings(city, replace(pings, lon=np.full(2, 37.5), lat=np.full(2, -122.0)))
 
 
+def test_times_in_another_unit_are_refused():
+    city = line_city()
+    pings = along(city, (1, 0, 150, 0), (1, 60, 550, 0))
+    with pytest.raises(InputError, match=r"at_ms\[0\] is .*: times must be milliseconds"):
+        match_pings(city, replace(pings, at_ms=(pings.at_ms + 1_700_000_000_000) * 1000))
+
+
 def test_no_pings_at_all():
     city = line_city()
     pings = along(city, (1, 0, 150, 0))

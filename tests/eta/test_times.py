@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cities import grid_city
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.inputs import NewOrders, Positions
 from dispatch.engine.params import DispatchParams
@@ -13,7 +14,7 @@ from dispatch.eta.evaluation import seconds_of, trip_features
 from dispatch.eta.features import ways_usual_s
 from dispatch.eta.live import LiveTraffic
 from dispatch.eta.map_matching import match_pings
-from dispatch.eta.model import ASSUMED_RATIOS, EtaModel
+from dispatch.eta.model import ASSUMED_RATIOS, EtaModel, constant_forest
 from dispatch.eta.times import EtaTimes
 from dispatch.eta.trip_set import TripSet
 from dispatch.kernels.boosted_trees import BLOCK_ROWS
@@ -74,6 +75,16 @@ def test_they_are_those_of_the_model_s_own_features(num, is_live):
     assert (np.diff(told, axis=1) >= 0).all()
 
 
+def test_the_median_is_one_of_the_quantiles():
+    """Also of drives of less than a second."""
+    from_node, to_node = drives(500)
+    forests = tuple(constant_forest(ratio) for ratio in (1e-4, 1e-4, 1e-4, 1e-4, 1e-4))
+    for model in (trained(), replace(trained(), forests=forests)):
+        at = EtaTimes(model).at(AT_MS)
+        middle = at.quantiles_ms(from_node, to_node)[:, at.levels.index(0.5)]
+        assert np.array_equal(at.pairs_ms(from_node, to_node), middle)
+
+
 def test_live_traffic_moves_them():
     from_node, to_node = drives(200)
     plain, live = (EtaTimes(trained(), one).at(AT_MS) for one in (None, live_before(AT_MS)))
@@ -97,6 +108,7 @@ def test_they_answer_all_questions_of_the_engine():
     assert at.num_nodes == eta_city().graph.num_nodes
     near = at.nearest([3, 40, 60], [41], 2, 10**7)
     assert near.ms.tolist() == at.pairs_ms(np.array([3, 40, 60])[near.item], [41] * 2).tolist()
+    assert (np.diff(at.nearest(np.arange(81), [41], 40, 10**7).ms) >= 0).all(), "who is first comes first"
     assert at.paths(np.array([0], np.int32), np.array([9], np.int32)).node[-1] == 9
 
 
@@ -108,6 +120,11 @@ def test_they_hold_for_a_while_and_are_swapped_whole():
     assert times.at(held.at_ms) is not held  # the present one is kept, no history
     with pytest.raises(InputError, match="remake_every_s is 0"):
         EtaTimes(trained(), remake_every_s=0)
+
+
+def test_live_traffic_of_another_city_is_refused():
+    with pytest.raises(InputError, match=r"live has .* arcs: Gridville has"):
+        EtaTimes(trained(), LiveTraffic(grid_city(12, 12)))
 
 
 def test_who_is_no_node_is_refused():

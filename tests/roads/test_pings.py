@@ -29,6 +29,12 @@ def rows(pings):
     return list(zip(pings.driver_id.tolist(), pings.at_ms.tolist(), pings.occupied.tolist(), strict=True))
 
 
+def test_columns_that_differ_in_length_are_refused():
+    one, two = np.zeros(1), np.zeros(2)
+    with pytest.raises(InputError, match=r"lon has the shape \(1,\) and at_ms \(2,\)"):
+        RecordedPings(two.astype(np.int64), two.astype(np.int64), one, two, two.astype(np.bool_))
+
+
 def test_sorted_by_driver_then_time(tmp_path):
     pings = pings_of(tmp_path, PINGS)
     assert rows(pings) == [
