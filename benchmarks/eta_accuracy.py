@@ -98,7 +98,7 @@ class Experiment:
         pings, ways = self.pings, None
         if pings is not None:
             pings = pings.between(self.before_ms - PINGS_BEFORE_MS, 2**62)
-            ways = ways_as_told(self.city, pings)
+            ways, _ = ways_as_told(self.city, pings)
         features, _, both = trip_features(self.model, self.tested, ways, pings)
         return features, both
 

@@ -15,12 +15,13 @@ from dispatch.eta.features import (
     hide_drivers,
     live_columns,
     moved_of,
+    split_live,
     stacked,
     usual_of,
 )
 from dispatch.eta.ground import ends_of
 from dispatch.eta.live_ways import ways_as_told
-from dispatch.eta.model import FREE_FLOW, EtaModel
+from dispatch.eta.model import EtaModel
 from dispatch.eta.tested_trips import EtaTest
 from dispatch.eta.trip_set import TripSet, trip_set
 from dispatch.roads.pings import RecordedPings
@@ -45,12 +46,14 @@ def predict_trips(model: EtaModel, trips: RecordedTrips, pings: RecordedPings | 
     Returns
     -------
     EtaTest
-        Trips without a duration or with an end off the network are left out, and counted.
+        Trips without a duration or with an end off the network, and pings that were not matched, are left
+        out and counted.
     """
     usable, drops = trip_set(trips)
     ways = None
-    if pings is not None and len(pings) and model.kind != FREE_FLOW:
-        ways = ways_as_told(model.city, pings)
+    if pings is not None and len(pings):
+        ways, unmatched = ways_as_told(model.city, pings)
+        drops = (*drops, *pings.drops, *unmatched)
     features, routed, both = trip_features(model, usable, ways, pings)
     predicted_s, quantile_s = seconds_of(model, features, both)
     return EtaTest(
@@ -79,16 +82,18 @@ def trip_features(
     both = bases(ground, routed, route)
     residual = np.log(trips.duration_s / both[0])
     usual = usual_of(model.city, ways, routed, ground.probes)
+    live = live_columns(model.city, model.live, ways, trips, routed, usual)
+    beyond = split_live(live, ground.live_range)
     features = stacked(
         route,
         model.effects.columns(ends_of(routed.drives)),
-        live_columns(model.city, model.live, ways, trips, routed, usual),
+        live,
         model.drivers.columns(trips.driver_id),
         recent_columns(trips.driver_id, trips.at_ms, trips.end_ms, residual),
         moved_of(model.city, pings, trips),
     )
     hide_drivers(features, trips.driver_id < 0)
-    return features, routed, both
+    return features, routed, (both[0] * beyond, both[1] * beyond)
 
 
 def seconds_of(

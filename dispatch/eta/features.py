@@ -126,6 +126,15 @@ def live_columns(
     return np.ascontiguousarray(known.T)
 
 
+def split_live(live: NDArray[np.float32], live_range: tuple[float, float]) -> Numbers:
+    """Leave ``LIVE_COLUMNS`` (columns, n), in place, what forests know; give the factors (n,) beyond it."""
+    route = live[LIVE_COLUMNS.index("live_route")]
+    known = np.clip(route, np.float32(live_range[0]), np.float32(live_range[1]))
+    beyond: Numbers = np.exp((route - known).astype(np.float64))
+    route[:] = known
+    return beyond
+
+
 def moved_of(city: City, pings: RecordedPings | None, trips: TripSet) -> Numbers:
     """Give ``MOVED_COLUMNS`` (columns, n) of trips."""
     if pings is None:

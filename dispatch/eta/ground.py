@@ -29,6 +29,7 @@ ROUTE_COLUMNS: Final = (
 )
 """What :func:`dispatch.kernels.route_features.write_route_columns` writes."""
 _PARTS_OF_DAY: Final = 6
+_PAIRS_AT_A_TIME: Final = 20_000
 _COUNT: Final = direct("route_features.count_route_edges")
 _LAY: Final = direct("route_features.lay_route_edges")
 
@@ -46,6 +47,8 @@ class Ground:
     """By recorded trips"""
     start_s: float
     """What every trip takes beyond its way"""
+    live_range: tuple[float, float] = (0.0, 0.0)
+    """Logarithms of a route's live factor that forests know; what is beyond multiplies times as it is"""
 
     @cached_property
     def metric(self) -> Metric:
@@ -85,15 +88,27 @@ class Ground:
             edge = np.empty(int(first[-1]), INDEX_DTYPE)
             _LAY.call(table, from_node, to_node, first, edge)
             return first, edge
-        paths = self.metric.paths(from_node, to_node)
-        is_edge = paths.edge != NO_INDEX
-        num_before = np.concatenate([[0], np.cumsum(is_edge)]).astype(np.int64)
-        return num_before[paths.first], np.ascontiguousarray(paths.edge[is_edge])
+        # In parts: ways are told with times and metres, which take five times the memory of their edges.
+        first, edges = np.zeros(len(from_node) + 1, np.int64), [np.empty(0, INDEX_DTYPE)]
+        for begin in range(0, len(from_node), _PAIRS_AT_A_TIME):
+            end = begin + _PAIRS_AT_A_TIME
+            paths = self.metric.paths(from_node[begin:end], to_node[begin:end])
+            is_edge = paths.edge != NO_INDEX
+            before = np.concatenate([[0], np.cumsum(is_edge)])
+            first[begin + 1 : end + 1] = first[begin] + before[paths.first[1:]]
+            edges.append(paths.edge[is_edge])
+        return first, np.concatenate(edges)
 
     def ground_of(self, effects: PairEffects) -> eta_predict.Ground:
         """Give all of it, as kernels take it."""
         return eta_predict.Ground(
-            self.streets, self.probes.seconds, self.trips.seconds, LEVELS, effects.table, float(self.start_s)
+            self.streets,
+            self.probes.seconds,
+            self.trips.seconds,
+            LEVELS,
+            effects.table,
+            float(self.start_s),
+            *self.live_range,
         )
 
     def route_columns(

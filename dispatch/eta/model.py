@@ -35,6 +35,7 @@ FORMAT: Final = "dispatch-eta 1"
 FREE_FLOW, PROBES, LEARNT = "free flow", "probes", "learnt"
 KINDS: Final = (FREE_FLOW, PROBES, LEARNT)
 """Nothing is known; streets' times by pings alone; all of it, from trips"""
+_MOST_LIVE: Final = 10.0
 ASSUMED_RATIOS: Final = (0.75, 1.0, 1.25, 1.4)
 """Quantiles over the median where no trips tell them: an assumption."""
 _UNREADABLE: Final = (
@@ -119,6 +120,7 @@ class EtaModel:
             "city": self.city.name,
             "fingerprint": fingerprint(self.city.graph),
             "start_s": self.ground.start_s,
+            "live_range": list(self.ground.live_range),
             "live": asdict(self.live),
             "report": self.report,
         }
@@ -162,6 +164,7 @@ class EtaModel:
                 _edge_times(parts["probes"], city.graph),
                 _edge_times(parts["trips"], city.graph),
                 _start_s(head["start_s"]),
+                _live_range(head["live_range"]),
             )
             length_edge_s, shift = (
                 np.ascontiguousarray(parts["calibration"][name]) for name in ("length_edge_s", "shift")
@@ -231,6 +234,13 @@ def _edge_times(arrays: Mapping[str, NDArray[Any]], graph: RoadGraph) -> EdgeTim
     if not (np.isfinite(told["evidence"]) & (told["evidence"] >= 0)).all():
         raise InputError("evidence of edge times must be numbers from 0 on")
     return EdgeTimes(**told)
+
+
+def _live_range(told: list[float]) -> tuple[float, float]:
+    low, high = (float(limit) for limit in told)
+    if not -_MOST_LIVE <= low <= 0.0 <= high <= _MOST_LIVE:
+        raise InputError(f"live_range is {told!r}: it must hold two numbers, at most 0 and at least 0")
+    return low, high
 
 
 def _start_s(told: float) -> float:

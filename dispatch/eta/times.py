@@ -36,7 +36,7 @@ class _Memory(NamedTuple):
 
     model: kernels.Model
     columns: NDArray[np.float32]
-    """(columns, rows of a block)"""
+    """(columns and one more, rows of a block)"""
 
 
 class EtaTimes:
@@ -84,7 +84,7 @@ class EtaTimes:
             trees = tuple(forest.trees for forest in self.model.forests)
             base = np.array([kernels.TRIPS_S, kernels.PROBES_S, *[kernels.TRIPS_S] * 3])
             model = kernels.Model(trees, tuple(workspace_for(one) for one in trees), base)
-            held = _Memory(model, np.zeros((len(COLUMNS), BLOCK_ROWS), np.float32))
+            held = _Memory(model, np.zeros((len(COLUMNS) + 1, BLOCK_ROWS), np.float32))
             self._memory.held = held
         return held
 

@@ -29,11 +29,12 @@ from dispatch.eta.features import (
     hide_drivers,
     live_columns,
     moved_of,
+    split_live,
     stacked,
     usual_of,
 )
 from dispatch.eta.ground import Ground, ends_of
-from dispatch.eta.live import LiveParams
+from dispatch.eta.live import LIVE_COLUMNS, LiveParams
 from dispatch.eta.map_matching import match_pings
 from dispatch.eta.model import LEARNT, PROBES, EtaModel, fingerprint
 from dispatch.eta.pair_effects import PairEffects, fit_pair_effects
@@ -45,6 +46,7 @@ from dispatch.roads.pings import RecordedPings
 from dispatch.roads.tables import Dropped
 from dispatch.roads.trips import RecordedTrips
 from dispatch.roads.week_slots import days_of
+from dispatch.units import MAX_TRAVEL_MS, MS_PER_S
 
 MIN_TRIPS: Final = 500
 """Fewer tell nothing of how trips differ."""
@@ -54,9 +56,14 @@ CALIBRATION_FOLDS: Final = 3
 MIN_WAYS: Final = 1000
 """Fewer ways between pings tell nothing of streets."""
 
+_MS_PER_HOUR: Final = 3_600_000
+_LEAST_RATIO, _MOST_RATIO = 0.2, 10.0
+"""Of durations over free flow in the median: what lies outside is a wrong unit"""
 _EPOCH_WEEKDAY: Final = 3
 """1970-01-01 was a Thursday."""
 
+_KNOWN: Final = (0.005, 0.995)
+"""Quantiles within which forests are asked; beyond, trees would answer as at the end"""
 _BY_PROBES: Final = EdgeTimesParams(clip=0.5, edge_prior=5.0, slot_prior=20.0)
 _BY_TRIPS: Final = EdgeTimesParams(clip=0.2, edge_prior=2.0, slot_prior=5.0, start_s=30.0, cell_m=1000.0)
 _MEDIAN: Final = BoostingParams(
@@ -85,12 +92,15 @@ class EtaParams:
     """Days are dealt to so many folds; 2 to 20"""
     unknown_share: float = 0.25
     """Of the trips, in training, whose driver is hidden: engines ask for cars whose driver nobody knows"""
+    no_live_share: float = 0.15
+    """Of those that are told no live traffic: a service begins without"""
     seed: int = 1
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         check_whole("folds", self.folds, 2, 20)
         check_range("unknown_share", self.unknown_share, 0.0, 0.99)
+        check_range("no_live_share", self.no_live_share, 0.0, 0.99)
         check_whole("seed", self.seed, 0, 2**31 - 2)
 
 
@@ -212,6 +222,8 @@ def finish(
 
 def _usable(city: City, trips: RecordedTrips, before_ms: int | None) -> tuple[TripSet, tuple[Dropped, ...]]:
     """Give the trips to learn from, and what was left out; refuse those that are too few."""
+    if not trips.dated:
+        raise InputError("trips tell the minute of the day only: a model needs trips with dates")
     usable, drops = trip_set(trips)
     if before_ms is not None:
         known = usable.end_ms < before_ms
@@ -225,7 +237,7 @@ def _usable(city: City, trips: RecordedTrips, before_ms: int | None) -> tuple[Tr
             f"trips holds {len(usable.row)} that tell how long a drive took ({left_out}): a model needs "
             f"{MIN_TRIPS} or more; leave trips out to learn from pings alone"
         )
-    if len(np.unique(_local_day(city, usable.at_ms))) < MIN_DAYS:
+    if len(np.unique(_day(city, usable.at_ms))) < MIN_DAYS:
         raise InputError(
             f"trips holds {len(usable.row)} that tell how long a drive took, all of one day: a model learns "
             "from what one day tells of another; give trips of more days"
@@ -268,7 +280,13 @@ def _ways(
         "ways": ways.num_ways,
         "ways_left_out": _counts(drops),
     }
-    return ways if ways.num_ways >= MIN_WAYS else None
+    if ways.num_ways < MIN_WAYS:
+        report["note"] = (
+            f"pings were left out: {ways.num_ways:,} ways between them tell how fast streets are, fewer than "
+            f"{MIN_WAYS:,}"
+        )
+        return None
+    return ways
 
 
 def _of_pings(city: City, ways: DrivenWays | None, params: EtaParams, report: dict[str, Any]) -> EtaModel:
@@ -292,9 +310,24 @@ def _fit_probes(
     return fit_edge_times(city, driven, ways.duration_s, slot, params.probes, weight)
 
 
-def _local_day(city: City, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number the local days (n,) of instants (n,)."""
-    return days_of(at_ms, city.timezone)
+def _check_unit(city: City, trips: TripSet) -> None:
+    """Refuse durations that cannot be seconds."""
+    free_ms = city.free_flow().pairs_ms(trips.from_node, trips.to_node).astype(np.float64)
+    moved = (free_ms > 0) & (free_ms <= MAX_TRAVEL_MS)
+    ratio = float(np.median(trips.duration_s[moved] * MS_PER_S / free_ms[moved])) if moved.any() else 1.0
+    if not _LEAST_RATIO <= ratio <= _MOST_RATIO:
+        raise InputError(
+            f"duration_s is {ratio:.3g} times free flow in the median: it must hold seconds, and speeds "
+            "kilometres an hour"
+        )
+
+
+def _day(city: City, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the days (n,) of instants (n,), from four to four: nights belong to the evening before.
+
+    So a trip and the ways driven on it are of one day, but for few.
+    """
+    return days_of(at_ms - 4 * _MS_PER_HOUR, city.timezone)
 
 
 def _folds(day: NDArray[np.int64], num: int) -> NDArray[np.int64]:
@@ -325,12 +358,13 @@ class _Preparing:
     ) -> None:
         self.city, self.trips, self.pings, self.ways = city, trips, pings, ways
         self.params, self.report, self.tell = params, report, tell
-        self.day = _local_day(city, trips.at_ms)
+        self.day = _day(city, trips.at_ms)
         self.fold = _folds(self.day, params.folds)
 
     def prepared(self) -> Prepared:
         """Do all of them."""
         self.tell("fitting streets", 0, self.params.folds + 1)
+        _check_unit(self.city, self.trips)
         probes = EdgeTimes.free_flow(self.city.graph)
         if self.ways is not None:
             probes, _ = _fit_probes(self.city, self.ways, self.params)
@@ -339,7 +373,7 @@ class _Preparing:
         usual = self._usual(routed, probes)
         trip_times, unseen_s = self._trip_times(routed)
         ground = replace(draft, trips=trip_times)
-        return Prepared(ground, *self._learnt(ground, routed, unseen_s, usual), self.report)
+        return Prepared(*self._learnt(ground, routed, unseen_s, usual), self.report)
 
     def _usual(self, routed: Routed, probes: EdgeTimes) -> Usual:
         """Give what is usual of ways and of trips, by the pings of other folds."""
@@ -347,7 +381,7 @@ class _Preparing:
         if ways is None:
             return usual
         of_day = dict(zip(self.day.tolist(), self.fold.tolist(), strict=True))
-        days, row = np.unique(_local_day(self.city, ways.ended_at_ms), return_inverse=True)
+        days, row = np.unique(_day(self.city, ways.ended_at_ms), return_inverse=True)
         fold = np.array([of_day.get(day, -1) for day in days.tolist()])[row]
         for one in range(self.params.folds):
             self.tell("fitting streets", one + 1, self.params.folds + 1)
@@ -376,7 +410,7 @@ class _Preparing:
 
     def _learnt(
         self, ground: Ground, routed: Routed, unseen_s: Numbers, usual: Usual
-    ) -> tuple[Learnt, PairEffects, DriverEffects]:
+    ) -> tuple[Ground, Learnt, PairEffects, DriverEffects]:
         """Gather the features of all trips, each as if its own day had not been recorded."""
         trips, tell = self.trips, self.tell
         tell("gathering features", 0, 1)
@@ -389,16 +423,21 @@ class _Preparing:
         seen = Observed(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
         if ways is not None:
             residual_of_way = np.log(ways.duration_s / np.add.reduceat(usual.ways_s, ways.first[:-1]))
-            seen = Observed(ways.driver_id, _local_day(self.city, ways.ended_at_ms), residual_of_way)
+            seen = Observed(ways.driver_id, _day(self.city, ways.ended_at_ms), residual_of_way)
         drivers, of_driver = fit_driver_effects(Observed(trips.driver_id, self.day, residual), seen)
         recent = recent_columns(trips.driver_id, trips.at_ms, trips.end_ms, residual)
         live = live_columns(self.city, self.params.live, ways, trips, routed, usual)
+        rng = np.random.default_rng([self.params.seed, 1])
+        live[:, rng.random(len(residual)) < self.params.no_live_share] = 0.0
+        live_range = _known_range(live[LIVE_COLUMNS.index("live_route")])
+        beyond = split_live(live, live_range)
         moved = moved_of(self.city, self.pings, trips)
         features = stacked(route, pair, live, of_driver, recent, moved)
-        rng = np.random.default_rng([self.params.seed, 1])
         hidden = (rng.random(len(features)) < self.params.unknown_share) | (trips.driver_id < 0)
         hide_drivers(features, hidden)
-        return Learnt(features, both, trips.duration_s, self.fold), effects, drivers
+        both = both[0] * beyond, both[1] * beyond
+        learnt = Learnt(features, both, trips.duration_s, self.fold)
+        return replace(ground, live_range=live_range), learnt, effects, drivers
 
 
 def grow(
@@ -416,6 +455,15 @@ def grow(
         return train_forest(sample, names=COLUMNS, objective="l1", params=boosting)
     boosting = replace(params.quantiles, seed=params.seed)
     return train_forest(sample, names=COLUMNS, objective="quantile", alpha=level, params=boosting)
+
+
+def _known_range(live_route: NDArray[np.float32]) -> tuple[float, float]:
+    """Give between which logarithms of a route's live factor there were trips enough to learn from."""
+    told = live_route[live_route != 0.0]
+    if not len(told):
+        return 0.0, 0.0
+    low, high = np.quantile(told, _KNOWN)
+    return min(float(low), 0.0), max(float(high), 0.0)
 
 
 def _asked(forest: Forest) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Predictions of many drives at one go: columns of a block of them, and the forest on it."""
 
-from math import log
+from math import exp, log
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +33,7 @@ AIR_M, PROBES_S, TRIPS_S = 4, NUM_ROUTE - 2, NUM_ROUTE - 1
 NUM_FORESTS = 5
 NUM_PAIR, NUM_LIVE = 14, 6
 FIRST_LIVE = NUM_ROUTE + NUM_PAIR
+LIVE_ROUTE = FIRST_LIVE + 1
 NUM_DRIVE_COLUMNS = FIRST_LIVE + NUM_LIVE
 """Columns of live traffic that hang on the way, not on the driver."""
 NO_WAY_M_PER_S = 8.0
@@ -54,6 +55,10 @@ class Ground(NamedTuple):
     effects: EffectTable
     start_s: float
     """What every drive takes beyond its way"""
+    least_live: float
+    """Least logarithm of the route's live factor that forests know"""
+    most_live: float
+    """Largest one"""
 
 
 class Now(NamedTuple):
@@ -77,7 +82,7 @@ class Asked(NamedTuple):
 
 
 EDGE_KNOWN = 5
-GROUND = record(Ground, STREETS, EDGE_SECONDS, EDGE_SECONDS, LEVELS, EFFECT_TABLE, f64)
+GROUND = record(Ground, STREETS, EDGE_SECONDS, EDGE_SECONDS, LEVELS, EFFECT_TABLE, f64, f64, f64)
 NOW = record(Now, f64, F32_2D)
 ASKED = record(Asked, DRIVES, I64, I32)
 
@@ -143,6 +148,19 @@ MODEL = record(Model, types.UniTuple(TREES, NUM_FORESTS), types.UniTuple(WORKSPA
 
 
 @kernel()
+def _split_live(ground, num, columns):
+    """Leave forests of live traffic what they know, and write into the last row the factor that is beyond.
+
+    Trees answer what they never saw as if it were the most they saw: a jam would end there.
+    """
+    for i in range(num):
+        told = columns[LIVE_ROUTE, i]
+        known = min(max(told, np.float32(ground.least_live)), np.float32(ground.most_live))
+        columns[LIVE_ROUTE, i] = known
+        columns[len(columns) - 1, i] = exp(told - known)
+
+
+@kernel()
 def _sum_trees(columns, num, is_first, trees, workspace, out):
     """Write the ratios of a block (num,), or of a few rows one by one.
 
@@ -151,11 +169,11 @@ def _sum_trees(columns, num, is_first, trees, workspace, out):
     if num <= FEW_ROWS:
         row = workspace.columns[0]
         for i in range(num):
-            for column in range(len(columns)):
+            for column in range(len(trees.low)):
                 row[column] = columns[column, i]
             out[i] = predict_row(trees, row)
         return
-    for column in range(len(columns) if is_first else NUM_DRIVE_COLUMNS):
+    for column in range(len(trees.low) if is_first else NUM_DRIVE_COLUMNS):
         bin_column(trees, column, columns[column], BLOCK_ROWS if is_first else num, workspace)
     sum_leaves(trees, num, workspace, out)
 
@@ -172,7 +190,7 @@ def predict(asked, ground, now, model, num_forests, columns, out_s):
     model : Model
     num_forests : int
         How many, the first ones, are asked.
-    columns : (all columns, BLOCK_ROWS) float32
+    columns : (all columns and one more, BLOCK_ROWS) float32
         Rows of what is told of drivers hold 0, and stay so.
     out_s : (num_forests, n) float64
     """
@@ -189,6 +207,7 @@ def predict(asked, ground, now, model, num_forests, columns, out_s):
             for column in range(FIRST_LIVE, FIRST_LIVE + NUM_LIVE):
                 for i in range(end - begin):
                     columns[column, i] = 0.0
+        _split_live(ground, end - begin, columns)
         for one in range(num_forests):
             out, way_s = out_s[one, begin:end], columns[model.base[one]]
             _sum_trees(columns, end - begin, begin == 0, model.trees[one], model.workspace[one], out)
@@ -196,3 +215,4 @@ def predict(asked, ground, now, model, num_forests, columns, out_s):
                 has_way = first[i + 1] > first[i] or part.from_node[i] == part.to_node[i]
                 air_m = np.float64(columns[AIR_M, i])
                 out[i] *= base_seconds(ground.start_s, np.float64(way_s[i]), air_m, has_way)
+                out[i] *= columns[len(columns) - 1, i]

@@ -30,6 +30,8 @@ from random_drives import drives_of, seconds_of, streets_of, ways_of
 
 NUM_NODES, NUM_EDGES, NUM_PAST = 6, 10, 25
 BASE = np.array([TRIPS_S, PROBES_S, TRIPS_S, TRIPS_S, TRIPS_S])
+KNOWN = (-0.25, 0.1)
+"""Logarithms of live factors between which forests are asked"""
 NOTHING = Now(0.0, np.empty((0, EDGE_KNOWN), np.float32))
 
 
@@ -49,13 +51,14 @@ class World:
             LEVELS,
             self.effects.table,
             start_s,
+            *KNOWN,
         )
         self.forests = [self.forest(rng) for _ in range(NUM_FORESTS)]
         known = rng.normal(0, 0.4, (NUM_EDGES, EDGE_KNOWN)).astype(np.float32)
         known[:, 0] = np.exp(known[:, 0])
         self.now = Now(0.125, known) if has_live else NOTHING
         self.asked = Asked(drives_of(rng, num, NUM_NODES, 900.0), *ways_of(rng, num, NUM_EDGES))
-        self.columns = np.zeros((len(COLUMNS), BLOCK_ROWS), np.float32)
+        self.columns = np.zeros((len(COLUMNS) + 1, BLOCK_ROWS), np.float32)
 
     @staticmethod
     def forest(rng):
@@ -87,6 +90,9 @@ class World:
 
     def expected(self, num_forests):
         features, drives = self.features(), self.asked.drives
+        told = features[:, FIRST_LIVE + 1].astype(np.float64)
+        features[:, FIRST_LIVE + 1] = np.clip(told, *KNOWN)
+        beyond = np.exp(told - np.clip(told, *KNOWN))
         has_way = [
             bool(self.way(i)) or drives.from_node[i] == drives.to_node[i] for i in range(len(features))
         ]
@@ -96,7 +102,7 @@ class World:
                 base_s(self.ground.start_s, float(f[row]), float(f[4]), way)
                 for f, way in zip(features, has_way, strict=True)
             ]
-            out.append(predicted(forest, features) * bases)
+            out.append(predicted(forest, features) * bases * beyond)
         return np.array(out)
 
     def predicted(self, num_forests, model=None):
@@ -113,6 +119,13 @@ def test_predictions_are_those_of_the_oracles(num, has_live, num_forests):
     np.testing.assert_allclose(
         world.predicted(num_forests), world.expected(num_forests).reshape(num_forests, num), rtol=1e-4
     )
+
+
+def test_drives_beyond_what_forests_know_are_among_them():
+    told = World(40, 40, has_live=True).features()[:, FIRST_LIVE + 1]
+    assert (told < KNOWN[0]).any()
+    assert (told > KNOWN[1]).any()
+    assert ((told > KNOWN[0]) & (told < KNOWN[1])).any()
 
 
 @pytest.mark.parametrize("num", [BLOCK_ROWS + 3, 2 * BLOCK_ROWS + 30])
