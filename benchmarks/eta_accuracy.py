@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.harness import Report, Row, Table
 from dispatch.eta.boosting import BoostingParams, Sample, train_forest
+from dispatch.eta.driven_ways import DrivenWays
 from dispatch.eta.evaluation import seconds_of, trip_features
 from dispatch.eta.features import COLUMNS, GROUPS
 from dispatch.eta.live_ways import ways_as_told
@@ -93,13 +94,30 @@ class Experiment:
         return trips
 
     @cached_property
+    def ways(self) -> DrivenWays | None:
+        """Ways driven on the tested days, as a live service learns of them."""
+        if self.pings is None:
+            return None
+        ways, _ = ways_as_told(self.city, self.pings.between(self.before_ms - PINGS_BEFORE_MS, 2**62))
+        return ways
+
+    def as_engines_ask(self, is_live: bool) -> Numbers:
+        """Predict the tested trips from node to node, by whom is not known."""
+        graph, trips = self.city.graph, self.tested
+        trips = trips._replace(
+            from_lon=graph.node_lon[trips.from_node],
+            from_lat=graph.node_lat[trips.from_node],
+            to_lon=graph.node_lon[trips.to_node],
+            to_lat=graph.node_lat[trips.to_node],
+            driver_id=np.full(len(trips.row), -1, np.int64),
+        )
+        features, _, both = trip_features(self.model, trips, self.ways if is_live else None, None)
+        return seconds_of(self.model, features, both)[0]
+
+    @cached_property
     def features(self) -> tuple[np.ndarray, tuple[Numbers, Numbers]]:
         """Features of the tested trips, and seconds by streets alone."""
-        pings, ways = self.pings, None
-        if pings is not None:
-            pings = pings.between(self.before_ms - PINGS_BEFORE_MS, 2**62)
-            ways, _ = ways_as_told(self.city, pings)
-        features, _, both = trip_features(self.model, self.tested, ways, pings)
+        features, _, both = trip_features(self.model, self.tested, self.ways, self.pings)
         return features, both
 
     def raw(self, trips: TripSet) -> np.ndarray:
@@ -182,6 +200,8 @@ def measure(report: Report) -> None:
         "(b) linear in distance": experiment.linear_in_distance(),
         PEER: peer_s,
         "ours": predicted_s,
+        "ours, from node to node, driver not known": experiment.as_engines_ask(is_live=True),
+        "ours, the same without live traffic": experiment.as_engines_ask(is_live=False),
     }
     report.table(error_table(told, actual_s))
     report.table(parts_table(experiment, actual_s, errors(peer_s, actual_s)["MAE"]))
