@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.eta.driven_ways import driven_ways as driven_ways
     from dispatch.eta.evaluation import predict_trips as predict_trips
     from dispatch.eta.live import LiveTraffic as LiveTraffic
+    from dispatch.eta.live_ways import LivePings as LivePings
     from dispatch.eta.map_matching import match_pings as match_pings
     from dispatch.eta.model import EtaModel as EtaModel
     from dispatch.eta.times import EtaTimes as EtaTimes
@@ -108,6 +109,7 @@ _HOME: Final = {
     "GeoIndex": "dispatch.spatial.geo_index",
     "GridIndex": "dispatch.spatial.grid_index",
     "KpiGroups": "dispatch.analysis.groups",
+    "LivePings": "dispatch.eta.live_ways",
     "LiveTraffic": "dispatch.eta.live",
     "LocalProjection": "dispatch.spatial.projection",
     "MatrixTravelTimes": "dispatch.roads.travel_times",
