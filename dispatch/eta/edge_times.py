@@ -101,6 +101,11 @@ class EdgeTimes:
     evidence: Numbers
     """(arcs,) how many times each edge was driven, whole; 0: only its neighbours tell"""
 
+    def __post_init__(self) -> None:
+        """Keep the arrays as kernels read them: those are called without a look at types."""
+        for name, kind in (("edge_s", np.float64), ("cell", INDEX_DTYPE), ("slot_factor", np.float64)):
+            object.__setattr__(self, name, np.require(getattr(self, name), kind, ["C", "W"]))
+
     @classmethod
     def free_flow(cls, graph: RoadGraph) -> EdgeTimes:
         """Give the times where nothing is known: free flow, at all hours."""

@@ -101,6 +101,13 @@ class RecordedTrips:
     resolution_ms: int = MS_PER_S
     """Step of the clock that recorded ``requested_at_ms``"""
 
+    def __post_init__(self) -> None:
+        """Refuse columns of different lengths."""
+        for f in fields(self):
+            column = getattr(self, f.name)
+            if isinstance(column, np.ndarray) and column.shape != (len(self),):
+                raise InputError(f"{f.name} has the shape {column.shape}: there are {len(self)} trips")
+
     def __len__(self) -> int:
         return len(self.requested_at_ms)
 

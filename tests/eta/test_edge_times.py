@@ -255,3 +255,12 @@ def test_cells_are_squares_in_which_edges_lie():
 def test_parameters_out_of_range_are_refused(name, value):
     with pytest.raises(InputError, match=name):
         EdgeTimesParams(**{name: value})
+
+
+def test_arrays_are_kept_as_kernels_read_them():
+    """In Fortran's order, or in single precision, a kernel would read other numbers."""
+    factor = np.asfortranarray(np.random.default_rng(0).uniform(0.5, 2, (NUM_SLOTS, 3)))
+    times = EdgeTimes(np.ones(4, np.float32), np.array([0, 1, 2, 1]), factor, np.zeros(4))
+    assert times.slot_factor.flags.c_contiguous
+    assert np.array_equal(times.slot_factor, factor)
+    assert [times.edge_s.dtype, times.cell.dtype] == [np.float64, np.int32]

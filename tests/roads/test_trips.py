@@ -1,4 +1,5 @@
 import datetime
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -123,3 +124,9 @@ def test_of_a_repeated_hour_the_first_is_taken():
         local_to_utc_ms(local_ms, ZoneInfo(NEW_YORK))[0]
         == datetime.datetime(2016, 11, 6, 5, 30, tzinfo=UTC).timestamp() * 1000
     )
+
+
+def test_columns_of_different_lengths_are_refused():
+    trips = trips_at([EPOCH + datetime.timedelta(days=400 + k) for k in range(3)])
+    with pytest.raises(InputError, match=r"duration_s has the shape \(2,\): there are 3 trips"):
+        replace(trips, duration_s=trips.duration_s[:2])
