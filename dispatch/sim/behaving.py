@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -12,9 +13,13 @@ from numpy.typing import NDArray
 from dispatch.errors import InputError
 from dispatch.roads.city import City
 from dispatch.roads.pings import RecordedPings
+from dispatch.roads.time_of_day import ByTime
+from dispatch.roads.travel_times import TravelTimes
 from dispatch.roads.trips import RecordedTrips
+from dispatch.sim.behaviour import ETAS_OF_TRAFFIC
 from dispatch.sim.cruising import CruiseModel
 from dispatch.sim.day import week_offset_ms
+from dispatch.sim.etas import EtaSource, file_blake2b, free_flow_etas, learnt_etas, names_file
 from dispatch.sim.scenario import PARKING_NOTE, Scenario
 from dispatch.sim.traffic import TrafficModel
 from dispatch.sim.traffic_fit import fit_traffic, usable_trips
@@ -39,6 +44,7 @@ def with_behaviour(scenario: Scenario) -> Scenario:
     traffic, base, traffic_note = _traffic_of(scenario)
     cruise, cruise_note = _cruise_of(scenario)
     notes = [note for note in scenario.notes if cruise is None or note != PARKING_NOTE]
+    etas, eta_source, eta_note = _etas_of(scenario)
     orders, fence_note = _outside_geofences(scenario)
     return replace(
         scenario,
@@ -48,7 +54,9 @@ def with_behaviour(scenario: Scenario) -> Scenario:
         traffic=traffic,
         slowdown=scenario.slowdown if traffic.kind == "exact" else 1.0,
         cruise=cruise,
-        notes=(*notes, *(note for note in (traffic_note, cruise_note, fence_note) if note)),
+        notes=(*notes, *(note for note in (traffic_note, eta_note, cruise_note, fence_note) if note)),
+        etas=etas,
+        eta_source=eta_source,
     )
 
 
@@ -130,6 +138,24 @@ def _traffic_of(scenario: Scenario) -> tuple[TrafficModel, Any, str]:
             return fitted, base, f"Traffic: {fitted.describe()}"
     assumed = TrafficModel.assumed()
     return assumed, base, f"Traffic is an assumption: {assumed.describe()}"
+
+
+def _etas_of(
+    scenario: Scenario,
+) -> tuple[TravelTimes | ByTime[TravelTimes] | None, EtaSource | None, str]:
+    """Give what the engine predicts with, where that is from, and what to say of it."""
+    city, told = scenario.city, scenario.behaviour.traffic.eta
+    if told == ETAS_OF_TRAFFIC:
+        return scenario.etas, scenario.eta_source, ""
+    if not names_file(told):
+        free_flow = _kept(city, "free flow", city.free_flow)
+        note = "The engine predicts free flow, whatever the traffic."
+        return _kept(city, "free flow ETAs", lambda: free_flow_etas(free_flow)), EtaSource(told), note
+    path = Path(told)
+    source = EtaSource(told, file_blake2b(path))
+    learnt = _kept(city, ("ETAs", source.blake2b), lambda: learnt_etas(path, city))
+    note = f"The engine predicts with the model {path.name} ({learnt.model.kind}, blake2b {source.blake2b})."
+    return learnt, source, note
 
 
 def _cruise_of(scenario: Scenario) -> tuple[CruiseModel | None, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import Final
 
 from dispatch.errors import InputError
 from dispatch.limits import check_range, check_whole
@@ -230,24 +231,36 @@ class VehicleParams:
 
 @dataclass(frozen=True)
 class TrafficParams:
-    """How true travel times differ from predicted ones.
+    """How true travel times differ from predicted ones, and who predicts.
 
     Parameters
     ----------
     model : str
         ``exact``: as predicted; ``assumed``: a day profile and log-normal noise, an assumption; ``fitted``:
         fitted on the recorded trips of earlier days, where there are any, else ``assumed``.
+    eta : str
+        What the engine predicts with: ``traffic``, the times that the model predicts; ``free_flow``; or the
+        path of a model of ETAs, as ``dispatch eta train`` writes it. True times stay those of ``model``.
     """
 
     model: str = "fitted"
+    eta: str = "traffic"
 
     def __post_init__(self) -> None:
-        """Refuse unknown models."""
+        """Refuse unknown models, and what can be no path."""
         if self.model not in TRAFFIC_MODELS:
             raise InputError(f"model is {self.model!r}: it must be one of {', '.join(TRAFFIC_MODELS)}")
+        if not isinstance(self.eta, str) or not self.eta.strip() or "\0" in self.eta:
+            raise InputError(f"eta is {self.eta!r}: {ETA_RULE}")
 
 
 TRAFFIC_MODELS = ("exact", "assumed", "fitted")
+ETAS_OF_TRAFFIC: Final = "traffic"
+FREE_FLOW_ETAS: Final = "free_flow"
+ETA_RULE: Final = (
+    f"it must be {ETAS_OF_TRAFFIC} (as the model predicts), {FREE_FLOW_ETAS}, or the file of a model that "
+    "dispatch eta train made of this city"
+)
 
 
 @dataclass(frozen=True)

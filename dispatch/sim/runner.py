@@ -100,8 +100,9 @@ class Simulation:
         upgrades = scenario.params.upgrades and scenario.behaviour.vehicles.upgrades
         params = replace(scenario.params, upgrades=upgrades)
         weighs_risk = params.rules.risk_cost_s > 0
-        times = self._streets.uncertain_times() if weighs_risk else self._streets.engine_times
-        self._dispatcher = Dispatcher(scenario.city, times, params, scenario.fare, scenario.node_rank)
+        own = self._streets.uncertain_times() if weighs_risk else self._streets.engine_times
+        etas = own if scenario.etas is None else scenario.etas
+        self._dispatcher = Dispatcher(scenario.city, etas, params, scenario.fare, scenario.node_rank)
         self._register()
         self._window_ms = round(scenario.sim.window_s * MS_PER_S)
         self._ping_ms = round(scenario.sim.ping_s * MS_PER_S)

@@ -16,12 +16,13 @@ from dispatch.roads.city import City
 from dispatch.roads.metric import Metric
 from dispatch.roads.tables import Dropped
 from dispatch.roads.time_of_day import ByTime
-from dispatch.roads.travel_times import PathFinder
+from dispatch.roads.travel_times import PathFinder, TravelTimes
 from dispatch.roads.trips import RecordedTrips
 from dispatch.roads.zones import Zones
 from dispatch.sim.behaviour import Behaviour
 from dispatch.sim.cruising import CruiseModel
 from dispatch.sim.demand import ORDINARY_DAY, DemandProfile, ordinary_day, synthetic_orders
+from dispatch.sim.etas import EtaSource
 from dispatch.sim.shifts import Shifts, made_up_shifts
 from dispatch.sim.traffic import TrafficModel
 from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
@@ -116,6 +117,10 @@ class Scenario:
     """(orders,) when customers want to be picked up, where some have booked ahead"""
     node_rank: NDArray[np.int32] | None = None
     """(nodes,) the taxi rank that each node belongs to, NO_INDEX for none; None: there are no ranks"""
+    etas: TravelTimes | ByTime[TravelTimes] | None = None
+    """what the engine predicts with; None: with what the traffic predicts"""
+    eta_source: EtaSource | None = None
+    """where ``etas`` come from, for the record"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""

@@ -18,9 +18,10 @@ from dispatch.roads.osm.reading import SUFFIXES as OSM_SUFFIXES
 from dispatch.roads.trips import local_midnight_ms, zone_info
 from dispatch.roads.zones import Zones
 from dispatch.sim.behaving import with_behaviour
-from dispatch.sim.behaviour import Behaviour
+from dispatch.sim.behaviour import ETA_RULE, Behaviour
 from dispatch.sim.demand import ORDINARY_DAY
 from dispatch.sim.demand_scale import scaled_demand
+from dispatch.sim.etas import names_file
 from dispatch.sim.recorded_day import recorded_day
 from dispatch.sim.scenario import PARKING_NOTE, Scenario, SimParams, made_up_day
 from dispatch.sim.scenario_tables import AUTO, BUILT_IN, BUSIEST, FROM_DATA, STARTING, UNNAMED, Tables
@@ -68,7 +69,7 @@ def build_scenario(
         params=params,
         sim=sim,
         fare=FareRule(**values["fare"]),
-        behaviour=behaviour_of(values),
+        behaviour=_with_eta_file(behaviour_of(values), folder),
         zones=Zones.load(expanded(zones, folder), day.city) if zones else None,
         notes=day.notes if about["name"] == UNNAMED else (told, *day.notes),
     )
@@ -79,6 +80,14 @@ def behaviour_of(values: Tables) -> Behaviour:
     """Give everybody's behaviour."""
     parts = {f.name: type(STARTING[f.name])(**_tuples(values[f.name])) for f in fields(Behaviour)}
     return Behaviour(**parts)
+
+
+def _with_eta_file(behaviour: Behaviour, folder: Path) -> Behaviour:
+    """Give the behaviour with the path of its model of ETAs, if it names one, from where this runs."""
+    eta = behaviour.traffic.eta
+    if not names_file(eta):
+        return behaviour
+    return replace(behaviour, traffic=replace(behaviour.traffic, eta=str(expanded(eta, folder))))
 
 
 def expanded(path: str, folder: Path) -> Path:
@@ -122,6 +131,12 @@ def _missing_files(values: Tables, folder: Path) -> list[str]:
             problems.append(f"zones.file is {zones}: there is no file {expanded(zones, folder)}")
     except InputError as error:
         problems.append(f"zones.file is {error}")
+    eta = values["traffic"]["eta"]
+    try:
+        if names_file(eta) and not expanded(eta, folder).is_file():
+            problems.append(f"traffic.eta is {eta}: there is no file {expanded(eta, folder)}; {ETA_RULE}")
+    except InputError as error:
+        problems.append(f"traffic.eta is {error}")
     return problems
 
 

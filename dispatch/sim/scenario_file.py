@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from dispatch.errors import InputError
 from dispatch.limits import check_seed
+from dispatch.sim.etas import file_blake2b, names_file
 from dispatch.sim.scenario import Scenario
-from dispatch.sim.scenario_build import CityCache, build_scenario, problems_of_places
+from dispatch.sim.scenario_build import CityCache, build_scenario, expanded, problems_of_places
 from dispatch.sim.scenario_keys import checked_tables, dotted_key, hints_of, read_text, rules_of, unit_of
 from dispatch.sim.scenario_tables import Tables, keys_of, starting_tables
 
@@ -196,9 +197,22 @@ class ScenarioFile:
         return "\n".join(lines).lstrip("\n") + "\n"
 
     def digest(self) -> str:
-        """Hash all values but name and description: equal where a run would be; 64 hexadecimal digits."""
+        """Hash all values but name and description: equal where a run would be; 64 hexadecimal digits.
+
+        Of a model of ETAs the file itself counts, too.
+        """
         values = self.values | {"scenario": {"seed": self.values["scenario"]["seed"]}}
+        if names_file(values["traffic"]["eta"]):
+            values |= {"traffic": values["traffic"] | {"eta_blake2b": self._eta_blake2b}}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def _eta_blake2b(self) -> str:
+        """Hash of the file that ``traffic.eta`` names; empty where it is missing, as ``problems`` tells."""
+        try:
+            return file_blake2b(expanded(self.values["traffic"]["eta"], self.folder))
+        except InputError:
+            return ""
 
 
 def load_scenario(source: str | Path) -> ScenarioFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from dispatch.engine.events import EventKind, log_sha256
 from dispatch.engine.params import FareRule
 from dispatch.errors import InvariantError
 from dispatch.sim.behaviour import Behaviour
+from dispatch.sim.etas import EtaSource
 from dispatch.sim.runner import Run
 from dispatch.sim.scenario import Scenario
 from dispatch.units import NO_INDEX
@@ -81,7 +83,10 @@ def run_record(run: Run, prepare_s: float, compile_s: float) -> RunRecord:
     }
     if scenario.recorded is not None:
         meta["recorded_empty_km_share"] = scenario.recorded.share
-    is_predicted = scenario.traffic.kind == "exact"
+    if scenario.etas is not None:
+        source = scenario.eta_source or EtaSource(type(scenario.etas).__name__)
+        meta["etas"] = asdict(source)
+    is_predicted = scenario.traffic.kind == "exact" and scenario.etas is None
     are_machines = scenario.behaviour == Behaviour.none()
     measured = kpis(run.events, travel_is_predicted=is_predicted, nobody_cancels=are_machines)
     meta["wall_s"] = round(prepare_s + run.setup_s + run.wall_s + time.perf_counter() - started, 3)

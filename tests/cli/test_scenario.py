@@ -82,6 +82,24 @@ def test_what_show_writes_is_the_scenario(dispatch, day, tmp_path):
     assert "# boarding_s = 30.0  # a number from 0 to 3600 seconds" in out
 
 
+def test_a_scenario_tells_what_its_engine_predicts_with(dispatch, day, tmp_path):
+    (told,) = [line for line in dispatch("scenario", "show", day)[1].splitlines() if " eta = " in line]
+    assert told.split(maxsplit=3)[2:] == [
+        '"traffic"',
+        "traffic (as the model predicts), free_flow, or the file of a model that dispatch eta train made of "
+        "this city",
+    ]
+    day.write_text(day.read_text() + '[traffic]\neta = "mine.eta"\n')
+    status, out, _ = dispatch("scenario", "check", day)
+    assert status == 1
+    assert f"traffic.eta is mine.eta: there is no file {tmp_path / 'mine.eta'}; it must be traffic (as" in out
+    (tmp_path / "mine.eta").write_text("no model")
+    assert dispatch("scenario", "check", day)[0] == 0
+    status, out, _ = dispatch("scenario", "check", "--build", day)
+    assert status == 1
+    assert "mine.eta: no readable model of ETAs" in out
+
+
 def test_list_names_the_packaged_ones(dispatch):
     status, out, _ = dispatch("scenario", "list")
     assert status == 0

@@ -62,7 +62,7 @@ def test_every_number_is_covered_by_these_tests():
     """Beside them there are only lists, spans and names, tested below."""
     others = {
         "tier_shares", "class_shares", "prebooked_ahead_min", "answer_s", "cruising", "upgrades", "seats",
-        "model",
+        "model", "eta",
     }  # fmt: skip
     marks = test_numbers_have_their_range.pytestmark
     covered = {(row[0], row[1]) for row in marks[0].args[1]} | set(SHARES)
@@ -101,6 +101,8 @@ def test_a_span_goes_upwards(make, name, span):
     [
         (DriverParams, {"cruising": "fly"}, "cruising is 'fly': it must be one of park, random_walk, drift"),
         (TrafficParams, {"model": "slow"}, "model is 'slow': it must be one of exact, assumed, fitted"),
+        (TrafficParams, {"eta": ""}, r"eta is '': it must be traffic \(as the model predicts\), free_flow"),
+        (TrafficParams, {"eta": 3}, "eta is 3: it must be traffic"),
         (VehicleParams, {"seats": (4,)}, r"seats is \(4,\): .* 2 classes of class_shares"),
         (VehicleParams, {"seats": (4, 0)}, r"seats\[1\] is 0: it must be"),
         (VehicleParams, {"upgrades": 1}, "upgrades is 1: it must be true or false"),
