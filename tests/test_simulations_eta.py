@@ -37,7 +37,7 @@ def test_the_page_tells_every_engine_under_every_truth(study, tmp_path, monkeypa
     monkeypatch.setattr(make, "ENGINES", {name: make.ENGINES[name] for name in shown})
     monkeypatch.setattr(make, "wall_times", lambda study, of=make.wall_times: of(study, 1))
     monkeypatch.setattr(pages, "PAIRS", [pair for pair in pages.PAIRS if set(pair) <= set(shown)])
-    kept, out = tmp_path / "runs.json", tmp_path / "README.md"
+    kept, out = tmp_path / "runs.json", tmp_path / "result.md"
     make.make(study, 1, kept, out)
     text, known = out.read_text(), json.loads(kept.read_text())
     assert len(known) == len(make.TRUTHS) * len(make.ENGINES) + 2

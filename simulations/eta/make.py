@@ -1,6 +1,6 @@
 """What ETAs are worth to a dispatcher: recorded days of San Francisco, the engine told by several of them.
 
-Needs the environment variable DISPATCH_DATA, the folder of the data sets. Writes `README.md` beside this
+Needs the environment variable DISPATCH_DATA, the folder of the data sets. Writes `result.md` beside this
 file; the model, learnt in three minutes from the days before, and the figures of each run are kept in the
 folder given by `--keep`: a study that was stopped goes on.
 
@@ -311,7 +311,7 @@ def main(arguments=None):
         "--model", type=Path, help="learnt from the days before; by default it is learnt, and kept"
     )
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "dispatch-eta-study")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("README.md"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("result.md"))
     asked = parser.parse_args(arguments)
     city = City.load(Path(os.environ["DISPATCH_DATA"]) / "san_francisco")
     asked.keep.mkdir(parents=True, exist_ok=True)
