@@ -235,6 +235,7 @@ def accuracy_row(name: str, ours: dict[str, float], peer: dict[str, float], floo
         "floor": None if floor is None else float(f"{floor:.4f}"),
         "miss": floor is not None and ratio < floor,
         "peer_wins": ratio < 1,
+        "wrong": {},
         "ours_error": float(f"{ours[name]:.4g}"),
         "peer_error": float(f"{peer[name]:.4g}"),
     }

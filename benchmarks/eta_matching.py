@@ -56,7 +56,7 @@ def measure(report: Report) -> None:
         City.load(Path(folder or "") / FOLDER) if is_there else City.synthetic(seed=1, num_nodes_about=2_000)
     )
     peers = {"leuvenmapmatching": leuven(city), YARDSTICK: fast_map_matching(city)}
-    for name in list(SEEN)[: 1 if report.quick and not report.tiny else None]:
+    for name in list(SEEN)[: 1 if report.quick else None]:
         few = TINY_TRACES if report.tiny or report.quick else FEW_TRACES
         num = few if report.tiny else NUM_TRACES
         make = partial(work, city, peers, SEEN[name], num, few)
