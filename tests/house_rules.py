@@ -133,7 +133,7 @@ def functions_are_short(source: Source) -> Iterator[str]:
         if token.type not in skipped:
             code_lines.update(range(token.start[0], token.end[0] + 1))
     for function in source.functions():
-        own = {line for line in code_lines if function.lineno <= line <= (function.end_lineno or 0)}
+        own = code_lines.intersection(range(function.lineno, (function.end_lineno or 0) + 1))
         if ast.get_docstring(function) is not None:
             docstring = function.body[0]
             own -= set(range(docstring.lineno, (docstring.end_lineno or 0) + 1))

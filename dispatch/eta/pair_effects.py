@@ -86,7 +86,8 @@ class PairEffects:
     def columns(self, ends: Ends) -> NDArray[np.float32]:
         """Give ``PAIR_COLUMNS`` of trips (n,): (columns, n)."""
         out = np.empty((len(PAIR_COLUMNS), len(ends.from_x)), np.float32)
-        kernels.read_effects(ends, LEVELS, self.table, out)
+        memo = np.empty((2, len(_LEVELS)), np.int64)
+        kernels.read_effects(ends, LEVELS, self.table, memo, out)
         return out
 
     def arrays(self) -> dict[str, NDArray[Any]]:

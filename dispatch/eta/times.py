@@ -14,6 +14,7 @@ from dispatch.eta.features import COLUMNS
 from dispatch.eta.ground import part_of_week
 from dispatch.eta.live import LiveQueries, LiveTraffic
 from dispatch.eta.model import EtaModel
+from dispatch.eta.pair_effects import LEVELS
 from dispatch.kernels import eta_predict as kernels
 from dispatch.kernels.boosted_trees import BLOCK_ROWS, workspace_for
 from dispatch.kernels.jit import direct
@@ -83,7 +84,8 @@ class EtaTimes:
         if held is None:
             trees = tuple(forest.trees for forest in self.model.forests)
             base = np.array([kernels.TRIPS_S, kernels.PROBES_S, *[kernels.TRIPS_S] * 3])
-            model = kernels.Model(trees, tuple(workspace_for(one) for one in trees), base)
+            memo = np.empty((2, len(LEVELS.size_m)), np.int64)
+            model = kernels.Model(trees, tuple(workspace_for(one) for one in trees), base, memo)
             held = _Memory(model, np.zeros((len(COLUMNS) + 1, BLOCK_ROWS), np.float32))
             self._memory.held = held
         return held

@@ -18,7 +18,7 @@ from dispatch.kernels.boosted_trees import (
     sum_leaves,
 )
 from dispatch.kernels.edge_times import EDGE_SECONDS, EdgeSeconds
-from dispatch.kernels.jit import F32_2D, F64_2D, I32, I64, f64, i64, kernel, record
+from dispatch.kernels.jit import F32_2D, F64_2D, I32, I64, I64_2D, f64, i64, kernel, record
 from dispatch.kernels.pair_effects import EFFECT_TABLE, LEVELS, EffectTable, Ends, Levels, read_effects
 from dispatch.kernels.route_features import (
     DRIVES,
@@ -142,9 +142,11 @@ class Model(NamedTuple):
     """The memory of each, of one thread"""
     base: np.ndarray
     """(NUM_FORESTS,) int64, the row of the columns that holds a forest's seconds of the way"""
+    memo: np.ndarray
+    """(2, levels) int64, scratch of pair effects, of one thread"""
 
 
-MODEL = record(Model, types.UniTuple(TREES, NUM_FORESTS), types.UniTuple(WORKSPACE, NUM_FORESTS), I64)
+MODEL = record(Model, types.UniTuple(TREES, NUM_FORESTS), types.UniTuple(WORKSPACE, NUM_FORESTS), I64, I64_2D)
 
 
 @kernel()
@@ -200,7 +202,7 @@ def predict(asked, ground, now, model, num_forests, columns, out_s):
         part, first = _part(asked.drives, begin, end), asked.first[begin : end + 1]
         write_route_columns(part, first, asked.edge, ground.streets, ground.probes, ground.trips, columns)
         ends = Ends(part.from_x, part.from_y, part.to_x, part.to_y, part.part)
-        read_effects(ends, ground.levels, ground.effects, columns[NUM_ROUTE:])
+        read_effects(ends, ground.levels, ground.effects, model.memo, columns[NUM_ROUTE:])
         if len(now.edge) > 0:
             write_live_columns(part, first, asked.edge, ground.probes, now, columns[FIRST_LIVE:])
         else:

@@ -68,22 +68,22 @@ EFFECT_TABLE = record(EffectTable, I64, F32, F32)
 
 
 @kernel()
-def square_of(at_m, size_m):
-    """Number the strip of this width in which a coordinate lies; far away all strips are one."""
-    return np.int64(min(max(floor(at_m / size_m) + MIDDLE, 0), MAX_SQUARE))
+def square_of(at_m, per_m):
+    """Number the strip, so many a metre, in which a coordinate lies; far away all strips are one."""
+    return np.int64(min(max(floor(at_m * per_m) + MIDDLE, 0), MAX_SQUARE))
 
 
 @kernel()
 def key_of(ends, i, levels, level):
     """Give the key of a trip's squares and time at a level."""
-    size_m, asks = levels.size_m[level], levels.asks[level]
+    per_m, asks = 1.0 / levels.size_m[level], levels.asks[level]
     key = np.int64(0)
     if asks & FROM:
-        key = key << SQUARES_BITS | square_of(ends.from_x[i], size_m)
-        key = key << SQUARES_BITS | square_of(ends.from_y[i], size_m)
+        key = key << SQUARES_BITS | square_of(ends.from_x[i], per_m)
+        key = key << SQUARES_BITS | square_of(ends.from_y[i], per_m)
     if asks & TO:
-        key = key << SQUARES_BITS | square_of(ends.to_x[i], size_m)
-        key = key << SQUARES_BITS | square_of(ends.to_y[i], size_m)
+        key = key << SQUARES_BITS | square_of(ends.to_x[i], per_m)
+        key = key << SQUARES_BITS | square_of(ends.to_y[i], per_m)
     if asks & TIME:
         key = key << TIME_BITS | np.int64(ends.time[i])
     return np.int64(level) << LEVEL_SHIFT | key
@@ -115,8 +115,8 @@ def fill_table(key, total, num, out_table):
         out_table.key[row], out_table.total[row], out_table.num[row] = key[i], total[i], num[i]
 
 
-@kernel((ENDS, LEVELS, EFFECT_TABLE, F32_2D))
-def read_effects(ends, levels, table, out_columns):
+@kernel((ENDS, LEVELS, EFFECT_TABLE, I64_2D, F32_2D))
+def read_effects(ends, levels, table, memo, out_columns):
     """Write what past trips tell of trips (n,): the columns of all levels, one below another.
 
     Parameters
@@ -124,16 +124,23 @@ def read_effects(ends, levels, table, out_columns):
     ends : Ends
     levels : Levels
     table : EffectTable
+    memo : (2, levels) int64
+        Scratch: the key of the trip before and its row. Candidates of an order share squares, and a look into
+        the table that is spared is a wait for memory.
     out_columns : (sum of ``tells``, at least n) float32
         Means, drawn towards the level above, and numbers of trips.
     """
+    for level in range(len(levels.size_m)):
+        memo[0, level] = EMPTY
     for i in range(len(ends.from_x)):
         column, mean, chain = 0, 0.0, NO_INDEX
         for level in range(len(levels.size_m)):
             if levels.chain[level] != chain:
                 mean, chain = 0.0, levels.chain[level]
             key, num = key_of(ends, i, levels, level), 0.0
-            row = row_of(table, key)
+            if memo[0, level] != key:
+                memo[0, level], memo[1, level] = key, row_of(table, key)
+            row = memo[1, level]
             if table.key[row] == key:
                 num = np.float64(table.num[row])
                 prior = levels.prior[level]

@@ -70,7 +70,8 @@ class World:
 
     def model(self):
         trees = tuple(forest.trees for forest in self.forests)
-        return Model(trees, tuple(workspace_for(one) for one in trees), BASE)
+        memo = np.empty((2, len(LEVELS.size_m)), np.int64)
+        return Model(trees, tuple(workspace_for(one) for one in trees), BASE, memo)
 
     def way(self, i):
         return self.asked.edge[self.asked.first[i] : self.asked.first[i + 1]].tolist()

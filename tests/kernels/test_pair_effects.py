@@ -52,7 +52,7 @@ def table_of(key, residual, size=None):
 
 def read(ends, table):
     out = np.full((NUM_COLUMNS, len(ends.from_x) + 1), 55.0, np.float32)
-    read_effects(ends, LEVELS, table, out)
+    read_effects(ends, LEVELS, table, np.empty((2, len(LEVELS.size_m)), np.int64), out)
     assert (out[:, -1] == 55).all()
     return out[:, :-1]
 

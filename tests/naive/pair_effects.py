@@ -7,7 +7,7 @@ from dispatch.kernels.pair_effects import FROM, MAX_SQUARE, MIDDLE, TIME, TO
 
 def square(at_m, size_m):
     """The strip in which a coordinate lies; those far away are one."""
-    return min(max(floor(at_m / size_m) + MIDDLE, 0), MAX_SQUARE)
+    return min(max(floor(at_m * (1.0 / size_m)) + MIDDLE, 0), MAX_SQUARE)
 
 
 def likeness(ends, i, size_m, asks):
