@@ -78,7 +78,7 @@ def look(place, live, other, at_s):
     return Seen(street, extra, metric.pairs_ms(*place.elsewhere) / without.pairs_ms(*place.elsewhere) - 1)
 
 
-@pytest.fixture(scope="module", params=["built-in", "San Francisco"])
+@pytest.fixture(scope="module", params=["built-in", pytest.param("San Francisco", marks=pytest.mark.long)])
 def place(request):
     if request.param == "built-in":
         return two_banks()

@@ -135,6 +135,7 @@ def workers():
         yield workers
 
 
+@pytest.mark.long
 def test_a_search_by_simulation(workers, tmp_path):
     store = RunStore(None, TINY, "code")
     told = []

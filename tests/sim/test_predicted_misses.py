@@ -60,6 +60,7 @@ def late_of_first_promise(events):
     return (late_ms > 300_000).mean()
 
 
+@pytest.mark.long
 def test_rescue_makes_fewer_pickups_late(day):
     """Later by 5 min than first promised: 6.9 % of pickups in batches, 6.4 with rescue, 4.9 from 120 s on."""
     batch, rescue, early = (
