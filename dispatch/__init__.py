@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
         read_log as read_log,
         write_log as write_log,
     )
+    from dispatch.engine.explanations import Explanation as Explanation
     from dispatch.engine.inputs import (
         NewDrivers as NewDrivers,
         NewOrders as NewOrders,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.engine.lifecycle import DriverStatus as DriverStatus, OrderStatus as OrderStatus
     from dispatch.engine.params import DispatchParams as DispatchParams, FareRule as FareRule
     from dispatch.engine.policy import Policy as Policy, Window as Window, policy_named as policy_named
+    from dispatch.engine.terms import DriverTerms as DriverTerms
     from dispatch.eta.driven_ways import driven_ways as driven_ways
     from dispatch.eta.evaluation import predict_trips as predict_trips
     from dispatch.eta.live import LiveTraffic as LiveTraffic
@@ -101,10 +103,12 @@ _HOME: Final = {
     "DispatchParams": "dispatch.engine.params",
     "Dispatcher": "dispatch.engine.dispatcher",
     "DriverStatus": "dispatch.engine.lifecycle",
+    "DriverTerms": "dispatch.engine.terms",
     "EdgeSnapper": "dispatch.roads.places",
     "EtaModel": "dispatch.eta.model",
     "EtaTimes": "dispatch.eta.times",
     "EventKind": "dispatch.engine.events",
+    "Explanation": "dispatch.engine.explanations",
     "FareRule": "dispatch.engine.params",
     "GeoIndex": "dispatch.spatial.geo_index",
     "GridIndex": "dispatch.spatial.grid_index",

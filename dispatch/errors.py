@@ -18,3 +18,14 @@ class StateError(DispatchError):
 
 class InvariantError(DispatchError):
     """A run broke one of its own invariants: a defect of this package, worth a report."""
+
+
+class StoreError(DispatchError):
+    """A database or file cannot be used as it is: missing, damaged, locked, of another version."""
+
+
+class AuthError(DispatchError):
+    """The actor's role does not permit the action, or the object lies outside its reach; nothing was done.
+
+    The message does not tell whether the object exists.
+    """

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["postgres_fixtures"]
+
 ROOT = Path(__file__).resolve().parent.parent
 FEW_EXAMPLES = 5
 LONGEST = "test_kernel_reruns.py"

@@ -2,6 +2,11 @@
 
 from dispatch.cli import (  # noqa: F401 - importing them registers their commands
     city,
+    community,
+    crm,
+    crm_data,
+    crm_people,
+    crm_report,
     eta,
     fleet_size,
     scenario,

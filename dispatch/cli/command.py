@@ -37,6 +37,9 @@ _OPTION_OF_FIELD: Final = {
     "low": "--low",
     "high": "--high",
     "step": "--step",
+    "region": "--region",
+    "on_duplicate": "--on-duplicate",
+    "period": "--by",
 }
 """What the engine, the simulator and scenario files call a field → what the user typed."""
 

@@ -41,7 +41,7 @@ class CandidateSet:
     eta_ms: NDArray[np.int32]
     """(candidates,) pickup ETA"""
     cost: NDArray[np.int64]
-    """(candidates,) what it costs to give the order to the driver"""
+    """(candidates,) what it costs to give the order to the driver: pickup ETA, risk, terms of the driver"""
     is_cut: NDArray[np.bool_]
     """(orders,) there are eligible drivers that were not looked at, farther away"""
 
@@ -59,7 +59,7 @@ class CandidateSet:
 def find_candidates(state: EngineState, world: World, now_ms: int) -> CandidateSet:
     """Find for every open order the nearest eligible drivers and their pickup ETAs.
 
-    Left out are drivers who refused the order, whose car does not suit it, or who are too far away.
+    Left out are drivers who refused the order, who or whose car do not suit it, or who are too far away.
     """
     orders, refusals = state.orders, state.orders.refusals(0)
     of_orders, of_cars = columns_of(state)
@@ -145,6 +145,7 @@ def _weighed(found: CandidateSet, state: EngineState, world: World, now_ms: int)
     first, candidate, eta_ms, cost = kernels.weigh(
         found.first_candidate, found.candidate_driver, own, rest_ms, found.eta_ms, limit_ms
     )
+    kernels.add_driver_costs(candidate, found.driver_idx, state.fleet.cost_ms, cost)
     weighed = replace(found, first_candidate=first, candidate_driver=candidate, eta_ms=eta_ms, cost=cost)
     return _with_risk(weighed, state, world, now_ms)
 
@@ -226,8 +227,10 @@ def free_node(found: CandidateSet, state: EngineState) -> NDArray[np.int32]:
 def _may_meet(
     state: EngineState, order_idx: NDArray[np.int32], driver_idx: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
-    """Tell of pairs (n,) whether the car suits the order, and the driver did not refuse it."""
+    """Tell of pairs (n,) whether car and driver suit the order, and the driver did not refuse it."""
+    asked = state.orders.skills[order_idx]
     suits: NDArray[np.bool_] = (state.orders.class_bits[order_idx] & state.fleet.class_bits[driver_idx]) != 0
+    suits &= (state.fleet.skills[driver_idx] & asked) == asked
     return suits & ~state.orders.refused(order_idx, driver_idx)
 
 
@@ -261,6 +264,7 @@ def _columns_of_orders(orders: Orders) -> kernels.OpenOrders:
         orders.picked_up_at_ms,
         orders.trip_ms,
         orders.miss_predicted,
+        orders.skills,
     )
 
 
@@ -274,4 +278,6 @@ def columns_of_cars(fleet: Fleet) -> kernels.FreeCars:
         fleet.class_bits[used],
         fleet.rank[used],
         fleet.rank_since_ms[used],
+        fleet.skills[used],
+        fleet.cost_ms[used],
     )

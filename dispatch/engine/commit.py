@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.engine.events import EventBuffer, EventKind
+from dispatch.engine.explanations import Explanations
 from dispatch.engine.fleet import Fleet
 from dispatch.engine.lifecycle import RULES, DriverStatus, OrderStatus
 from dispatch.engine.orders import Orders
@@ -43,6 +44,8 @@ class EngineState:
     """latest instant of any event"""
     log: EventBuffer = field(default_factory=EventBuffer)
     """events made since they were last taken"""
+    explanations: Explanations = field(default_factory=Explanations)
+    """why orders were given to drivers"""
     views: dict[str, Any] = field(default_factory=dict)
     """columns as kernels take them, with the versions of the tables that they belong to"""
 

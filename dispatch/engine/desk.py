@@ -11,7 +11,7 @@ from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.inputs import NewOrders, as_lonlat
 from dispatch.engine.params import FareRule
 from dispatch.engine.world import World
-from dispatch.errors import InputError
+from dispatch.errors import InputError, StateError
 from dispatch.limits import check_range, check_whole
 from dispatch.roads.travel_times import PathFinder
 from dispatch.spatial.grid_index import GridIndex
@@ -128,6 +128,12 @@ def _trip_metres(world: World, pickup: NDArray[np.int32], dropoff: NDArray[np.in
 
 def assign(state: EngineState, world: World, by_hand: Happening) -> None:
     """Assign open orders to idle drivers by hand, with the pickup ETA of the driver chosen."""
+    barred = np.flatnonzero(~state.fleet.eligible[by_hand.driver_idx])
+    if len(barred):
+        driver_id = state.fleet.driver_id[by_hand.driver_idx[barred[0]]]
+        raise StateError(
+            f"driver_id[{barred[0]}] is {driver_id}: not eligible for orders, by set_driver_terms"
+        )
     pickup = state.orders.pickup_node[by_hand.order_idx]
     off_network = np.flatnonzero(state.fleet.node[by_hand.driver_idx] == NO_INDEX)
     if len(off_network):

@@ -13,6 +13,8 @@ from dispatch.engine.candidates import columns_of_cars
 from dispatch.engine.commit import NEVER, EngineState, Happening, commit
 from dispatch.engine.desk import NearbyCars, Quote
 from dispatch.engine.events import EVENT_DTYPE, EventKind, Events
+from dispatch.engine.explain import explained
+from dispatch.engine.explanations import Explanation
 from dispatch.engine.inputs import (
     NODES,
     NewDrivers,
@@ -34,6 +36,7 @@ from dispatch.engine.plan import plan
 from dispatch.engine.preposition import advise
 from dispatch.engine.submission import submit
 from dispatch.engine.tell import tell
+from dispatch.engine.terms import DriverTerms
 from dispatch.engine.vehicles import served_bits
 from dispatch.engine.world import World
 from dispatch.errors import InputError, StateError
@@ -172,7 +175,16 @@ class Dispatcher:
         fleet = self._state.fleet
         rows = fleet.register(told.driver_id)
         fleet.vehicle_class[rows] = told.vehicle_class
-        fleet.class_bits[rows] = served_bits(told.vehicle_class, told.seats, self.params.upgrades)
+        fleet.set_cars(rows, served_bits(told.vehicle_class, told.seats, self.params.upgrades))
+
+    def set_driver_terms(self, terms: DriverTerms) -> None:
+        """Say in numbers what is known of drivers as people, from the next step on; new ids are new drivers.
+
+        A driver who is not eligible finishes what it has and may accept the offer that it has, but gets no
+        others.
+        """
+        told = terms.checked()
+        self._state.fleet.set_terms(self._state.fleet.register(told.driver_id), told)
 
     def drivers_online(self, positions: Positions) -> None:
         """Take drivers on duty where they are; new ids are new drivers.
@@ -348,7 +360,10 @@ class Dispatcher:
             offers.time_out(state, now_ms)
             if world.node_rank is not None:
                 queue_up(now_ms, world.places, columns_of_cars(state.fleet))
-            offers.make(state, world, self.fare, plan(state, world, now_ms), now_ms)
+            planned = plan(state, world, now_ms)
+            offers.make(state, world, self.fare, planned, now_ms)
+            if planned.reasons is not None:
+                state.explanations.keep(planned.reasons, world.params.keep_explanations)
         if world.advise_every_ms and now_ms >= state.advise_at_ms:
             advise(state, world, now_ms)
             state.advise_at_ms = now_ms + world.advise_every_ms
@@ -392,6 +407,23 @@ class Dispatcher:
         rows = self._state.orders.ids.known_rows(as_ids("order_id", order_id), "order_id")
         world = self._world.at(max(self._state.clock_ms, 0))
         return pickup_etas(self._state, world, rows)
+
+    def explain(self, order_id: int) -> Explanation:
+        """Tell why an order has its driver: what each candidate would have cost at its latest matching.
+
+        Parameters
+        ----------
+        order_id : int
+
+        Raises
+        ------
+        StateError
+            There is no explanation: none are kept, it was not matched yet, its driver was chosen by hand, or
+            ``DispatchParams.keep_explanations`` orders were matched since.
+        InputError
+            No such order is known.
+        """
+        return explained(self._state, self._world, order_id)
 
     def order_status(self, order_id: ArrayLike) -> list[OrderStatus]:
         """Tell where orders stand."""

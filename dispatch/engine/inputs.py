@@ -8,7 +8,7 @@ from typing import Any, Final, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dispatch.engine.vehicles import MAX_CLASSES
+from dispatch.engine.vehicles import ALL_SKILLS, MAX_CLASSES
 from dispatch.errors import InputError
 from dispatch.kernels.checks import first_outside
 from dispatch.units import LATEST_MS, MS_PER_DAY, NO_INDEX
@@ -184,6 +184,9 @@ ORDER_LIMITS: Final = {
     "is_first": (0, 1),
     "passengers": (1, 100),
     "vehicle_class": (0, MAX_CLASSES - 1),
+    "priority": (1, 100_000),
+    "patience_ms": (0, 7 * MS_PER_DAY),
+    "skills": (0, ALL_SKILLS),
 }
 """Optional columns of new orders, and what they may hold."""
 
@@ -239,6 +242,14 @@ class NewOrders:
         How many ride, 1 … 100; only cars with as many seats are candidates.
     vehicle_class : (n,) int64, optional
         Class of car that is asked for, 0 … 7, 0 the ordinary one.
+    priority : (n,) int64, optional
+        Weight of leaving the order unserved, permille of an ordinary one's, 1 … 100,000: in the place of its
+        tier's, where the policy heeds weights (:attr:`dispatch.Policy.weighs_people`).
+    patience_ms : (n,) int64, optional
+        How long the customer is expected to wait; 0 where that is not known. ``Policy.patience_weight`` says
+        what follows.
+    skills : (n,) int64, optional
+        Bits 0 … 15 of trainings and permits, all of which the driver must hold.
     """
 
     order_id: Any
@@ -255,6 +266,9 @@ class NewOrders:
     is_first: Any = None
     passengers: Any = None
     vehicle_class: Any = None
+    priority: Any = None
+    patience_ms: Any = None
+    skills: Any = None
 
     def checked(self, num_nodes: int) -> NewOrders:
         """Give the same with every array read and checked; :class:`InputError` otherwise."""

@@ -44,6 +44,9 @@ class Orders(Rows):
         "wanted_at_ms": (np.int64, 0),
         "class_bits": (np.int64, 1),
         "tier": (np.int8, 0),
+        "priority": (np.int64, NO_VALUE),
+        "patience_ms": (np.int64, 0),
+        "skills": (np.int64, 0),
         "first_refusal": (np.int32, NO_INDEX),
         "promised_at_ms": (np.int64, NO_VALUE),
         "miss_predicted": (np.bool_, False),
@@ -79,6 +82,12 @@ class Orders(Rows):
     class_bits: NDArray[np.int64]
     """which cars may serve it: :func:`dispatch.kernels.submission.asked_bit`"""
     tier: NDArray[np.int8]
+    priority: NDArray[np.int64]
+    """permille of an ordinary order's weight, NO_VALUE where not told"""
+    patience_ms: NDArray[np.int64]
+    """how long the customer is expected to wait, 0 where not known"""
+    skills: NDArray[np.int64]
+    """bits all of which the driver must hold"""
     first_refusal: NDArray[np.int32]
     """latest of the refusals, chained; NO_INDEX for none"""
     promised_at_ms: NDArray[np.int64]

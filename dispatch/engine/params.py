@@ -51,6 +51,9 @@ class DispatchParams:
     miss_after_s : float
         An order whose driver is expected so much later than promised at the assignment is a predicted miss:
         ``PICKUP_MISS_PREDICTED`` tells of it, once an assignment.
+    keep_explanations : int
+        Of so many orders, those matched latest, :meth:`dispatch.Dispatcher.explain` can tell who was
+        considered, at up to 4 kB each. 0: of none; more takes longer a step.
     """
 
     policy: Policy | str = POLICIES["batch"]
@@ -65,6 +68,7 @@ class DispatchParams:
     upgrades: bool = True
     reestimate_every_s: float = 0.0
     miss_after_s: float = 300.0
+    keep_explanations: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -85,6 +89,7 @@ class DispatchParams:
         check_range("snap_limit_m", self.snap_limit_m, 0, 100_000, "metres")
         check_range("reestimate_every_s", self.reestimate_every_s, 0, 86_400, "seconds")
         check_range("miss_after_s", self.miss_after_s, 0, 86_400, "seconds")
+        check_whole("keep_explanations", self.keep_explanations, 0, 1_000_000)
 
     @property
     def rules(self) -> Policy:

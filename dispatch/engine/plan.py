@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,14 +11,26 @@ from numpy.typing import NDArray
 
 from dispatch.engine.candidates import CandidateSet, find_candidates, look_everywhere
 from dispatch.engine.commit import EngineState
+from dispatch.engine.explain import reasons_of
+from dispatch.engine.explanations import Reasons
+from dispatch.engine.orders import Orders
 from dispatch.engine.policy import Policy, Window
+from dispatch.engine.weights import (
+    are_starving,
+    cost_of_change,
+    overtaking,
+    own_driver,
+    penalties,
+    sequence_of,
+    weights_of,
+)
 from dispatch.engine.world import World
 from dispatch.errors import InputError
 from dispatch.kernels import offering
 from dispatch.matching.assignment import Assignment
 from dispatch.matching.problem import AssignmentProblem
 from dispatch.matching.solve import solve, solve_nearest
-from dispatch.units import INDEX_DTYPE, MS_PER_S, NO_INDEX
+from dispatch.units import INDEX_DTYPE, NO_INDEX
 
 Solver = Callable[..., Assignment]
 
@@ -43,6 +55,8 @@ class Plan:
     """(open orders,) every order that was looked at"""
     num_cars: NDArray[np.int32]
     """(open orders,) candidates within the largest pickup ETA"""
+    reasons: Reasons | None = None
+    """why, where explanations are kept"""
 
 
 def plan(state: EngineState, world: World, now_ms: int) -> Plan:
@@ -57,60 +71,89 @@ def plan(state: EngineState, world: World, now_ms: int) -> Plan:
     if left_out.any():
         found = look_everywhere(found, left_out, state, world, now_ms)
         chosen = match(found, state, world, now_ms)
-    return propose(found, chosen, state)
+    policy = world.params.rules
+    if policy.starvation_s > 0 and not policy.is_own:
+        found, chosen = _keep_turns(found, chosen, state, world, now_ms)
+    planned = propose(found, chosen, state)
+    if world.params.keep_explanations > 0:
+        return replace(planned, reasons=reasons_of(found, chosen, state, policy, now_ms))
+    return planned
+
+
+def _keep_turns(
+    found: CandidateSet, chosen: NDArray[np.int32], state: EngineState, world: World, now_ms: int
+) -> tuple[CandidateSet, NDArray[np.int32]]:
+    """Match again until no starving order is left out for want of a look, or overtaken by one with a driver.
+
+    Each time some orders look at all drivers, or some with a driver keep theirs: it comes to an end.
+    """
+    orders = state.orders
+    starving = are_starving(found, orders, world.params.rules, now_ms)
+    while True:
+        left_out = starving & (chosen == NO_INDEX)
+        near_sighted = left_out & found.is_cut
+        if near_sighted.any():
+            found = look_everywhere(found, near_sighted, state, world, now_ms)
+        else:
+            overtakes = overtaking(found, chosen, orders, left_out)
+            if not overtakes.any():
+                return found, chosen
+            found = _keeping_own(found, overtakes, orders)
+        chosen = match(found, state, world, now_ms)
+
+
+def _keeping_own(found: CandidateSet, which: NDArray[np.bool_], orders: Orders) -> CandidateSet:
+    """Leave the orders `which` (orders,) no candidate but their own driver."""
+    order = found.order_of_candidate
+    is_own = found.driver_idx[found.candidate_driver] == own_driver(found, orders)[order]
+    kept = ~which[order] | is_own
+    first = np.zeros(len(found.order_idx) + 1, INDEX_DTYPE)
+    np.cumsum(np.bincount(order[kept], minlength=len(found.order_idx)), out=first[1:])
+    return replace(
+        found,
+        first_candidate=first,
+        candidate_driver=found.candidate_driver[kept],
+        eta_ms=found.eta_ms[kept],
+        cost=found.cost[kept],
+    )
 
 
 def match(found: CandidateSet, state: EngineState, world: World, now_ms: int) -> NDArray[np.int32]:
     """Solve the window's assignment problem by the policy; give the candidate (orders,) of each order."""
-    policy = world.params.rules
+    policy, orders = world.params.rules, state.orders
     if policy.is_own and found.num_open == 0:
         return np.empty(0, INDEX_DTYPE)
     if policy.is_own:
-        return _own_choice(policy, _window(found, state, now_ms))
-    cost, penalty = found.cost, None
+        return _own_choice(policy, _window(found, state, policy, now_ms))
+    starving = are_starving(found, orders, policy, now_ms)
+    if policy.matching == "nearest":
+        return _first_come(found, sequence_of(found, orders, starving))
+    cost = found.cost
     if policy.least_gain_s > 0 and found.num_open < len(found.order_idx):
-        cost = cost + _cost_of_change(found, state, policy)
-    if policy.matching == "batch" and (
-        cost is not found.cost or policy.priority_weights or policy.starvation_s
-    ):
-        penalty = _penalties(found, state, policy, now_ms, cost)
+        cost = cost + cost_of_change(found, orders, policy)
     problem = AssignmentProblem(found.first_candidate, found.candidate_driver, cost, len(found.driver_idx))
-    solver = SOLVERS[policy.matching]
-    return (solver(problem) if penalty is None else solver(problem, penalty)).candidate_of_order
+    if cost is found.cost and not policy.weighs_people and not policy.starvation_s:
+        return SOLVERS["batch"](problem).candidate_of_order
+    weight = weights_of(orders, found.order_idx, policy, now_ms).weight
+    return SOLVERS["batch"](problem, penalties(found, orders, weight, starving, cost)).candidate_of_order
 
 
-def _cost_of_change(found: CandidateSet, state: EngineState, policy: Policy) -> NDArray[np.int64]:
-    """Give what it costs (candidates,) to take an order from its driver."""
-    is_moved = found.order_of_candidate >= found.num_open
-    own = state.orders.driver_idx[found.order_idx[found.order_of_candidate]]
-    is_moved &= found.driver_idx[found.candidate_driver] != own
-    return np.where(is_moved, round(policy.least_gain_s * MS_PER_S), 0)
+def _first_come(found: CandidateSet, sequence: NDArray[np.intp]) -> NDArray[np.int32]:
+    """Let orders choose in a sequence (orders,); give the candidate (orders,) of each."""
+    num = found.num_of_order[sequence]
+    first = np.zeros(len(sequence) + 1, INDEX_DTYPE)
+    np.cumsum(num, out=first[1:])
+    candidate = np.arange(first[-1]) + np.repeat(found.first_candidate[sequence] - first[:-1], num)
+    problem = AssignmentProblem(
+        first, found.candidate_driver[candidate], found.cost[candidate], len(found.driver_idx)
+    )
+    taken = SOLVERS["nearest"](problem).candidate_of_order
+    chosen, served = np.full(len(sequence), NO_INDEX, INDEX_DTYPE), taken != NO_INDEX
+    chosen[sequence[served]] = candidate[taken[served]]
+    return chosen
 
 
-def _penalties(
-    found: CandidateSet, state: EngineState, policy: Policy, now_ms: int, cost: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Give the cost of leaving each order (orders,) unserved: far above all pickup times together.
-
-    Orders that have a driver keep one before all others are served, starving ones come next. A driver serves
-    one order, so that a larger weight is never outweighed by many smaller ones: sums are not needed.
-    """
-    orders, idx = state.orders, found.order_idx
-    weight = np.ones(len(idx))
-    if policy.priority_weights:
-        tier = np.minimum(orders.tier[idx], len(policy.priority_weights) - 1)
-        weight = np.array(policy.priority_weights)[tier]
-    if policy.starvation_s > 0:
-        starving = now_ms - orders.wanted_at_ms[idx] > policy.starvation_s * MS_PER_S
-        weight = np.where(starving, weight.max(initial=0.0) + 1, weight)
-    weight[found.num_open :] = weight.max(initial=0.0) + 1
-    most = min(len(idx), len(found.driver_idx)) + 1
-    unit = (int(cost.max(initial=0)) + 1) * most / weight.min(initial=1.0)
-    penalty: NDArray[np.int64] = np.ceil(weight * unit).astype(np.int64)
-    return penalty
-
-
-def _window(found: CandidateSet, state: EngineState, now_ms: int) -> Window:
+def _window(found: CandidateSet, state: EngineState, policy: Policy, now_ms: int) -> Window:
     """Show a policy of the caller's own the open orders."""
     orders, idx = state.orders, found.order_idx[: found.num_open]
     end = found.first_candidate[found.num_open]
@@ -125,6 +168,7 @@ def _window(found: CandidateSet, state: EngineState, now_ms: int) -> Window:
         np.maximum(now_ms - orders.wanted_at_ms[idx], 0),
         orders.tier[idx],
         found.cost[:end],
+        weights_of(orders, idx, policy, now_ms).weight,
     )
 
 

@@ -43,7 +43,9 @@ class Window:
     tier: NDArray[np.int8]
     """(orders,)"""
     cost: NDArray[np.int64]
-    """(candidates,) the pickup ETA and what the risk of a missed promise costs, ms"""
+    """(candidates,) the pickup ETA, what the risk of a missed promise costs, and the driver's terms, ms"""
+    weight: NDArray[np.float64]
+    """(orders,) of leaving the order unserved, capped; 1 where the policy does not weigh people"""
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,18 @@ class Policy:
     preposition_horizon_min : float
         For the demand of so many minutes ahead.
     priority_weights : tuple of float
-        Cost of leaving an order of each tier unserved, in units of the lowest tier's. Empty: all are equal.
+        Weight of leaving an order of each tier unserved; an order's own ``priority`` takes its place. Empty:
+        all tiers are equal.
+    priority_cap : float
+        No weight is larger, whatever a tier, an order's own priority or its patience make it.
+    patience_weight : float
+        The weight of an order grows by the factor ``1 + patience_weight`` times the share of its expected
+        patience that it has waited. 0: not at all.
     starvation_s : float
-        An order that waited longer comes before all others, whatever its tier. 0: never.
+        An order that waited longer comes before all others, whatever their weights, and before those that
+        began to wait later: no driver whom it could have is given to them. Orders whose driver is on the way
+        keep one, and drivers who queue at a rank go by the queue. A :meth:`choose` of one's own and
+        assignments by hand are not bound by it. 0: no order comes first for its wait.
     promise_s : float
         Customers are promised a car within this time of the wanted pickup.
     risk_cost_s : float
@@ -104,6 +115,8 @@ class Policy:
     promise_s: float = 600.0
     risk_cost_s: float = 0.0
     reassign_on_miss: bool = False
+    priority_cap: float = 10.0
+    patience_weight: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -134,6 +147,13 @@ class Policy:
         for tier, weight in enumerate(self.priority_weights):
             check_range(f"priority_weights[{tier}]", weight, 0.001, 1000)
         check_range("starvation_s", self.starvation_s, 0, 86_400, "seconds")
+        check_range("priority_cap", self.priority_cap, 1, 1000)
+        check_range("patience_weight", self.patience_weight, 0, 10)
+
+    @property
+    def weighs_people(self) -> bool:
+        """Whether orders differ in weight: tiers, told priorities and patience count, or none does."""
+        return bool(self.priority_weights) or self.patience_weight > 0
 
     @property
     def least_gain_s(self) -> float:

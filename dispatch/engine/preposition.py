@@ -66,6 +66,7 @@ def _soon_free(state: EngineState, now_ms: int, horizon_s: float) -> NDArray[np.
     orders = state.orders
     riding = orders.live[: orders.num_live]
     riding = riding[orders.status[riding] == OrderStatus.ON_BOARD]
+    riding = riding[state.fleet.eligible[orders.driver_idx[riding]]]
     ends_at_ms = orders.picked_up_at_ms[riding] + orders.trip_ms[riding]
     node: NDArray[np.int32] = orders.dropoff_node[riding[ends_at_ms <= now_ms + horizon_s * MS_PER_S]]
     return node

@@ -1,4 +1,7 @@
-"""Classes and seats of vehicles as bits: an order may ride in a car that has one of its bits."""
+"""Classes and seats of vehicles as bits: an order may ride in a car that has one of its bits.
+
+Skills of drivers are bits, too: one who serves an order holds all that it asks for.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,10 @@ MAX_CLASSES: Final = 8
 
 ANY_BITS: Final = (1 << MAX_CLASSES * MAX_SEATS) - 1
 """A car that may serve every order."""
+
+MAX_SKILLS: Final = 16
+ALL_SKILLS: Final = (1 << MAX_SKILLS) - 1
+"""A driver who is trained for everything."""
 
 
 def served_bits(

@@ -204,7 +204,7 @@ class World:
             )
 
     def free_drivers(self, fleet: Fleet, now_ms: int) -> NDArray[np.int32]:
-        """Give the rows of idle drivers on the network with a fresh position."""
+        """Give the rows of idle drivers on the network who get orders, with a fresh position."""
         return fleet.idle_rows(now_ms - round(self.params.stale_position_s * MS_PER_S))
 
     def nearest_by_road(
@@ -246,10 +246,11 @@ class World:
     def is_plain(self) -> bool:
         """Whether the policy does no more than to match open orders with drivers near by air, in batches."""
         policy = self.params.rules
-        changes_costs = policy.priority_weights or policy.starvation_s or policy.risk_cost_s
+        changes_costs = policy.weighs_people or policy.starvation_s or policy.risk_cost_s
         changes_costs = changes_costs or policy.reassign_gain_s or policy.reassign_on_miss
         is_batch = policy.matching == "batch" and not policy.is_own
-        return is_batch and not changes_costs and self.params.candidates_by == "air"
+        is_explained = self.params.keep_explanations > 0
+        return is_batch and not (changes_costs or is_explained) and self.params.candidates_by == "air"
 
     @cached_property
     def offer_timeout_ms(self) -> int:
@@ -281,6 +282,7 @@ class World:
             round(policy.patient_base_s * MS_PER_S),
             float(policy.patient_slope),
             round(policy.least_gain_s * MS_PER_S),
+            0 if policy.is_own else round(policy.starvation_s * MS_PER_S),
         )
 
     def nearest_drivers(

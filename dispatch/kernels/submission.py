@@ -20,7 +20,7 @@ SUBMITTED = 2
 
 
 class Told(NamedTuple):
-    """What callers say of new orders; the last six may be (0,): not told."""
+    """What callers say of new orders; the last nine may be (0,): not told."""
 
     order_id: np.ndarray
     """(n,) int64"""
@@ -50,6 +50,12 @@ class Told(NamedTuple):
     """(n,) int64"""
     vehicle_class: np.ndarray
     """(n,) int64"""
+    priority: np.ndarray
+    """(n,) int64, permille"""
+    patience_ms: np.ndarray
+    """(n,) int64"""
+    skills: np.ndarray
+    """(n,) int64, bits"""
 
 
 class NewRows(NamedTuple):
@@ -83,6 +89,12 @@ class NewRows(NamedTuple):
     """(rows,) int64"""
     tier: np.ndarray
     """(rows,) int8"""
+    priority: np.ndarray
+    """(rows,) int64, permille; ``NO_VALUE`` where not told"""
+    patience_ms: np.ndarray
+    """(rows,) int64, 0 where not known"""
+    skills: np.ndarray
+    """(rows,) int64, bits"""
 
 
 class Register(NamedTuple):
@@ -110,8 +122,10 @@ class Entry(NamedTuple):
     """after so long they expire"""
 
 
-TOLD = record(Told, I64, F64, F64, F64, F64, I64, I32, I32, I64, I64, I64, I64, I64, I64)
-NEW_ROWS = record(NewRows, I64, F64, F64, F64, F64, I32, I32, I32, I64, I64, I64, I64, I64, I8)
+TOLD = record(Told, *(I64, F64, F64, F64, F64, I64, I32, I32), *(I64, I64, I64, I64, I64, I64, I64, I64, I64))
+NEW_ROWS = record(
+    NewRows, *(I64, F64, F64, F64, F64, I32, I32, I32), *(I64, I64, I64, I64, I64, I8, I64, I64, I64)
+)
 
 REGISTER = record(Register, I64, I32, I32)
 ENTRY = record(Entry, i64, i64, i64, i64, i64)
@@ -133,8 +147,8 @@ def is_in_order(told, limits, num_nodes, clock_ms, slot_id, slot_row):
     Parameters
     ----------
     told : Told
-    limits : (13,) int64
-        The latest instant, then the least and the most of each of the last six columns.
+    limits : (19,) int64
+        The latest instant, then the least and the most of each of the last nine columns.
     num_nodes, clock_ms : int
     slot_id, slot_row
         The hash table of known ids.
@@ -150,6 +164,9 @@ def is_in_order(told, limits, num_nodes, clock_ms, slot_id, slot_row):
     right = right and _all_within(told.is_first, limits[7], limits[8])
     right = right and _all_within(told.passengers, limits[9], limits[10])
     right = right and _all_within(told.vehicle_class, limits[11], limits[12])
+    right = right and _all_within(told.priority, limits[13], limits[14])
+    right = right and _all_within(told.patience_ms, limits[15], limits[16])
+    right = right and _all_within(told.skills, limits[17], limits[18])
     for i in range(len(told.order_id)):
         order_id = told.order_id[i]
         right = right and order_id >= 0 and find_one(slot_id, slot_row, order_id) == NO_INDEX
@@ -207,6 +224,9 @@ def _part(told, begin, end):
         told.is_first[begin:end],
         told.passengers[begin:end],
         told.vehicle_class[begin:end],
+        told.priority[begin:end],
+        told.patience_ms[begin:end],
+        told.skills[begin:end],
     )
 
 
@@ -270,6 +290,9 @@ def take_in(told, trip_ms, entry, out_register, out_rows, out_log):
         out_rows.wanted_at_ms[row] = at_ms + max(_or_no_value(told.wanted_after_ms, i), 0)
         out_rows.expires_at_ms[row] = out_rows.wanted_at_ms[row] + entry.max_wait_ms
         out_rows.tier[row] = max(_or_no_value(told.tier, i), 0)
+        out_rows.priority[row] = _or_no_value(told.priority, i)
+        out_rows.patience_ms[row] = max(_or_no_value(told.patience_ms, i), 0)
+        out_rows.skills[row] = max(_or_no_value(told.skills, i), 0)
         asked_class = max(_or_no_value(told.vehicle_class, i), 0)
         out_rows.class_bits[row] = asked_bit(asked_class, _or_no_value(told.passengers, i))
         write_event(out_log, i, SUBMITTED, at_ms)

@@ -37,8 +37,10 @@ def booked_ahead(scenario: Scenario) -> Scenario:
     """Let some customers book ahead: their orders are made earlier, and no longer stand in the order of time.
 
     The recorded request then is the wanted pickup, kept in ``wanted_at_ms``. Rows stay as they are: who books
-    ahead changes nobody's number, and with it nobody's draws.
+    ahead changes nobody's number, and with it nobody's draws. Where it is told already, it stays.
     """
+    if scenario.wanted_at_ms is not None:
+        return scenario
     params, orders = scenario.behaviour.customers, scenario.orders
     wanted_at_ms = orders.requested_at_ms
     is_booked = draws(scenario.seed, kernels.PREBOOKED, len(orders)) < params.prebooked_share
@@ -71,6 +73,9 @@ def order_rows(scenario: Scenario) -> NDArray[np.void]:
     rows["vehicle_class"] = _by_shares(params.class_shares, draws(seed, kernels.CLASS, num))
     rows["passengers"] = np.clip(orders.passengers, 1, max(scenario.behaviour.vehicles.seats))
     rows["is_first"], rows["customer_id"] = _customers(params, seed, num)
+    if scenario.people is not None:
+        for name in ("customer_id", "tier", "is_first"):
+            rows[name] = getattr(scenario.people, name)
     return rows
 
 

@@ -128,6 +128,21 @@ class Simulation:
         )
 
     @property
+    def dispatcher(self) -> Dispatcher:
+        """The engine: for those who tell it terms of drivers while the day goes on."""
+        return self._dispatcher
+
+    @property
+    def now_ms(self) -> int:
+        """End of the latest window."""
+        return self._now_ms
+
+    @property
+    def events(self) -> Events:
+        """The log so far; a view."""
+        return self._log.events
+
+    @property
     def num_unfinished(self) -> int:
         """Number of orders, also future ones, in no final state."""
         return int(self.day.out.num[kernels.UNFINISHED])
@@ -223,6 +238,7 @@ class Simulation:
             orders.pickup_node[rows],
             orders.dropoff_node[rows],
             *self._read(rows),
+            **self._told_of_people(rows),
         )
 
     def _submit_again(self, rows: NDArray[np.int32]) -> None:
@@ -239,6 +255,7 @@ class Simulation:
             orders.pickup_node[origin],
             orders.dropoff_node[origin],
             *self._read(rows),
+            **self._told_of_people(origin),
         )
         self._dispatcher.submit(told)
         simulate.ask(self.day, rows)
@@ -248,6 +265,13 @@ class Simulation:
         columns = tuple(np.empty(len(rows), np.int64) for _ in range(6))
         simulate.read_orders(self.day, rows, *columns)
         return columns
+
+    def _told_of_people(self, rows: NDArray[np.int32]) -> dict[str, NDArray[np.int64]]:
+        """Give what the dispatcher is told of the customers of orders (n,), where the scenario knows them."""
+        people = self._scenario.people
+        if people is None:
+            return {}
+        return {"priority": people.priority[rows], "patience_ms": people.patience_ms[rows]}
 
     def _send_positions(self, now_ms: int) -> None:
         """Tell the dispatcher where every driver on duty is."""

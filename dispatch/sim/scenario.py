@@ -23,6 +23,7 @@ from dispatch.sim.behaviour import Behaviour
 from dispatch.sim.cruising import CruiseModel
 from dispatch.sim.demand import ORDINARY_DAY, DemandProfile, ordinary_day, synthetic_orders
 from dispatch.sim.etas import EtaSource
+from dispatch.sim.people import People
 from dispatch.sim.shifts import Shifts, made_up_shifts
 from dispatch.sim.traffic import TrafficModel
 from dispatch.units import MS_PER_DAY, MS_PER_S, NO_INDEX
@@ -121,6 +122,8 @@ class Scenario:
     """what the engine predicts with; None: with what the traffic predicts"""
     eta_source: EtaSource | None = None
     """where ``etas`` come from, for the record"""
+    people: People | None = None
+    """who asks, order by order; None: made up by the shares of the behaviour"""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -136,6 +139,8 @@ class Scenario:
         ends = (self.orders.pickup_node, self.orders.dropoff_node)
         if any((node == NO_INDEX).any() for node in ends):
             raise InputError("an order has an end off the network: leave such orders out and count them")
+        if self.people is not None:
+            self.people.check_as_many(len(self.orders))
 
     def travel_times_at(self, at_ms: int) -> PathFinder:
         """Give the travel times in force at an instant."""

@@ -12,6 +12,7 @@ from dispatch.engine.policy import policy_named
 from dispatch.errors import InputError
 from dispatch.limits import check_range, check_seed, check_whole
 from dispatch.sim.behaviour import Behaviour
+from dispatch.sim.community import CommunityParams
 from dispatch.sim.scenario import MAX_ORDERS, SimParams
 
 AUTO: Final = "auto"
@@ -164,6 +165,7 @@ STARTING: Final[Mapping[str, Any]] = {
     "vehicles": Behaviour().vehicles,
     "traffic": Behaviour().traffic,
     "zones": ZonesFile(),
+    "community": CommunityParams(),
 }
 """What each table is where a file says nothing."""
 

@@ -14,6 +14,7 @@ from dispatch.engine.inputs import NewDrivers
 from dispatch.engine.lifecycle import DriverStatus as D
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.policy import Policy
+from dispatch.engine.terms import DriverTerms
 from dispatch.kernels.candidates import queue_up
 from dispatch.roads.all_pairs import AllPairsTimes
 from naive import window as naive
@@ -56,6 +57,8 @@ def some_history(seed, by):
     ids = list(range(num_drivers))
     dispatcher.register_drivers(NewDrivers(ids, random.integers(0, 3, num_drivers), [4] * num_drivers))
     dispatcher.drivers_online(positions(CITY, ids, random.integers(0, NUM_NODES, num_drivers)))
+    costs, eligible = random.integers(0, 9000, (2, num_drivers)), random.choice([0, 1, 1, 1, 1], num_drivers)
+    dispatcher.set_driver_terms(DriverTerms(ids, *costs, eligible, random.choice([1, 3, 3], num_drivers)))
     for window in range(4):
         at_ms = T0 + STEP_MS * window
         submit_some(dispatcher, random, 10 * window, at_ms)
@@ -77,6 +80,7 @@ def submit_some(dispatcher, random, first_id, at_ms):
         told = {
             "vehicle_class": random.choice([0, 0, 1], num),
             "wanted_after_ms": random.choice([0, 0, 60_001, 90_000], num),
+            "skills": random.choice([0, 0, 1, 2], num),
         }
         dispatcher.submit(replace(asked, **told))
 
@@ -180,7 +184,9 @@ def test_both_looks_find_whom_plain_python_finds(by, seed):
         else:
             assert told(everywhere, i) == told(found, i)
     assert not everywhere.is_cut[which].any()
-    assert everywhere.cost.tolist() == everywhere.eta_ms.tolist()
+    for one in (found, everywhere):
+        of_driver = state.fleet.quality_cost_ms + state.fleet.income_cost_ms
+        assert (one.cost - one.eta_ms).tolist() == of_driver[one.driver_idx[one.candidate_driver]].tolist()
 
 
 def test_in_these_windows_everything_comes_up():

@@ -24,6 +24,8 @@ WRONG = [
     ("max_wait_s", 0, "max_wait_s is 0"),
     ("max_wait_s", np.inf, "max_wait_s is inf"),
     ("stale_position_s", 0, "stale_position_s is 0"),
+    ("keep_explanations", -1, "keep_explanations is -1: it must be a number from 0 to 1e+06"),
+    ("keep_explanations", 0.5, "keep_explanations is 0.5: it must be a whole number"),
     ("snap_limit_m", -1, "snap_limit_m is -1: it must be a number from 0 to 100000 metres"),
 ]
 

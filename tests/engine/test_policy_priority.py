@@ -35,7 +35,7 @@ def best_by_trying(drivers, pickups, weights):
 @settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 3), st.integers(0, 4))
 def test_the_least_weight_goes_unserved_then_pickups_are_short(seed, num_drivers, num_orders):
-    """Whoever waited longer than 600 s comes first of all, whatever the tier."""
+    """Whoever waited longer than 600 s comes first of all, whatever the tier, and of these the first row."""
     random = np.random.default_rng(seed)
     dispatcher = dispatcher_on(CITY, policy="priority")
     drivers = random.permutation(NUM_NODES)[:num_drivers].tolist()
@@ -46,7 +46,10 @@ def test_the_least_weight_goes_unserved_then_pickups_are_short(seed, num_drivers
         asked = new_orders(CITY, range(num_orders), pickups, ends, T0 - 1000 * waited_s)
         dispatcher.submit(replace(asked, tier=tiers))
     dispatcher.drivers_online(positions(CITY, range(num_drivers), drivers))
-    weights = [1000 if s > 600 else (1, 2, 4, 4, 4)[tier] for tier, s in zip(tiers, waited_s, strict=True)]
+    weights = [
+        1000 * 2 ** (num_orders - row) if s > 600 else (1, 2, 4, 4, 4)[tier]
+        for row, (tier, s) in enumerate(zip(tiers, waited_s, strict=True))
+    ]
     made = offers(dispatcher.step(T0))
     left = sum(weights) - sum(weights[order] for order, *_ in made)
     total_ms = sum(round(1000 * eta_s) for _, _, eta_s, _ in made)

@@ -8,6 +8,7 @@ from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EventKind
 from dispatch.engine.inputs import NewOrders, Positions
 from dispatch.engine.params import DispatchParams
+from dispatch.engine.policy import Policy
 from dispatch.engine.world import World
 from dispatch.errors import InputError
 from dispatch.roads.travel_times import MatrixTravelTimes
@@ -99,6 +100,21 @@ def test_swapped_places_on_a_long_street_are_told():
     lon, lat = at_metres([500], [0])
     with pytest.raises(InputError, match="longitude and latitude look swapped"):
         world_of(LONG).snap(lat, lon, "")
+
+
+@pytest.mark.parametrize(
+    ("plain", "params"),
+    [
+        (True, {}),
+        (True, {"policy": Policy(priority_cap=2.0)}),
+        (False, {"policy": Policy(patience_weight=0.1)}),
+        (False, {"policy": Policy(priority_weights=(1.0,))}),
+        (False, {"policy": Policy(starvation_s=60.0)}),
+        (False, {"keep_explanations": 1}),
+    ],
+)
+def test_a_step_is_plain_where_nobody_is_weighed_or_explained(plain, params):
+    assert World.of(CITY, CITY.free_flow(), DispatchParams(**params)).is_plain == plain
 
 
 def test_free_drivers_are_idle_fresh_and_on_the_network():

@@ -8,12 +8,14 @@ from hypothesis import given, settings, strategies as st
 from dispatch.kernels import transition
 from dispatch.kernels.all_pairs import NO_ARC, AllPairs
 from dispatch.kernels.candidates import (
+    FEW_CANDIDATES,
     ON_MISS,
     FreeCars,
     OpenOrders,
     Places,
     Rules,
     Timetable,
+    add_driver_costs,
     find,
     find_limits,
     find_own,
@@ -61,9 +63,11 @@ def some_cars(random, num_drivers, ranked):
             random.random(num_drivers) < 0.1, NO_INDEX, random.integers(0, NUM_NODES, num_drivers)
         ).astype(np.int32),
         NOW_MS - random.choice([0, 500, 1000, 1001], num_drivers),
-        random.choice([1, 3, 7, 7], num_drivers),
+        random.choice([0, 1, 3, 7, 7, 7], num_drivers),
         np.where(status == naive.IDLE, rank, NO_INDEX).astype(np.int32),
         random.integers(0, 4, num_drivers),
+        random.choice([0, 1, 3, 3, 3], num_drivers),
+        random.integers(0, 900, num_drivers),
     )
 
 
@@ -89,6 +93,7 @@ def some_orders(random, num_orders, cars):
         NOW_MS - random.integers(0, 1000, num_orders),
         random.integers(0, 2000, num_orders).astype(np.int32),
         random.random(num_orders) < 0.7,
+        random.choice([0, 0, 0, 1, 2, 3], num_orders) * int(random.random() < 0.7),
     )
 
 
@@ -114,6 +119,7 @@ def drawn(seed, num_orders, num_drivers):
         int(random.choice([0, 200])),
         float(random.choice([0.0, 0.1, 3.0])),
         int(random.choice([0, 100])),
+        int(random.choice([0, 500])),
     )
     places = Places(*random.uniform(0, 1000, (2, NUM_NODES)), rank.astype(np.int32))
     # Kernels take contiguous arrays.
@@ -153,7 +159,8 @@ def test_windows_hold_all_that_can_be():
     for seed in range(200):
         window = drawn(seed, 8, 10)
         is_open, on_their_way, free, found, cut = window.as_plain_python_has_it()
-        turn = naive.heads(is_open, free, window.orders, window.cars, window.places, window.refused)
+        sequence = naive.in_turn(is_open, NOW_MS, window.orders, window.rules)
+        turn = naive.heads(sequence, free, window.orders, window.cars, window.places, window.refused)
         told = {
             "turn": turn,
             "queue passed over": any(
@@ -167,6 +174,12 @@ def test_windows_hold_all_that_can_be():
             "expected too late": on_their_way and window.rules.reassigns == ON_MISS,
             "cut": cut,
             "nobody": not all(found.values()),
+            "skills asked for": any(window.orders.skills[order] for order in is_open),
+            "gets no orders": any(
+                window.cars.status[d] == naive.IDLE and not window.cars.class_bits[d] for d in range(10)
+            ),
+            "may leave one who gets no orders": any(not window.cars.class_bits[d] for d, _, _ in free),
+            "starving at a rank": sequence != is_open and turn,
         }
         seen |= {name for name, value in told.items() if value}
     assert seen == told.keys()
@@ -216,14 +229,27 @@ def test_with_a_table_of_all_pairs_they_come_with_their_etas_soonest_first(seed,
         mine = slice(first[i], first[i + 1])
         told = zip(eta_ms[mine].tolist(), driver_idx[candidate[mine]].tolist(), strict=True)
         assert list(told) == expected
-    assert cost.tolist() == eta_ms.tolist()
+    assert cost.tolist() == (eta_ms + window.cars.cost_ms[driver_idx[candidate]]).tolist()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 9), st.integers(1, 6))
+def test_each_candidate_costs_what_its_driver_does(seed, num_candidates, num_drivers):
+    random = np.random.default_rng(seed)
+    driver_idx = random.permutation(num_drivers + 2)[:num_drivers].astype(np.int32)
+    candidate = random.integers(0, num_drivers, num_candidates).astype(np.int32)
+    cost_ms, cost = random.integers(0, 99, num_drivers + 2), random.integers(0, 99, num_candidates)
+    before = cost.tolist()
+    add_driver_costs(candidate, driver_idx, cost_ms, cost)
+    assert cost.tolist() == [
+        told + cost_ms[driver_idx[j]] for told, j in zip(before, candidate.tolist(), strict=True)
+    ]
 
 
 @settings(max_examples=100)
-@given(st.integers(0, 2**32 - 1))
-def test_weighing_drops_who_is_late_but_for_the_one_on_the_way(seed):
+@given(st.integers(0, 2**32 - 1), st.sampled_from([6, 6, 3 * FEW_CANDIDATES]))
+def test_weighing_drops_who_is_late_but_for_the_one_on_the_way(seed, most):
     random = np.random.default_rng(seed)
-    num_orders, num_drivers = random.integers(0, 6), random.integers(1, 6)
+    num_orders, num_drivers = random.integers(0, 6), random.integers(1, most)
     rows = [random.permutation(num_drivers)[: random.integers(0, num_drivers + 1)] for _ in range(num_orders)]
     first = np.cumsum([0, *map(len, rows)]).astype(np.int32)
     candidate = np.concatenate([np.empty(0, int), *rows]).astype(np.int32)

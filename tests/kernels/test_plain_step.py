@@ -1,5 +1,7 @@
 """Steps at one go, against the same steps taken the long way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.inputs import NewOrders, Positions
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.plain_step import step_plainly
+from dispatch.engine.terms import DriverTerms
 
 CITY = grid_city(4, 4, seed=3)
 TIMES = CITY.free_flow().all_pairs
@@ -30,12 +33,17 @@ def steps(seed, policy, node_rank, monkeypatch, plainly):
     monkeypatch.setattr(engine, "step_plainly", step)
     node = random.integers(0, CITY.graph.num_nodes, 6)
     dispatcher.drivers_online(Positions(np.arange(6), *places(CITY, node), T0))
+    quality, income = random.integers(0, 60_000, (2, 6))
+    dispatcher.set_driver_terms(
+        DriverTerms(np.arange(6), quality, income, random.choice([0, 1, 1, 1], 6), random.choice([1, 3], 6))
+    )
     copies = []
     for turn in range(5):
         now_ms, num = T0 + 10_000 * (turn + 1), int(random.integers(0, 4))
         pickup, dropoff = random.integers(0, CITY.graph.num_nodes, (2, num))
         ids = 10 * turn + np.arange(num)
-        dispatcher.submit(NewOrders(ids, *places(CITY, pickup), *places(CITY, dropoff), now_ms))
+        asked = NewOrders(ids, *places(CITY, pickup), *places(CITY, dropoff), now_ms)
+        dispatcher.submit(replace(asked, skills=random.choice([0, 0, 2], num)))
         events = dispatcher.step(now_ms)
         copies.append((events.tobytes(), tables_of(dispatcher)))
         offers = events[events["kind"] == 4]

@@ -14,6 +14,8 @@ from dispatch.units import NO_COORDINATE, NO_INDEX, UNREACHABLE_MS
 NUM_NODES, CLOCK_MS = 6, 50
 LIMITS = {"customer_id": (-1, 40), "wanted_after_ms": (0, 30), "tier": (0, 3), "is_first": (0, 1)}
 LIMITS |= {"passengers": (1, 9), "vehicle_class": (0, 7)}
+LIMITS |= {"priority": (1, 50), "patience_ms": (0, 60), "skills": (0, 15)}
+LOGGED = list(LIMITS)[:6]
 NUMBERS = np.array([99, *(one for pair in LIMITS.values() for one in pair)])
 RANGES = {
     "pickup_lon": (-180, 180),
@@ -151,7 +153,9 @@ def test_orders_are_written_as_they_were_told(seed, num, first_row):
         class_bit = 1 << 7 * of("vehicle_class", i, 0) + seat - 1
         assert (table.tier[row], table.class_bits[row]) == (of("tier", i, 0), class_bit)
         expected = {name: NO_COORDINATE if name.endswith("_e6") else -1 for name in EVENT_DTYPE.names}
-        expected |= {name: of(name, i) for name in LIMITS}
+        assert (table.priority[row], table.patience_ms[row]) == (of("priority", i), of("patience_ms", i, 0))
+        assert table.skills[row] == of("skills", i, 0)
+        expected |= {name: of(name, i) for name in LOGGED}
         expected |= {"kind": 2, "at_ms": at_ms, "order_id": told.order_id[i]}
         expected |= {"lon_e6": round(told.pickup_lon[i] * 1e6), "lat_e6": round(told.pickup_lat[i] * 1e6)}
         assert {name: log[i][name] for name in EVENT_DTYPE.names} == expected

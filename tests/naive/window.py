@@ -28,17 +28,22 @@ def seekers(live, now_ms, orders, cars, rules):
 
 
 def free_drivers(live, now_ms, orders, cars, rules):
-    """[(driver, where it will be free, in how long)]: idle ones first, others as their orders come."""
+    """[(driver, where it will be free, in how long)]: idle ones first, others as their orders come.
+
+    Who gets no orders is not among them, but for those whose orders may go to others.
+    """
     free = [
         (row, cars.node[row], 0)
         for row in range(len(cars.status))
         if cars.status[row] == IDLE
         and cars.node[row] != NOWHERE
+        and gets_orders(row, cars)
         and cars.position_at_ms[row] >= now_ms - rules.stale_ms
     ]
     for order in live:
         driver = orders.driver_idx[order]
-        if rules.chain_ms and orders.status[order] == ON_BOARD and cars.status[driver] == OCCUPIED:
+        is_riding = orders.status[order] == ON_BOARD and cars.status[driver] == OCCUPIED
+        if rules.chain_ms and is_riding and gets_orders(driver, cars):
             rest_ms = max(orders.picked_up_at_ms[order] + orders.trip_ms[order] - now_ms, 0)
             if rest_ms <= rules.chain_ms:
                 free.append((driver, orders.dropoff_node[order], rest_ms))
@@ -47,14 +52,35 @@ def free_drivers(live, now_ms, orders, cars, rules):
     return free
 
 
+def gets_orders(driver, cars):
+    return cars.class_bits[driver] != 0
+
+
+def suits(order, driver, orders, cars):
+    """The car is of a class asked for, and no skill asked for is missing."""
+    return (
+        cars.class_bits[driver] & orders.class_bits[order] and not orders.skills[order] & ~cars.skills[driver]
+    )
+
+
 def may_meet(order, driver, orders, cars, refused):
-    return cars.class_bits[driver] & orders.class_bits[order] and (order, driver) not in refused
+    return suits(order, driver, orders, cars) and (order, driver) not in refused
 
 
-def heads(is_open, free, orders, cars, places, refused):
+def in_turn(is_open, now_ms, orders, rules):
+    """Those who waited beyond the bound first, by their wait; the others as they are."""
+
+    def key(order):
+        waited_ms = now_ms - orders.wanted_at_ms[order]
+        return -waited_ms if 0 < rules.starvation_ms < waited_ms else 1
+
+    return sorted(is_open, key=key)
+
+
+def heads(in_sequence, free, orders, cars, places, refused):
     """{order at a rank: the first in its queue who suits, and is not taken by an order before}."""
     turn = {}
-    for order in is_open:
+    for order in in_sequence:
         rank = places.rank[orders.pickup_node[order]] if len(places.rank) else NOWHERE
         queue = [
             (cars.rank_since_ms[driver], place, driver)
@@ -73,17 +99,16 @@ def candidates(live, now_ms, orders, rules, places, refused, cars):
     """Open orders, others, free drivers, and {order: drivers, nearest by air first}; who has more of them."""
     is_open, on_their_way = seekers(live, now_ms, orders, cars, rules)
     free = free_drivers(live, now_ms, orders, cars, rules) if is_open or on_their_way else []
-    turn = heads(is_open, free, orders, cars, places, refused)
+    turn = heads(in_turn(is_open, now_ms, orders, rules), free, orders, cars, places, refused)
     nodes = [node for _, node, _ in free]
     x, y = places.x[nodes].tolist(), places.y[nodes].tolist()
     found, cut = {}, set()
     for order in [*is_open, *on_their_way]:
         at = orders.pickup_node[order]
-        suits = [
-            bool(cars.rank[driver] == NOWHERE and cars.class_bits[driver] & orders.class_bits[order])
-            for driver, _, _ in free
+        available = [
+            bool(cars.rank[driver] == NOWHERE and suits(order, driver, orders, cars)) for driver, _, _ in free
         ]
-        near = neighbours(x, y, places.x[at], places.y[at], rules.num_nearest, available=suits)
+        near = neighbours(x, y, places.x[at], places.y[at], rules.num_nearest, available=available)
         if order in is_open and rules.num_nearest == len(near) < len(free):
             cut.add(order)
         if order in turn:

@@ -83,6 +83,7 @@ def test_a_city_has_one_network_and_free_flow_on_it():
     assert city.network is city.network
     assert city.network.graph is city.graph
     metric, slow = city.free_flow(), city.free_flow(1.5)
+    assert city.free_flow() is metric, "scenarios of one city share it, and its table of all pairs"
     assert metric.network is slow.network is city.network
     assert metric.travel_ms.tolist() == city.graph.free_flow_ms().tolist()
     assert metric.from_ms([0]).tolist() == [0, 10_000, 20_000, 30_000, 40_000]

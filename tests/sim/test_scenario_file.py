@@ -45,6 +45,8 @@ def values_for(table, key):
     hint, rule, value = hints_of(start)[key], rules_of(start)[key], keys_of(table, start)[key]
     if hint is bool:
         return st.booleans()
+    if key.startswith("quality_"):  # the low one must not be above the high one
+        return st.floats(0, 0.4) if key == "quality_low" else st.floats(0.4, 1)
     if rule.startswith("one of "):
         return st.sampled_from(
             rule.removeprefix("one of ").removesuffix(", or package.module:Class").split(", ")

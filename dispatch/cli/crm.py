@@ -1,0 +1,181 @@
+"""``dispatch crm``: what its commands share, and ``dispatch crm init``."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.markup import escape
+
+from dispatch.cli.command import app
+from dispatch.cli.console import INTERRUPTED, err, out
+from dispatch.errors import DispatchError, InputError
+
+if TYPE_CHECKING:
+    from dispatch.crm.crm import Crm
+    from dispatch.crm.permissions import Actor
+
+crm_app = typer.Typer(
+    no_args_is_help=True, help="Customers, drivers, orders, memberships and complaints, in a database."
+)
+app.add_typer(crm_app, name="crm")
+
+DbOption = Annotated[
+    str,
+    typer.Option(
+        "--db",
+        envvar="DISPATCH_CRM",
+        metavar="FILE|URL",
+        help="A file of SQLite, or postgresql://user@host/name.",
+    ),
+]
+KeysOption = Annotated[
+    Path | None, typer.Option(help="The keyring. Default: the file of SQLite with .keys at its end.")
+]
+VerticalOption = Annotated[
+    str, typer.Option(envvar="DISPATCH_VERTICAL", help="ride, delivery, fuel, or a file of rules.")
+]
+AsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="ROLE:NAME@TENANT/CITY",
+        help="Who acts; several cities with commas. Default: the program itself, which may do all.",
+    ),
+]
+PlaceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TENANT/CITY", envvar="DISPATCH_PLACE", help="Where. Default: that of --as, if it is one."
+    ),
+]
+RegionOption = Annotated[
+    str, typer.Option(metavar="CC", help="Country of phone numbers without a country code, such as US.")
+]
+_ACTOR: Final = re.compile(r"(?P<role>\w+):(?P<name>[^@]+)(?:@(?P<tenant>[^/]*)(?:/(?P<cities>.*))?)?")
+_MISSING: Final = 'this needs a database: pip install "dispatch-engine[crm]"'
+
+
+@contextmanager
+def opened(db: str, keys: Path | None, vertical: str, who: str | None) -> Iterator[Crm]:
+    """Open the CRM that the options tell, for who acts."""
+    with needs_database():
+        from dispatch.crm.crm import Crm
+    with Crm.open(db, vertical, keys, actor_of(who)) as crm:
+        yield crm
+
+
+@contextmanager
+def needs_database() -> Iterator[None]:
+    """Say what to install where the libraries of databases are not there."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        raise DispatchError(f"{_MISSING} ({error.name} is not installed)") from error
+
+
+_EXTRA: Final = ("sqlalchemy", "alembic", "psycopg", "cryptography", "phonenumbers")
+
+
+@contextmanager
+def undone_by_ctrl_c(what: str) -> Iterator[None]:
+    """After Ctrl-C, say what was not done."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print(f"[yellow]interrupted: {escape(what)}[/]", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def actor_of(who: str | None) -> Actor | None:
+    """Read ``agent:staff-17@acme/san_francisco``; None for None."""
+    from dispatch.crm.permissions import Actor
+
+    if who is None:
+        return None
+    found = _ACTOR.fullmatch(who)
+    if found is None:
+        raise InputError(f"--as is {who!r}: it must be ROLE:NAME@TENANT/CITY")
+    cities = frozenset(city.strip() for city in (found["cities"] or "").split(",") if city.strip())
+    return Actor(found["role"], found["name"], found["tenant"] or "", cities)
+
+
+def scope_of(crm: Crm, place: str | None) -> int:
+    """Give the id of the place that is told, else of that which the actor works for."""
+    actor = crm.context.actor
+    if place is None:
+        if len(actor.cities) != 1:
+            raise InputError("--place is missing: tell where, as TENANT/CITY")
+        (city,) = actor.cities
+        return crm.scope(actor.tenant, city)
+    tenant, slash, city = place.partition("/")
+    if not slash or not tenant or not city:
+        raise InputError(f"--place is {place!r}: it must be TENANT/CITY")
+    return crm.scope(tenant, city)
+
+
+def now_ms() -> int:
+    """Give the present instant."""
+    return time.time_ns() // 1_000_000
+
+
+def told_at(at_ms: int | None) -> str:
+    """Write an instant in UTC, to the second; a dash for none."""
+    if at_ms is None:
+        return "–"
+    return f"{datetime.datetime.fromtimestamp(at_ms // 1000, datetime.UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def instant_of(option: str, text: str) -> int:
+    """Read a day, or a day and a time, in UTC unless an offset is told."""
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{option} is {text!r}: it must be like 2025-03-31 or 2025-03-31T12:00") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return round(moment.timestamp() * 1000)
+
+
+@crm_app.command(
+    epilog="Examples:  dispatch crm init --db crm.db  |  "
+    "dispatch crm init --db postgresql://crm@db.example/crm --keys /secure/crm.keys  |  "
+    "dispatch crm init --db crm.db --upgrade"
+)
+def init(
+    db: DbOption,
+    keys: KeysOption = None,
+    vertical: VerticalOption = "ride",
+    place: PlaceOption = None,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Bring the tables of an older version up to this one's.")
+    ] = False,
+) -> None:
+    """Make the tables in an empty database, and a keyring; or bring older tables up to date.
+
+    Keep a copy of the keyring elsewhere: without it nothing personal can be read.
+    """
+    with needs_database():
+        from dispatch.crm.crm import Crm
+        from dispatch.crm.schema import upgrade as bring_up
+    if upgrade:
+        from dispatch.store.database import Database
+
+        with Database(db) as database, err.status("changing the tables"):
+            before, after = bring_up(database)
+        out.print(f"tables: revision {before} → {after}" if before != after else f"tables: {after} already")
+        return
+    with Crm.create(db, vertical, keys) as crm:
+        if place is not None:
+            scope_of(crm, place)
+        path = crm.context.vault.path
+        out.print(f"database: {escape(str(db))}", highlight=False, soft_wrap=True)
+        out.print(f"keyring: {escape(str(path))}", highlight=False, soft_wrap=True)

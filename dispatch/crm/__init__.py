@@ -1,0 +1,1 @@
+"""Customers, drivers, orders, memberships and complaints, in a database, and what they tell the engine."""

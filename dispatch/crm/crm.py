@@ -1,0 +1,386 @@
+"""The face of the CRM: open it, act as somebody, and find each part by its name."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from dispatch.crm import audit, loyalty, schema
+from dispatch.crm.appeals import Appeals
+from dispatch.crm.apply import EventLog
+from dispatch.crm.audit_log import AuditLog
+from dispatch.crm.blocks import Blocks
+from dispatch.crm.campaigns import Campaigns
+from dispatch.crm.care import Care
+from dispatch.crm.consents import Consents
+from dispatch.crm.contacts import Contacts, MergeHook
+from dispatch.crm.context import Context
+from dispatch.crm.coupons import Coupons
+from dispatch.crm.credit import Credit
+from dispatch.crm.customer_view import CustomerViews
+from dispatch.crm.customers import Customers
+from dispatch.crm.deliveries import Deliveries
+from dispatch.crm.dispatch_inputs import DispatchInputs
+from dispatch.crm.driver_care import DriverCare
+from dispatch.crm.drivers import Drivers
+from dispatch.crm.eligibility import EligibilityCheck
+from dispatch.crm.explain import ExplainedOrder, explain
+from dispatch.crm.feedback import Feedback
+from dispatch.crm.incentives import Incentives
+from dispatch.crm.incidents import Incidents
+from dispatch.crm.interests import Interests, merge_interests_in
+from dispatch.crm.memberships import Memberships
+from dispatch.crm.merchants import Merchants
+from dispatch.crm.objects import scope_named
+from dispatch.crm.outbox import Outbox
+from dispatch.crm.passes import Passes
+from dispatch.crm.permissions import SYSTEM, Actor
+from dispatch.crm.points import Points
+from dispatch.crm.privacy import Privacy
+from dispatch.crm.qualifications import Qualifications
+from dispatch.crm.ratings import Ratings
+from dispatch.crm.referrals import Referrals
+from dispatch.crm.rosters import Rosters
+from dispatch.crm.scores import Scores
+from dispatch.crm.segments import Segments
+from dispatch.crm.service_desk import ServiceDesk
+from dispatch.crm.stations import Stations
+from dispatch.crm.statistics import Statistics
+from dispatch.crm.surveys import Surveys
+from dispatch.crm.tables.orders import scope
+from dispatch.crm.tables.people import installation
+from dispatch.crm.vault import Vault
+from dispatch.crm.vehicles import Vehicles
+from dispatch.crm.vertical import Vertical
+from dispatch.engine.explanations import Explanation
+from dispatch.errors import AuthError, InputError, StoreError
+from dispatch.store.database import Database, as_url
+from dispatch.store.sealing import Keyring
+
+MERGE_HOOKS: Final[tuple[MergeHook, ...]] = (loyalty.merge_in, merge_interests_in)
+"""What parts move when two customers are merged."""
+
+
+class Crm:
+    """Customers, drivers, orders, memberships and complaints of a business, in a database.
+
+    Every method takes its instant as ``at_ms``, is checked as a whole, and applied as a whole or not at all.
+
+    Examples
+    --------
+    See the example of the README, which the tests execute.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    @classmethod
+    def create(
+        cls,
+        where: str | Path,
+        vertical: str | Path | Vertical = "ride",
+        keys: Path | None = None,
+        actor: Actor | None = None,
+    ) -> Crm:
+        """Make the tables in an empty database, and a keyring where there is none.
+
+        Parameters
+        ----------
+        where : str or Path
+            A file (SQLite) or ``postgresql://…``.
+        vertical : str, Path or Vertical
+            ``ride``, ``delivery``, ``fuel``, or a file.
+        keys : Path, optional
+            Of the keyring; by default the database's file with ``.keys`` at its end. Keep a copy elsewhere:
+            without it nothing personal can be read.
+        actor : Actor, optional
+            Who acts; by default the program itself, who may do all.
+
+        Raises
+        ------
+        StoreError
+            There are tables already, or the database cannot be reached.
+        """
+        rules = vertical if isinstance(vertical, Vertical) else Vertical.load(vertical)
+        database, path = Database(where), _keys_path(where, keys)
+        if database.path is not None and not database.path.parent.is_dir():
+            raise InputError(f"database is {str(where)!r}: its folder is not there")
+        if not path.exists():
+            Keyring.new().save(path)
+        with _closed_if_it_fails(database):
+            with database.writing() as connection:
+                schema.make(connection, schema.name_of(database))
+                audit.begin(connection)
+                connection.execute(sa.insert(installation).values(only=1, name=secrets.token_hex(16)))
+            return cls(_context(database, rules, path, actor))
+
+    @classmethod
+    def open(
+        cls,
+        where: str | Path,
+        vertical: str | Path | Vertical = "ride",
+        keys: Path | None = None,
+        actor: Actor | None = None,
+    ) -> Crm:
+        """Open a database that :meth:`create` made; the arguments are the same."""
+        rules = vertical if isinstance(vertical, Vertical) else Vertical.load(vertical)
+        database = Database(where)
+        if database.path is not None and not database.path.exists():
+            raise StoreError(f"{database.path}: there is no such file; dispatch crm init makes one")
+        with _closed_if_it_fails(database):
+            schema.check(database)
+            return cls(_context(database, rules, _keys_path(where, keys), actor))
+
+    def acting_as(self, actor: Actor) -> Crm:
+        """Give the same CRM for another actor."""
+        return Crm(self.context.of(actor))
+
+    def scope(self, tenant: str, city: str) -> int:
+        """Give the id of a company and a city of it; who reaches all enters it at its first use.
+
+        Raises
+        ------
+        AuthError
+            It is not within reach, or not there.
+        """
+        if self.context.reaches("scope.enter") == "all":
+            with self.context.acting("scope.enter", at_ms=0) as connection:
+                return scope_named(connection, tenant, city)
+        with self.context.listing("scope.find", scope.c.scope_id) as (connection, within):
+            found = sa.select(scope.c.scope_id).where(scope.c.tenant == tenant, scope.c.city == city, within)
+            known = connection.execute(found).scalar_one_or_none()
+        if known is None:
+            raise AuthError(f"{self.context.actor.role} {self.context.actor.name!r} may not scope.find here")
+        return int(known)
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        """Who did what, chained and signed."""
+        return AuditLog(self.context)
+
+    @cached_property
+    def consents(self) -> Consents:
+        """What customers agreed to."""
+        return Consents(self.context)
+
+    @cached_property
+    def contacts(self) -> Contacts:
+        """Aliases, addresses and doubles of customers."""
+        return Contacts(self.context, MERGE_HOOKS)
+
+    @cached_property
+    def privacy(self) -> Privacy:
+        """Export, legal hold, erasing, keys."""
+        return Privacy(self.context)
+
+    @cached_property
+    def customer_views(self) -> CustomerViews:
+        """All about a customer on one page."""
+        return CustomerViews(self.context)
+
+    @cached_property
+    def events(self) -> EventLog:
+        """Applying the engine's events."""
+        return EventLog(self.context)
+
+    @cached_property
+    def dispatch_inputs(self) -> DispatchInputs:
+        """What the engine is told of people."""
+        return DispatchInputs(self.context)
+
+    def explain(self, explanation: Explanation, *, at_ms: int) -> ExplainedOrder:
+        """Put tier, complaints and score beside what :meth:`Dispatcher.explain` says of an order."""
+        return explain(self.context, explanation, at_ms)
+
+    @cached_property
+    def customers(self) -> Customers:
+        """Who they are, sealed."""
+        return Customers(self.context)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Messages to go out."""
+        return Outbox(self.context)
+
+    @cached_property
+    def segments(self) -> Segments:
+        """Segments by rule, and snapshots of them."""
+        return Segments(self.context)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Simple statistics of customers."""
+        return Statistics(self.context)
+
+    @cached_property
+    def coupons(self) -> Coupons:
+        """Coupons, shared or issued, and their redemption."""
+        return Coupons(self.context)
+
+    @cached_property
+    def memberships(self) -> Memberships:
+        """Dated tiers of customers."""
+        return Memberships(self.context)
+
+    @cached_property
+    def passes(self) -> Passes:
+        """Monthly passes and packages of rides."""
+        return Passes(self.context)
+
+    @cached_property
+    def points(self) -> Points:
+        """The points ledger."""
+        return Points(self.context)
+
+    @cached_property
+    def referrals(self) -> Referrals:
+        """Who won whom."""
+        return Referrals(self.context)
+
+    @cached_property
+    def campaigns(self) -> Campaigns:
+        """Campaigns with a holdout."""
+        return Campaigns(self.context)
+
+    @cached_property
+    def care(self) -> Care:
+        """Wishes and reminders."""
+        return Care(self.context)
+
+    @cached_property
+    def drivers(self) -> Drivers:
+        """Drivers: who they are, when they came and left."""
+        return Drivers(self.context)
+
+    @cached_property
+    def driver_care(self) -> DriverCare:
+        """Drivers who work too much, have stayed away, or were complained of."""
+        return DriverCare(self.context)
+
+    @cached_property
+    def vehicles(self) -> Vehicles:
+        """Vehicles of drivers, and their papers."""
+        return Vehicles(self.context)
+
+    @cached_property
+    def qualifications(self) -> Qualifications:
+        """Licences, background checks and training of drivers."""
+        return Qualifications(self.context)
+
+    @cached_property
+    def eligibility(self) -> EligibilityCheck:
+        """Who may get orders, and why not."""
+        return EligibilityCheck(self.context)
+
+    @cached_property
+    def incentives(self) -> Incentives:
+        """Rewards and penalties of drivers."""
+        return Incentives(self.context)
+
+    @cached_property
+    def rosters(self) -> Rosters:
+        """Planned shifts, and who worked them."""
+        return Rosters(self.context)
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Scores and incomes of drivers."""
+        return Scores(self.context)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Cool-downs of drivers."""
+        return Blocks(self.context)
+
+    @cached_property
+    def credit(self) -> Credit:
+        """Standing of customers."""
+        return Credit(self.context)
+
+    @cached_property
+    def ratings(self) -> Ratings:
+        """Stars from customers and drivers."""
+        return Ratings(self.context)
+
+    @cached_property
+    def incidents(self) -> Incidents:
+        """Problems, and how many a hundred customers have."""
+        return Incidents(self.context)
+
+    @cached_property
+    def service_desk(self) -> ServiceDesk:
+        """Complaints, their clocks and verdicts."""
+        return ServiceDesk(self.context)
+
+    @cached_property
+    def appeals(self) -> Appeals:
+        """Appeals against verdicts, cool-downs, ratings and standings."""
+        return Appeals(self.context)
+
+    @cached_property
+    def feedback(self) -> Feedback:
+        """What customers say in any channel, and call-backs."""
+        return Feedback(self.context)
+
+    @cached_property
+    def surveys(self) -> Surveys:
+        """Questions to customers, and their answers."""
+        return Surveys(self.context)
+
+    @cached_property
+    def merchants(self) -> Merchants:
+        """Restaurants and stations, and what they sell."""
+        return Merchants(self.context)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """Orders that merchants prepare."""
+        return Deliveries(self.context)
+
+    @cached_property
+    def stations(self) -> Stations:
+        """Fuel and charge that was bought."""
+        return Stations(self.context)
+
+    @cached_property
+    def interests(self) -> Interests:
+        """Topics that customers ask to hear of."""
+        return Interests(self.context)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.context.database.close()
+
+    def __enter__(self) -> Crm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextmanager
+def _closed_if_it_fails(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise
+
+
+def _keys_path(where: str | Path, keys: Path | None) -> Path:
+    if keys is not None:
+        return Path(keys)
+    url = as_url(where)
+    if url.get_backend_name() != "sqlite":
+        raise InputError("keys is missing: a database on a server needs the path of its keyring")
+    return Path(f"{url.database}.keys")
+
+
+def _context(database: Database, vertical: Vertical, keys: Path, actor: Actor | None) -> Context:
+    return Context(database, vertical, Vault(Keyring.load(keys), keys), actor or Actor(*SYSTEM))

@@ -1,0 +1,1 @@
+"""Databases and what keeps them safe; knows no table of the CRM."""

@@ -1,0 +1,172 @@
+"""A database: one file of SQLite, or a server of PostgreSQL by its URL; the same calls for both."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+
+from dispatch.errors import InputError, StoreError
+
+_BUSY_MS: Final = 30_000
+"""How long a writer of SQLite waits for another one."""
+_SCRUB_MS: Final = 1000
+"""How long emptying the log waits for readers; what they keep goes the next time."""
+_PRAGMAS: Final = (
+    ("journal_mode", "WAL"),  # readers do not wait for the writer
+    ("synchronous", "FULL"),  # a commit outlives a power cut; NORMAL may lose the last ones
+    ("foreign_keys", "ON"),
+    ("busy_timeout", str(_BUSY_MS)),
+    ("secure_delete", "ON"),  # what is deleted is overwritten: erased keys must not stay in free pages
+    ("temp_store", "MEMORY"),
+    ("cache_size", "-65536"),
+)
+_DRIVER_OF: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+
+
+class Database:
+    """An open database; threads may share it, each transaction has a connection of its own.
+
+    Parameters
+    ----------
+    where : str or Path
+        A file (SQLite), ``sqlite:///FILE``, or ``postgresql://user:password@host/name``.
+    """
+
+    def __init__(self, where: str | Path) -> None:
+        self.url: URL = as_url(where)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _engine(self.url, self.is_sqlite)
+
+    @property
+    def path(self) -> Path | None:
+        """The file of SQLite, None for a server."""
+        return Path(str(self.url.database)) if self.is_sqlite else None
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Give a connection in a transaction: committed at the end, or rolled back where anything raises.
+
+        SQLite has one writer at a time, who waits for the one before; PostgreSQL reads what is committed.
+
+        Raises
+        ------
+        StoreError
+            The database cannot be reached, is locked, or is damaged.
+        """
+        with (
+            _told(self.url),
+            self.engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Give a connection that sees one state of the database throughout, and cannot write."""
+        with _told(self.url), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            with connection.begin():
+                yield connection
+
+    def scrub(self, *tables: str) -> bool:
+        """Take what was deleted out of the files too, as far as the database lets us; tell if it is out.
+
+        SQLite overwrites what is deleted at once, but its write-ahead log holds older pages until it is
+        emptied, which needs that nobody reads meanwhile. PostgreSQL frees dead rows of the named tables;
+        its own log, and what its administrators keep of it, is theirs.
+        """
+        with _told(self.url), self.engine.connect() as connection:
+            if self.is_sqlite:
+                # The begin of a transaction would hold the log: straight to the driver.
+                raw = connection.connection.driver_connection
+                if raw is None:
+                    raise StoreError(f"{self.url.render_as_string()}: the connection is closed")
+                raw.execute(f"PRAGMA busy_timeout={_SCRUB_MS}")
+                try:
+                    busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    raw.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+                return not busy
+            plain = connection.execution_options(isolation_level="AUTOCOMMIT")
+            for table in tables:
+                plain.exec_driver_sql(f"VACUUM {table}")
+            return True
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def as_url(where: str | Path) -> URL:
+    """Read where a database is; :class:`InputError` if it is neither a file nor a URL of a known kind."""
+    text = str(where)
+    if "://" not in text:
+        return URL.create(_DRIVER_OF["sqlite"], database=text)
+    try:
+        url = make_url(text)
+    except sa.exc.ArgumentError as error:
+        raise InputError(f"database is {text!r}: no URL ({error})") from error
+    driver = _DRIVER_OF.get(url.get_backend_name())
+    if driver is None:
+        raise InputError(
+            f"database is {url.render_as_string()!r}: it must be a file, sqlite:///FILE or postgresql://…"
+        )
+    if driver.startswith("sqlite") and url.database in (None, "", ":memory:"):
+        raise InputError(f"database is {text!r}: it must name a file; one in memory would lose all")
+    return url.set(drivername=driver)
+
+
+def _engine(url: URL, is_sqlite: bool) -> sa.Engine:
+    if not is_sqlite:
+        return sa.create_engine(
+            url, pool_pre_ping=True, hide_parameters=True, connect_args={"client_encoding": "utf8"}
+        )
+    engine = sa.create_engine(
+        url,
+        hide_parameters=True,  # errors go to logs, which hold no values of rows
+        connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(raw: sqlite3.Connection, _record: Any) -> None:
+        raw.isolation_level = None  # transactions begin where we say so, below
+        for name, value in _PRAGMAS:
+            raw.execute(f"PRAGMA {name}={value}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # A transaction that reads first and writes later could fail where two do so: writers say so at once.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def _told(url: URL) -> Iterator[None]:
+    """Turn errors of the database itself, not of what was asked, into :class:`StoreError`."""
+    try:
+        yield
+    except sa.exc.IntegrityError:
+        raise
+    except sa.exc.DBAPIError as error:
+        name = url.render_as_string(hide_password=True)
+        said = " ".join(str(error.orig).split())  # in one line, for a terminal's
+        raise StoreError(f"{name}: {type(error.orig).__name__}: {said}") from error

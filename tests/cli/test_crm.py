@@ -1,0 +1,97 @@
+"""``dispatch crm init``, and what all commands of the CRM share."""
+
+import subprocess
+import sys
+
+import pytest
+
+from cli.said import assert_one_line
+from dispatch.cli.crm import actor_of, instant_of, told_at
+from dispatch.crm.crm import Crm
+from dispatch.crm.permissions import Actor
+from dispatch.errors import InputError
+
+COMMANDS = (
+    ("init",), ("import",), ("export",), ("backup",), ("restore",), ("erase",), ("audit-verify",),
+    ("report",),
+    *(("customer", one) for one in ("show", "find", "add", "update", "merge", "export", "consent")),
+    *(("driver", one) for one in ("show", "add", "licence", "block", "score")),
+)  # fmt: skip
+
+
+def test_a_database_is_made_with_its_keyring(dispatch, tmp_path):
+    db = tmp_path / "crm.db"
+    status, out, err = dispatch("crm", "init", "--db", db, "--place", "acme/paris", "--vertical", "fuel")
+    assert (status, err) == (0, "")
+    assert f"keyring: {db}.keys" in out
+    assert (tmp_path / "crm.db.keys").stat().st_mode & 0o777 == 0o600
+    with Crm.open(db, "fuel") as crm:
+        assert crm.scope("acme", "paris") == 1
+    assert_one_line(dispatch("crm", "init", "--db", db), f"{db}: there are tables already")
+    status, out, _ = dispatch("crm", "init", "--db", db, "--upgrade")
+    assert (status, out.startswith("tables: ")) == (0, True)
+
+
+def test_the_database_may_be_told_by_the_environment(dispatch, tmp_path, monkeypatch):
+    monkeypatch.setenv("DISPATCH_CRM", str(tmp_path / "crm.db"))
+    monkeypatch.setenv("DISPATCH_PLACE", "acme/paris")
+    assert dispatch("crm", "init")[0] == 0
+    status, out, _ = dispatch("crm", "customer", "add", "--name", "Ann Lee", "--phone", "+14155550100")
+    assert (status, out) == (0, "1\n")
+    assert dispatch("crm", "customer", "find", "--phone", "+14155550100")[1] == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--db", "none.db"), "none.db: there is no such file; dispatch crm init makes one"),
+        (("--db", "mysql://x/y"), "database is 'mysql://x/y'"),
+        (
+            ("--db", "postgresql://nobody@127.0.0.1:1/none", "--keys", "no.keys"),
+            "postgresql+psycopg://nobody@",
+        ),
+        (("--db", "crm.db", "--vertical", "taxi"), "vertical is 'taxi'"),
+        (("--db", "crm.db", "--as", "agent"), "--as is 'agent'"),
+        (("--db", "crm.db", "--as", "king:x@acme/paris"), "role is 'king'"),
+        (("--db", "crm.db", "--keys", "no.keys"), "no.keys: no keys can be read"),
+        (("--db", "crm.db", "--as", "driver:d7@acme/paris"), "driver 'd7' may not report.read"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(dispatch, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    Crm.create("crm.db").close()
+    assert_one_line(dispatch("crm", "report", *options), message)
+
+
+def test_what_to_install_is_told(tmp_path):
+    script = (
+        "import sys; sys.modules['sqlalchemy'] = None; "
+        f"sys.argv = ['dispatch', 'crm', 'init', '--db', {str(tmp_path / 'crm.db')!r}]; "
+        "from dispatch.cli import main; main()"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    message = 'this needs a database: pip install "dispatch-engine[crm]"'
+    assert_one_line((said.returncode, said.stdout, said.stderr), message)
+
+
+def test_who_acts():
+    assert actor_of(None) is None
+    assert actor_of("system:cron") == Actor("system", "cron")
+    assert actor_of("manager:m-1@acme") == Actor("manager", "m-1", "acme")
+    told = Actor("agent", "a 7", "acme", frozenset({"paris", "lyon"}))
+    assert actor_of("agent:a 7@acme/paris, lyon") == told
+
+
+def test_instants():
+    assert instant_of("--until", "2023-11-20") == 1_700_438_400_000
+    assert instant_of("--until", "2023-11-20T01:00+01:00") == 1_700_438_400_000
+    assert told_at(1_700_438_400_999) == "2023-11-20 00:00:00"
+    assert told_at(None) == "–"
+    with pytest.raises(InputError, match="--until is 'soon'"):
+        instant_of("--until", "soon")
+
+
+def test_help_has_examples(dispatch):
+    for command in COMMANDS:
+        _, out, _ = dispatch("crm", *command, "--help")
+        assert f"dispatch crm {' '.join(command)}" in " ".join(out.replace("│", "").split())

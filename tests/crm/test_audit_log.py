@@ -1,0 +1,80 @@
+"""The audit as those who look after it meet it."""
+
+import pytest
+import sqlalchemy as sa
+
+from crm.conftest import CITY, MONDAY_MS, OTHER_TENANT, actor
+from crm.people import NAME, PHONE, enter
+from dispatch.crm.audit_log import AuditFilter
+from dispatch.crm.tables.people import audit
+from dispatch.errors import InputError, StoreError
+from dispatch.store.chain import Head
+from dispatch.store.sealing import Keyring
+
+
+def test_checked_against_a_head_kept_elsewhere(crm, scope_id, tmp_path):
+    enter(crm, scope_id, custom=None)
+    auditor = crm.acting_as(actor("auditor")).audit_log
+    path = tmp_path / "head.json"
+    head = auditor.head(at_ms=MONDAY_MS, path=path)
+    num = auditor.verify()
+    assert num == head.seq == 3
+    crm.customers.get(1, at_ms=MONDAY_MS)
+    assert auditor.verify(Head.load(path)) == num + 1
+    assert auditor.verify(Head.load(path), crm.context.vault.keyring.public_key()) == num + 1
+    with pytest.raises(StoreError, match="another key"):
+        auditor.verify(Head.signed(Keyring.new(), head.seq, head.hash, 1))
+    with crm.context.database.writing() as connection:
+        connection.execute(sa.update(audit).where(audit.c.seq == 2).values(actor="nobody"))
+    with pytest.raises(StoreError, match="entry 2 was changed"):
+        auditor.verify()
+
+
+def test_entries_are_read_within_reach_and_that_is_noted(crm, scope_id):
+    mine = enter(crm, scope_id, custom=None)
+    foreign = enter(crm, crm.scope(OTHER_TENANT, CITY), custom=None)
+    for _ in range(3):
+        crm.acting_as(actor("agent")).customers.get(mine, at_ms=MONDAY_MS)
+        crm.customers.get(foreign, at_ms=MONDAY_MS + 5)
+
+    def read(as_, **told):
+        rows, token = [], None
+        wanted = AuditFilter(**told)
+        while True:
+            page = as_.audit_log.entries(wanted, at_ms=MONDAY_MS + 9, limit=2, token=token)
+            rows += page.rows
+            token = page.next_token
+            if token is None:
+                return rows
+
+    auditor = crm.acting_as(actor("auditor"))
+    seen = read(auditor)
+    assert {row.scope_id for row in seen} == {scope_id}
+    assert [row.seq for row in seen] == sorted((row.seq for row in seen), reverse=True)
+    assert len([row for row in seen if row.action == "customer.get"]) == 3
+    assert seen[0].details == {"shown": ["name", "phone", "email", "custom"]}
+    assert read(auditor, target=("customer", foreign)) == []
+    assert len(read(crm, target=("customer", foreign), action="customer.get")) == 3
+    assert len(read(crm, actor="staff-1", action="customer.get")) == 3
+    assert {row.at_ms for row in read(crm, from_ms=MONDAY_MS + 5, until_ms=MONDAY_MS + 6)} == {MONDAY_MS + 5}
+    noted = read(crm, action="audit.read")
+    assert len(noted) > 3
+    assert noted[-1].actor == "staff-1"
+    text = repr(read(crm))
+    assert NAME not in text
+    assert PHONE not in text
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"action": "customer.sell"},
+        {"target": "x"},
+        {"target": ("customer", -1)},
+        {"from_ms": -1},
+        {"until_ms": "x"},
+    ],
+)
+def test_bad_filters(told):
+    with pytest.raises(InputError):
+        AuditFilter(**told)

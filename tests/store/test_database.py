@@ -1,0 +1,144 @@
+"""A database of either kind: transactions whole or not at all, readers undisturbed, errors told."""
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from dispatch.errors import InputError, StoreError
+from dispatch.store.database import Database, as_url
+
+metadata = sa.MetaData()
+thing = sa.Table(
+    "thing", metadata, sa.Column("thing_id", sa.Integer, primary_key=True), sa.Column("word", sa.LargeBinary)
+)
+
+
+@pytest.fixture
+def database(database_url):
+    with Database(database_url) as made:
+        with made.writing() as connection:
+            metadata.create_all(connection)
+        yield made
+
+
+def words(database):
+    with database.reading() as connection:
+        return sorted(connection.scalars(sa.select(thing.c.word)))
+
+
+def add(connection, word):
+    connection.execute(sa.insert(thing).values(word=word))
+
+
+def test_a_transaction_is_whole_or_nothing(database):
+    with database.writing() as connection:
+        add(connection, b"one")
+
+    def fails():
+        with database.writing() as connection:
+            add(connection, b"two")
+            raise ValueError("no")
+
+    def breaks_a_rule():
+        with database.writing() as connection:
+            add(connection, b"three")
+            connection.execute(sa.insert(thing).values(thing_id=1, word=b"four"))
+
+    with pytest.raises(ValueError, match="no"):
+        fails()
+    with pytest.raises(sa.exc.IntegrityError):
+        breaks_a_rule()
+    assert words(database) == [b"one"]
+
+
+def test_readers_see_one_state_and_cannot_write(database):
+    with database.reading() as reader:
+        assert reader.scalars(sa.select(thing.c.word)).all() == []
+        with database.writing() as writer:
+            add(writer, b"one")
+        assert reader.scalars(sa.select(thing.c.word)).all() == []
+    with pytest.raises(StoreError, match=r"read-?only"), database.reading() as reader:
+        add(reader, b"two")
+    with database.writing() as writer:  # the same pooled connection may write again
+        add(writer, b"three")
+    assert words(database) == [b"one", b"three"]
+
+
+def test_writers_wait_for_each_other(database):
+    def write(row):
+        for step in range(10):
+            with database.writing() as connection:
+                add(connection, b"%d-%d" % (row, step))
+
+    threads = [threading.Thread(target=write, args=(row,)) for row in range(6)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert len(words(database)) == 60
+
+
+def test_errors_of_the_database_are_told_without_values(database):
+    with pytest.raises(StoreError, match="nothing_here") as caught, database.writing() as connection:
+        connection.execute(sa.text("SELECT * FROM nothing_here WHERE x = :x"), {"x": "SECRET"})
+    assert "SECRET" not in str(caught.value)
+    assert "SECRET" not in str(caught.value.__cause__)
+
+
+def test_what_is_deleted_is_out_of_the_files(database, tmp_path):
+    secret = bytes(range(200, 250)) * 4
+    with database.writing() as connection:
+        add(connection, secret)
+    with database.writing() as connection:
+        connection.execute(sa.delete(thing))
+    assert database.scrub("thing")
+    if database.path is not None:
+        for file in tmp_path.iterdir():
+            assert secret not in file.read_bytes(), file.name
+        with database.reading() as reader:  # who reads keeps older pages
+            reader.execute(sa.select(thing)).all()
+            with Database(database.path) as other, other.writing() as connection:
+                add(connection, b"x")
+            assert not database.scrub()
+        assert database.scrub()
+
+
+def test_sqlite_is_as_safe_as_it_can_be(tmp_path):
+    with Database(tmp_path / "a.db") as database, database.reading() as connection:
+        for name, value in (
+            ("journal_mode", "wal"),
+            ("synchronous", 2),
+            ("secure_delete", 1),
+            ("foreign_keys", 1),
+        ):
+            assert connection.exec_driver_sql(f"PRAGMA {name}").scalar() == value
+
+
+def test_where_a_database_is(tmp_path):
+    assert as_url("a.db").database == "a.db"
+    assert as_url("postgresql://u:p@h/d").drivername == "postgresql+psycopg"
+    assert as_url(f"sqlite:///{tmp_path}/a.db").drivername == "sqlite+pysqlite"
+    for where in ("mysql://h/d", "sqlite://", "sqlite:///:memory:", "nothing://", "://"):
+        with pytest.raises(InputError, match="database is"):
+            as_url(where)
+    with pytest.raises(InputError) as caught:
+        as_url("mysql://u:hidden@h/d")
+    assert "hidden" not in str(caught.value)
+
+
+def test_what_cannot_be_opened_is_told(tmp_path):
+    (tmp_path / "a.db").write_bytes(b"this is no database" * 100)
+    with (
+        Database(tmp_path / "a.db") as database,
+        pytest.raises(StoreError, match=r"a\.db"),
+        database.reading(),
+    ):
+        pass
+    with (
+        Database("postgresql://nobody:secret@127.0.0.1:1/none") as database,
+        pytest.raises(StoreError) as caught,
+        database.reading(),
+    ):
+        pass
+    assert "secret" not in str(caught.value)
