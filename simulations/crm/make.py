@@ -1,0 +1,230 @@
+"""What driver scores and membership tiers change over weeks, and what the CRM costs in time.
+
+Needs no data. Writes `result.md` beside this file. The second part needs a PostgreSQL for its last row.
+
+    python -m simulations.crm.make                              # both parts, some twenty minutes
+    python -m simulations.crm.make --seeds 2 --part effect      # a look
+    python -m simulations.crm.make --postgres postgresql://postgres@localhost/empty
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from dispatch.analysis.paired import mean_interval, paired_interval
+from dispatch.crm.crm import Crm
+from dispatch.crm.vertical import Vertical
+from dispatch.sim.community_days import community_of
+from dispatch.sim.liaison import Liaison
+from dispatch.sim.scenario_file import load_scenario
+
+HERE = Path(__file__).parent
+VARIANTS = {
+    "neither": (False, False),
+    "tiers": (True, False),
+    "scores": (False, True),
+    "both": (True, True),
+}
+FROM_DAY = 7
+"""Tiers have to be reached, and drivers to be known, first."""
+TIERS = {"silver": 5_000, "gold": 12_000}
+"""Cents within the window at which the study's tiers begin: lower than the packaged ones, whose 90 days are
+longer than it lasts."""
+MEASURES = (
+    ("completed", "share", lambda days: share(days, "num_completed", "num_orders")),
+    ("dissatisfied", "share", lambda days: share(days, "num_bad", "num_judged")),
+    ("rated four or five stars", "share", lambda days: share(days, "num_rated_well", "num_rated")),
+    ("stars", "number", lambda days: ratio(days, "stars", "num_rated")),
+    (
+        "complaints per 10,000 orders",
+        "number",
+        lambda days: 1e4 * ratio(days, "num_complaints", "num_orders"),
+    ),
+    ("silent share of the dissatisfied", "share", lambda days: 1 - ratio(days, "num_complaints", "num_bad")),
+    ("customers left", "number", lambda days: total(days, "num_left")),
+    ("customers at the end", "number", lambda days: days[-1].num_customers),
+    ("mean wait", "seconds", lambda days: mean_kpi(days, "wait_mean_s")),
+    ("incomes, Gini", "number", lambda days: mean_kpi(days, "driver_income_gini")),
+    ("longest wait caused by priority", "seconds", lambda days: most(days, "priority_wait_max_s")),
+    ("dissatisfied, lowest tier", "share", lambda days: bad_of_tier(days, 0)),
+    ("dissatisfied, highest tier", "share", lambda days: bad_of_tier(days, 2)),
+    ("completed, lowest tier", "share", lambda days: of_tier(days, 0, "completion_share")),
+    ("completed, highest tier", "share", lambda days: of_tier(days, 2, "completion_share")),
+    ("response p50, lowest tier", "seconds", lambda days: of_tier(days, 0, "response_p50_s")),
+    ("response p50, highest tier", "seconds", lambda days: of_tier(days, 2, "response_p50_s")),
+    ("mean wait, lowest tier", "seconds", lambda days: of_tier(days, 0, "wait_mean_s")),
+    ("mean wait, highest tier", "seconds", lambda days: of_tier(days, 2, "wait_mean_s")),
+)
+
+
+def total(days, name):
+    return sum(getattr(day, name) for day in days)
+
+
+def ratio(days, part, whole):
+    return total(days, part) / max(total(days, whole), 1)
+
+
+def share(days, part, whole):
+    return ratio(days, part, whole)
+
+
+def mean_kpi(days, name):
+    values = [day.kpis[name] for day in days if day.kpis[name] is not None]
+    return sum(values) / len(values) if values else None
+
+
+def most(days, name):
+    return max((day.kpis[name] for day in days if day.kpis[name] is not None), default=None)
+
+
+def bad_of_tier(days, tier):
+    bad = sum(day.bad_by_tier[tier] for day in days if len(day.bad_by_tier) > tier)
+    judged = sum(day.judged_by_tier[tier] for day in days if len(day.judged_by_tier) > tier)
+    return bad / judged if judged else None
+
+
+def of_tier(days, tier, name):
+    """Mean of a KPI of a tier's orders, each day as heavy as it has orders."""
+    heavy, summed = 0, 0.0
+    for day in days:
+        for row, key in enumerate(day.by_tier.key.tolist()):
+            value = day.by_tier.value_of_kpi[name][row]
+            if key == tier and value is not None:
+                num = int(day.by_tier.num_orders[row])
+                heavy, summed = heavy + num, summed + num * value
+    return summed / heavy if heavy else None
+
+
+def vertical():
+    """The ride vertical with tiers that can be reached within the study."""
+    ride = Vertical.load("ride")
+    tiers = tuple(replace(one, at_least=TIERS.get(one.name, 0)) for one in ride.tiers)
+    return replace(ride, tiers=tiers, score=replace(ride.score, cost_s=900.0))
+
+
+def run_of(file, variant, seed, folder):
+    """All days of a community under a variant."""
+    uses_tiers, uses_scores = VARIANTS[variant]
+    with Crm.create(folder / "crm.db", vertical(), keys=folder / "keys") as crm:
+        return community_of(file, Liaison(crm, uses_tiers, uses_scores), seed).run()
+
+
+def effect(num_seeds):
+    """The first part's lines."""
+    file = load_scenario(HERE / "day.toml")
+    figures = {variant: [] for variant in VARIANTS}
+    for seed in range(1, num_seeds + 1):
+        for variant in VARIANTS:
+            with tempfile.TemporaryDirectory() as folder:
+                days = run_of(file, variant, seed, Path(folder))[FROM_DAY:]
+            figures[variant].append([measure(days) for _, _, measure in MEASURES])
+            print(f"seed {seed}, {variant}: stars {figures[variant][-1][3]:.3f}", flush=True)
+    lines = [
+        f"| days {FROM_DAY + 1} to {file.values['community']['days']} | neither | "
+        + " | ".join(f"{variant} − neither" for variant in list(VARIANTS)[1:])
+        + " |",
+        "|---|" + "---|" * len(VARIANTS),
+    ]
+    for row, (label, unit, _) in enumerate(MEASURES):
+        base = [one[row] for one in figures["neither"]]
+        cells = [told(mean_interval(base), unit)]
+        for variant in list(VARIANTS)[1:]:
+            values = [one[row] for one in figures[variant]]
+            cells.append(told(paired_interval(values, base), unit, signed=True))
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def told(interval, unit, signed=False):
+    """A mean and its interval, bold where it excludes 0."""
+    if interval.mean is None:
+        return "–"
+    scale, digits, mark = {"share": (100, 2, " %"), "seconds": (1, 1, " s"), "number": (1, 3, "")}[unit]
+    mean = f"{interval.mean * scale:{'+' if signed else ''}.{digits}f}{mark}"
+    if interval.half_width is None:
+        return mean
+    bold = "**" if signed and interval.excludes_zero else ""
+    return f"{bold}{mean}{bold} ± {interval.half_width * scale:.{digits}f}"
+
+
+def load(postgres):
+    """The second part's lines: 30 days of a city, 20,000 customers, 120,000 orders."""
+    changes = {"day.orders": 4000, "day.drivers": 200, "community.days": 30, "community.customers": 20_000}
+    file = load_scenario(HERE / "day.toml").with_values(changes)
+    lines = ["| behind the engine | wall time | of it the CRM | events | events applied a second |"]
+    lines.append("|---|---|---|---|---|")
+    community_of(file.with_value("community.days", 1)).run()  # what is compiled or loaded is not counted
+    for name in ("nothing", "SQLite", *(["PostgreSQL"] if postgres else [])):
+        with tempfile.TemporaryDirectory() as folder:
+            lines.append(_loaded(file, name, postgres, Path(folder)))
+        print(lines[-1], flush=True)
+    return lines
+
+
+def _loaded(file, name, postgres, folder):
+    started = time.perf_counter()
+    if name == "nothing":
+        days = community_of(file).run()
+        num = sum(day.num_events for day in days)
+        return f"| nothing | {time.perf_counter() - started:.1f} s | | {num:,} | |"
+    where = folder / "crm.db" if name == "SQLite" else postgres
+    with Crm.create(where, keys=folder / "keys") as crm:
+        liaison = Liaison(crm)
+        days = community_of(file, liaison).run()
+    wall_s, rate = time.perf_counter() - started, liaison.num_applied / liaison.apply_s
+    orders = sum(day.num_orders for day in days)
+    print(f"{name}: {orders:,} orders, {days[-1].num_customers:,} customers", flush=True)
+    return f"| {name} | {wall_s:.1f} s | {liaison.spent_s:.1f} s | {liaison.num_applied:,} | {rate:,.0f} |"
+
+
+INTRODUCTION = """# A community with the CRM behind the engine
+
+Made by `python -m simulations.crm.make` with {seeds} seeds. What people feel is synthetic: causes of
+dissatisfaction, ratings, complaints (one in ten of the dissatisfied, as a survey reports) and leaving are
+parameters of `dispatch.sim.community`, assumptions all of them. What is measured is what the engine's
+decisions change about them.
+
+## What scores and tiers change
+
+A small city, {days} days, {customers:,} customers, {orders:,} orders and {drivers} drivers a day, each seed
+with the same people, demand, drivers' quality and luck. The CRM always keeps tiers and scores; the engine is
+told of *neither*, of *tiers* (priorities, capped, with a bound of ten minutes on starving), of *scores* (a
+bad one costs up to fifteen minutes of pickup time; cool-downs), or of *both*. Differences are paired by seed,
+with 95 % intervals (Student's t), bold where the interval excludes 0.
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--part", choices=("effect", "load", "both"), default="both")
+    parser.add_argument("--postgres", help="an empty database: postgresql://…")
+    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "dispatch-crm-study.json")
+    arguments = parser.parse_args()
+    parts = json.loads(arguments.keep.read_text()) if arguments.keep.exists() else {}
+    if arguments.part in ("effect", "both"):
+        parts |= {"effect": effect(arguments.seeds), "seeds": arguments.seeds}
+    if arguments.part in ("load", "both"):
+        parts["load"] = load(arguments.postgres)
+    arguments.keep.write_text(json.dumps(parts))
+    values = load_scenario(HERE / "day.toml").values
+    people = {"days": values["community"]["days"], "customers": values["community"]["customers"]}
+    introduction = INTRODUCTION.format(seeds=parts.get("seeds", 0), **people, **usual(values["day"]))
+    lines = [introduction, *parts.get("effect", [])]
+    if "load" in parts:
+        lines += ["", "## What it costs", "", *parts["load"]]
+    (HERE / "result.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def usual(day):
+    return {"orders": day["orders"], "drivers": day["drivers"]}
+
+
+if __name__ == "__main__":
+    main()
