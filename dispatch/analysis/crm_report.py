@@ -16,7 +16,7 @@ from dispatch.analysis.crm_charts import charts_of, legend_of, revenue_of
 from dispatch.analysis.crm_columns import COLUMNS, cell, money
 from dispatch.analysis.formatting import NOT_MEASURED, format_count, format_share
 from dispatch.analysis.page_file import json_for_script, page_part, plotly_source, write_whole
-from dispatch.crm.reports import TITLES, Report
+from dispatch.crm.reports.reports import TITLES, Report
 from dispatch.errors import InputError
 
 _MOST_PLACES: Final = 8

@@ -31,7 +31,7 @@ from dispatch.cli.crm import (
 from dispatch.errors import InputError
 
 if TYPE_CHECKING:
-    from dispatch.crm.importing import ImportReport
+    from dispatch.crm.exchange.importing import ImportReport
 
 
 @crm_app.command(
@@ -76,7 +76,7 @@ def import_(
     """Import customers or drivers: all of a file, or, where one row is broken, nothing."""
     started = time.perf_counter()
     with opened(db, keys, vertical, who) as crm:
-        from dispatch.crm.importing import ImportOptions, import_people
+        from dispatch.crm.exchange.importing import ImportOptions, import_people
         from dispatch.crm.rules import check_one_of
 
         check_one_of("kind", kind, ("customers", "drivers"))
@@ -174,7 +174,7 @@ def export(
 ) -> None:
     """Write a list to a file: what the actor reaches, of persons what the actor may see."""
     with opened(db, keys, vertical, who) as crm:
-        from dispatch.crm.exporting import export_list
+        from dispatch.crm.exchange.exporting import export_list
 
         with undone_by_ctrl_c("nothing was written"), bar(f"writing {file.name}") as advance:
             num = export_list(crm.context, what, file, at_ms=now_ms(), personal=personal, on_progress=advance)
@@ -195,7 +195,7 @@ def backup(
     """
     started = time.perf_counter()
     with opened(db, keys, vertical, who) as crm:
-        from dispatch.crm.backup import backup as write
+        from dispatch.crm.exchange.backup import backup as write
 
         with undone_by_ctrl_c("no backup was made"), steps("reading") as advance:
             made = write(crm.context, file, at_ms=now_ms(), on_progress=advance)
@@ -216,7 +216,7 @@ def restore(
     """Put a backup into an empty database, whole or not at all; who was erased since is erased again."""
     started = time.perf_counter()
     with needs_database():
-        from dispatch.crm.backup import restore as read
+        from dispatch.crm.exchange.backup import restore as read
     with undone_by_ctrl_c("nothing was restored"), steps("checking the backup") as advance:
         done = read(file, db, keys, at_ms=now_ms(), on_progress=advance)
     facts = done.manifest.facts

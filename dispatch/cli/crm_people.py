@@ -133,8 +133,8 @@ def add(
         "member_no": member_no,
     }
     with opened(db, keys, vertical, who) as crm:
-        from dispatch.crm.customer_details import CustomerDetails
-        from dispatch.crm.import_people import mmdd
+        from dispatch.crm.exchange.import_people import mmdd
+        from dispatch.crm.people.customer_details import CustomerDetails
 
         details = CustomerDetails(**told, birthday_mmdd=mmdd(birthday))
         made = crm.customers.register(details, scope_id=scope_of(crm, place), at_ms=now_ms(), region=region)
@@ -173,8 +173,8 @@ def update(
         "member_no": member_no,
     }
     with opened(db, keys, vertical, who) as crm:
-        from dispatch.crm.customer_details import CustomerDetails
-        from dispatch.crm.import_people import mmdd
+        from dispatch.crm.exchange.import_people import mmdd
+        from dispatch.crm.people.customer_details import CustomerDetails
 
         details = CustomerDetails(**told, birthday_mmdd=mmdd(birthday))
         if not details.told and not forget:
@@ -292,8 +292,8 @@ def add_driver(
 ) -> None:
     """Enter a driver; prints the id."""
     with opened(db, keys, vertical, who) as crm:
-        from dispatch.crm.drivers import DriverDetails
-        from dispatch.crm.import_people import mmdd
+        from dispatch.crm.exchange.import_people import mmdd
+        from dispatch.crm.fleet.drivers import DriverDetails
 
         details = DriverDetails(name, phone, address, mmdd(birthday))
         made = crm.drivers.register(details, scope_id=scope_of(crm, place), at_ms=now_ms())

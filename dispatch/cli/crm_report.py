@@ -58,7 +58,7 @@ def report(
     last = _day("--to", until) if until else datetime.datetime.now(datetime.UTC).date()
     first = _day("--from", since) if since else last - datetime.timedelta(days=_LAST_DAYS - 1)
     with opened(db, keys, vertical, who) as crm:
-        from dispatch.crm import reports
+        from dispatch.crm.reports import reports
 
         names = _names(only, tuple(reports.TITLES))
         with err.status("counting"):

@@ -11,52 +11,53 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from dispatch.crm import audit, loyalty, schema
-from dispatch.crm.appeals import Appeals
-from dispatch.crm.apply import EventLog
+from dispatch.crm import audit, schema
 from dispatch.crm.audit_log import AuditLog
-from dispatch.crm.blocks import Blocks
-from dispatch.crm.campaigns import Campaigns
-from dispatch.crm.care import Care
-from dispatch.crm.consents import Consents
-from dispatch.crm.contacts import Contacts, MergeHook
 from dispatch.crm.context import Context
-from dispatch.crm.coupons import Coupons
-from dispatch.crm.credit import Credit
-from dispatch.crm.customer_view import CustomerViews
-from dispatch.crm.customers import Customers
-from dispatch.crm.deliveries import Deliveries
-from dispatch.crm.dispatch_inputs import DispatchInputs
-from dispatch.crm.driver_care import DriverCare
-from dispatch.crm.drivers import Drivers
-from dispatch.crm.eligibility import EligibilityCheck
-from dispatch.crm.explain import ExplainedOrder, explain
-from dispatch.crm.feedback import Feedback
-from dispatch.crm.incentives import Incentives
-from dispatch.crm.incidents import Incidents
-from dispatch.crm.interests import Interests, merge_interests_in
-from dispatch.crm.memberships import Memberships
-from dispatch.crm.merchants import Merchants
+from dispatch.crm.coupling.apply import EventLog
+from dispatch.crm.coupling.dispatch_inputs import DispatchInputs
+from dispatch.crm.coupling.explain import ExplainedOrder, explain
+from dispatch.crm.engagement.campaigns import Campaigns
+from dispatch.crm.engagement.care import Care
+from dispatch.crm.engagement.segments import Segments
+from dispatch.crm.engagement.statistics import Statistics
+from dispatch.crm.fleet.blocks import Blocks
+from dispatch.crm.fleet.driver_care import DriverCare
+from dispatch.crm.fleet.drivers import Drivers
+from dispatch.crm.fleet.eligibility import EligibilityCheck
+from dispatch.crm.fleet.incentives import Incentives
+from dispatch.crm.fleet.qualifications import Qualifications
+from dispatch.crm.fleet.rosters import Rosters
+from dispatch.crm.fleet.scores import Scores
+from dispatch.crm.fleet.vehicles import Vehicles
+from dispatch.crm.loyalty import merging as loyalty
+from dispatch.crm.loyalty.coupons import Coupons
+from dispatch.crm.loyalty.memberships import Memberships
+from dispatch.crm.loyalty.passes import Passes
+from dispatch.crm.loyalty.points import Points
+from dispatch.crm.loyalty.referrals import Referrals
 from dispatch.crm.objects import scope_named
 from dispatch.crm.outbox import Outbox
-from dispatch.crm.passes import Passes
+from dispatch.crm.people.consents import Consents
+from dispatch.crm.people.contacts import Contacts, MergeHook
+from dispatch.crm.people.customer_view import CustomerViews
+from dispatch.crm.people.customers import Customers
+from dispatch.crm.people.interests import Interests, merge_interests_in
+from dispatch.crm.people.privacy import Privacy
 from dispatch.crm.permissions import SYSTEM, Actor
-from dispatch.crm.points import Points
-from dispatch.crm.privacy import Privacy
-from dispatch.crm.qualifications import Qualifications
-from dispatch.crm.ratings import Ratings
-from dispatch.crm.referrals import Referrals
-from dispatch.crm.rosters import Rosters
-from dispatch.crm.scores import Scores
-from dispatch.crm.segments import Segments
-from dispatch.crm.service_desk import ServiceDesk
-from dispatch.crm.stations import Stations
-from dispatch.crm.statistics import Statistics
-from dispatch.crm.surveys import Surveys
+from dispatch.crm.service.appeals import Appeals
+from dispatch.crm.service.credit import Credit
+from dispatch.crm.service.feedback import Feedback
+from dispatch.crm.service.incidents import Incidents
+from dispatch.crm.service.ratings import Ratings
+from dispatch.crm.service.service_desk import ServiceDesk
+from dispatch.crm.service.surveys import Surveys
+from dispatch.crm.shops.deliveries import Deliveries
+from dispatch.crm.shops.merchants import Merchants
+from dispatch.crm.shops.stations import Stations
 from dispatch.crm.tables.orders import scope
 from dispatch.crm.tables.people import installation
 from dispatch.crm.vault import Vault
-from dispatch.crm.vehicles import Vehicles
 from dispatch.crm.vertical import Vertical
 from dispatch.engine.explanations import Explanation
 from dispatch.errors import AuthError, InputError, StoreError

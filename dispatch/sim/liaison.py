@@ -170,7 +170,7 @@ class Liaison:
 
     def _use_coupons(self, scenario: Scenario, people: People, first_order_id: int) -> None:
         """Let customers who hold a coupon use it on their first order of the day."""
-        from dispatch.crm.redemptions import Booking
+        from dispatch.crm.loyalty.redemptions import Booking
 
         held = self.crm.coupons.holders(scope_id=self.scope_id, at_ms=scenario.start_at_ms)
         quoted_cents = _quoted_cents(scenario)
@@ -232,7 +232,7 @@ class Liaison:
                 self.crm.blocks.review(scope_id=self.scope_id, at_ms=at_ms)
 
     def _file(self, felt: Experiences, at_ms: int) -> None:
-        from dispatch.crm.complaints import NewComplaint
+        from dispatch.crm.service.complaints import NewComplaint
 
         rows = np.flatnonzero(felt.complains)
         told = [
@@ -250,7 +250,7 @@ class Liaison:
 
     def work_off(self, at_ms: int) -> None:
         """Let staff answer and decide the complaints that are due by an instant."""
-        from dispatch.crm.complaints import NOTHING, Compensation
+        from dispatch.crm.service.complaints import NOTHING, Compensation
 
         with self._timed():
             at_ms, desk, stays = self._now(at_ms), self.crm.service_desk, []

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 from crm.filled import DAY_MS, MONDAY_MS, fill
 from dispatch.crm.crm import Crm
-from dispatch.crm.reports import Report, report
+from dispatch.crm.reports.reports import Report, report
 
 SINCE = datetime.date(2023, 11, 20)
 

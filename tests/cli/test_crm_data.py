@@ -6,8 +6,8 @@ import pyarrow.csv
 import pytest
 
 from cli.said import assert_one_line
-from dispatch.crm import importing
 from dispatch.crm.crm import Crm
+from dispatch.crm.exchange import importing
 
 ROWS = "Name,Handy,E-Mail\n" + "".join(f"Per Son {n},(415) 555-{n:04d},p{n}@m.example\n" for n in range(9))
 

@@ -16,8 +16,8 @@ def db(tmp_path, monkeypatch):
     path = tmp_path / "crm.db"
     monkeypatch.setenv("DISPATCH_CRM", str(path))
     monkeypatch.setenv("DISPATCH_PLACE", "acme/oakland")
-    from dispatch.crm.customer_details import CustomerDetails
-    from dispatch.crm.drivers import DriverDetails
+    from dispatch.crm.fleet.drivers import DriverDetails
+    from dispatch.crm.people.customer_details import CustomerDetails
 
     with Crm.create(path) as crm:
         scope_id = crm.scope("acme", "oakland")

@@ -3,8 +3,8 @@
 import datetime
 from contextlib import contextmanager
 
-from dispatch.crm.periods import Periods
-from dispatch.crm.report_source import Source
+from dispatch.crm.reports.periods import Periods
+from dispatch.crm.reports.report_source import Source
 
 TODAY = datetime.date(2023, 11, 20)
 

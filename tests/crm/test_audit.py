@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm.conftest import MONDAY_MS, actor
-from crm.people import dump
+from crm.made_people import dump
 from dispatch.crm.audit import append, begin, signed_head, verify, verify_entries
 from dispatch.crm.crm import Crm
 from dispatch.crm.permissions import Actor

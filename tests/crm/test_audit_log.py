@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm.conftest import CITY, MONDAY_MS, OTHER_TENANT, actor
-from crm.people import NAME, PHONE, enter
+from crm.made_people import NAME, PHONE, enter
 from dispatch.crm.audit_log import AuditFilter
 from dispatch.crm.tables.people import audit
 from dispatch.errors import InputError, StoreError

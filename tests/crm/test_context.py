@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from crm.conftest import CITY, MONDAY_MS, OTHER_CITY, OTHER_TENANT, TENANT, actor
-from crm.people import details, dump, enter, insert
+from crm.made_people import details, dump, enter, insert
 from dispatch.crm.context import check_id, check_instant, check_not_before
-from dispatch.crm.customer_details import CustomerDetails
+from dispatch.crm.people.customer_details import CustomerDetails
 from dispatch.crm.tables.orders import orders
 from dispatch.crm.tables.people import customer
 from dispatch.errors import AuthError, InputError, StateError, StoreError

@@ -5,9 +5,9 @@ from functools import cached_property
 import pytest
 
 from crm.conftest import CITY, MONDAY_MS, OTHER_CITY, TENANT, actor
-from crm.people import dump
+from crm.made_people import dump
 from dispatch.crm.crm import MERGE_HOOKS, Crm
-from dispatch.crm.customer_details import CustomerDetails
+from dispatch.crm.people.customer_details import CustomerDetails
 from dispatch.crm.vertical import Vertical
 from dispatch.errors import AuthError, InputError, StateError, StoreError
 from dispatch.store.sealing import Keyring

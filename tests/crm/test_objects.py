@@ -4,9 +4,9 @@ import pytest
 import sqlalchemy as sa
 
 from crm.conftest import CITY, MONDAY_MS, OTHER_CITY, TENANT
-from crm.people import enter, insert
-from dispatch.crm.customer_details import CustomerDetails
+from crm.made_people import enter, insert
 from dispatch.crm.objects import KINDS, known_scope, place_of, scope_named, scope_place
+from dispatch.crm.people.customer_details import CustomerDetails
 from dispatch.crm.permissions import Place
 from dispatch.crm.tables.everything import metadata
 from dispatch.crm.tables.orders import orders

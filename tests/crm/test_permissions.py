@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 import dispatch.crm.permissions as module
 from crm.conftest import CITY, MONDAY_MS, OTHER_CITY, OTHER_TENANT, TENANT
-from crm.people import VERTICAL, insert
+from crm.made_people import VERTICAL, insert
 from dispatch.crm.crm import Crm
 from dispatch.crm.permissions import Actor, Place, permissions
 from dispatch.crm.tables.orders import orders

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from dispatch.crm.persons import ID_COLUMN
+from dispatch.crm.people.persons import ID_COLUMN
 from dispatch.crm.tables import base
 from dispatch.crm.tables.everything import metadata
 from dispatch.store.database import Database

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm.conftest import MONDAY_MS
-from dispatch.crm.customer_details import CustomerDetails
+from dispatch.crm.people.customer_details import CustomerDetails
 from dispatch.crm.tables.people import person_key
 from dispatch.crm.vault import Vault, seal_columns, seal_text, unseal_row, unseal_text
 from dispatch.errors import InputError, StateError, StoreError

@@ -60,7 +60,7 @@ def test_drivers_who_leave_are_no_longer_eligible(liaison, community):
 
 
 def test_who_holds_a_coupon_uses_it_on_the_first_order_of_the_day(liaison, community):
-    from dispatch.crm.coupons import grant_in
+    from dispatch.crm.loyalty.coupons import grant_in
 
     liaison.begin(community, BEGIN_MS)
     crm = liaison.crm

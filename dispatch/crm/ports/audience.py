@@ -13,12 +13,12 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from dispatch.crm.consents import agreeing_in
 from dispatch.crm.context import Context
-from dispatch.crm.features import features_in, habits_in, rows_of
+from dispatch.crm.engagement.features import features_in, habits_in, rows_of
+from dispatch.crm.engagement.segments import check_snapshot_in, segment_in
+from dispatch.crm.people.consents import agreeing_in
 from dispatch.crm.ports.base import write_whole
 from dispatch.crm.rules import check_name
-from dispatch.crm.segments import check_snapshot_in, segment_in
 from dispatch.crm.tables.engagement import segment_member
 from dispatch.errors import StateError
 from dispatch.limits import check_whole

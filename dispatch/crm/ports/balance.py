@@ -8,9 +8,9 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_id, check_instant
-from dispatch.crm.merchants import offers_in
-from dispatch.crm.points import Points
+from dispatch.crm.loyalty.points import Points
 from dispatch.crm.rules import check_name
+from dispatch.crm.shops.merchants import offers_in
 from dispatch.crm.tables.fleet import merchant
 from dispatch.crm.tables.people import customer
 from dispatch.errors import InputError

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from dispatch.crm.context import Context
-from dispatch.crm.feedback import CHANNELS, Feedback, Message
 from dispatch.crm.ports.base import JsonLines
 from dispatch.crm.rules import check_one_of
+from dispatch.crm.service.feedback import CHANNELS, Feedback, Message
 from dispatch.errors import AuthError, InputError, StateError
 from dispatch.units import MS_PER_S
 
@@ -45,7 +45,7 @@ class MessageFile:
     ----------
     path : Path
     channel : str
-        One of :data:`dispatch.crm.feedback.CHANNELS`.
+        One of :data:`dispatch.crm.service.feedback.CHANNELS`.
     at : int
         The byte to begin at: where an earlier one was done.
     """

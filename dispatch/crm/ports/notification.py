@@ -9,10 +9,10 @@ from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
-from dispatch.crm.consents import agreeing_in, latest_in
 from dispatch.crm.context import Context
 from dispatch.crm.outbox import Message, WithheldError, rfc3339
-from dispatch.crm.persons import current_in
+from dispatch.crm.people.consents import agreeing_in, latest_in
+from dispatch.crm.people.persons import current_in
 from dispatch.crm.ports.base import JsonLines
 from dispatch.crm.tables.people import customer, driver
 from dispatch.crm.vault import unseal_row

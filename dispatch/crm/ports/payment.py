@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_instant
-from dispatch.crm.idempotency import check_key
 from dispatch.crm.outbox import announce_in
+from dispatch.crm.people.idempotency import check_key
 from dispatch.crm.rules import MOST_CENTS, check_name
 from dispatch.crm.tables.engagement import payment, refund
 from dispatch.crm.tables.orders import orders

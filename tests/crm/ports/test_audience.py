@@ -4,8 +4,8 @@ import pytest
 
 from crm.conftest import DAY_MS, MONDAY_MS, actor
 from crm.engaged import MONDAY, add_customers, add_orders, say
+from dispatch.crm.engagement.segment_rules import SegmentRule
 from dispatch.crm.ports.audience import LEAST_MEMBERS, AudienceFolder, Audiences, Slot
-from dispatch.crm.segment_rules import SegmentRule
 from dispatch.errors import AuthError, InputError, StateError
 
 NUM = LEAST_MEMBERS + 10

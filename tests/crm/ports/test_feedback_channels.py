@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm.conftest import DAY_MS, MONDAY_MS, actor
-from dispatch.crm.customer_details import CustomerDetails
+from dispatch.crm.people.customer_details import CustomerDetails
 from dispatch.crm.ports.feedback_channels import FeedbackIntake, MessageFile, is_overdue
 from dispatch.crm.tables.service import feedback
 from dispatch.errors import InputError

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from crm.conftest import DAY_MS, MONDAY_MS
 from crm.engaged import say
-from dispatch.crm.customer_details import CustomerDetails
 from dispatch.crm.outbox import Delivered, DeliveryError, announce_in, announce_many_in
+from dispatch.crm.people.customer_details import CustomerDetails
 from dispatch.crm.ports.notification import Address, Notice, NoticeFile, Notifier
 from dispatch.crm.tables.engagement import outbox
 from dispatch.crm.tables.people import customer, driver

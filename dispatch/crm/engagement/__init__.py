@@ -1,0 +1,1 @@
+"""Segments, campaigns, care, statistics."""

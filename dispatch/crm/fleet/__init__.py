@@ -1,0 +1,1 @@
+"""Drivers, their cars, papers, shifts, money and scores."""

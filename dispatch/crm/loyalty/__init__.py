@@ -1,0 +1,1 @@
+"""Memberships, points, coupons, passes, referrals."""

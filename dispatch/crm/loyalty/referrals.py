@@ -1,0 +1,244 @@
+"""Referrals: who won whom, and what both get once the new customer's first order is completed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from dispatch.crm.context import Context, check_instant
+from dispatch.crm.loyalty import coupons, ledger
+from dispatch.crm.people.persons import current_among, locked_in
+from dispatch.crm.tables.loyalty import referral, referral_code
+from dispatch.crm.tables.orders import customer_day, scope
+from dispatch.crm.tables.people import customer
+from dispatch.errors import InputError, StateError
+from dispatch.store import bulk
+
+_CODE_LETTERS: Final = 8
+
+
+@dataclass(frozen=True)
+class Referral:
+    """A customer whom another one won."""
+
+    referee_id: int
+    referrer_id: int
+    at_ms: int
+    state: str
+    """waiting; rewarded; over_limit: the referrer had won as many that month as are rewarded"""
+    order_id: int | None
+    settled_at_ms: int | None
+
+
+class Referrals:
+    """Codes of customers, and whom they won by them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def code(self, customer_id: int, *, at_ms: int, seed: int | None = None) -> str:
+        """Give the code that a customer hands on, made at its first use."""
+        with self._context.acting("referral.code", ("customer", customer_id), at_ms=at_ms) as connection:
+            locked_in(connection, "customer", customer_id)
+            found = sa.select(referral_code.c.code).where(referral_code.c.customer_id == customer_id)
+            known = connection.execute(found).scalar_one_or_none()
+            if known is not None:
+                return str(known)
+            code = coupons.new_codes(1, seed)[0][:_CODE_LETTERS]
+            row = {"customer_id": customer_id, "code": code, "created_at_ms": at_ms}
+            connection.execute(sa.insert(referral_code).values(row))
+            return code
+
+    def refer(self, referee_id: int, code: str, *, at_ms: int) -> int:
+        """Note at registration by whose code a customer came; gives the referrer.
+
+        Raises
+        ------
+        InputError
+            The code is not known in the company, the customer's own, or that of somebody whom this customer
+            won, directly or through others.
+        StateError
+            The customer came by a code before, or has completed an order: it is too late.
+        """
+        with self._context.acting("referral.refer", ("customer", referee_id), at_ms=at_ms) as connection:
+            return refer_in(connection, referee_id, code, at_ms)
+
+    def won_by(self, customer_id: int) -> list[Referral]:
+        """Give whom a customer won, oldest first."""
+        with self._context.looking("referral.read", ("customer", customer_id)) as connection:
+            rows = connection.execute(
+                sa.select(*(referral.c[name] for name in Referral.__dataclass_fields__))
+                .where(referral.c.referrer_id == customer_id)
+                .order_by(referral.c.at_ms, referral.c.referee_id)
+            )
+            return [Referral(*row) for row in rows]
+
+
+def refer_in(connection: sa.Connection, referee_id: int, code: str, at_ms: int) -> int:
+    """Note within somebody else's transaction, a registration's, by whose code a customer came."""
+    check_instant("at_ms", at_ms)
+    table = customer.c
+    owner = sa.select(referral_code.c.customer_id).where(referral_code.c.code == str(code).strip().upper())
+    referrer_id = connection.execute(owner).scalar_one_or_none()
+    if referrer_id == referee_id:
+        raise InputError("code is the customer's own: nobody wins themselves")
+    # Chains of referrals are judged under the locks of both.
+    rows = connection.execute(
+        sa.select(table.customer_id, table.scope_id, table.status)
+        .where(table.customer_id.in_([referee_id, referrer_id]))
+        .order_by(table.customer_id)
+        .with_for_update()
+    ).all()
+    found = {row.customer_id: row for row in rows}
+    referrer = found.get(referrer_id)
+    if (
+        referrer_id is None
+        or referrer is None
+        or referrer.status != "active"
+        or _tenant(connection, referrer.scope_id) != _tenant(connection, found[referee_id].scope_id)
+    ):
+        raise InputError("code is not known: check its letters")
+    before = sa.select(referral.c.referrer_id).where(referral.c.referee_id == referee_id)
+    if connection.execute(before).scalar_one_or_none() is not None:
+        raise StateError(f"customer {referee_id} came by a code before")
+    done = sa.select(sa.func.sum(customer_day.c.completed)).where(customer_day.c.customer_id == referee_id)
+    if connection.execute(done).scalar():
+        raise StateError(f"customer {referee_id} has completed an order: referrals are told at registration")
+    if referee_id in _chain(connection, referrer_id):
+        raise InputError(f"code is that of customer {referrer_id}, whom customer {referee_id} won")
+    row = {"referee_id": referee_id, "referrer_id": referrer_id, "at_ms": at_ms}
+    connection.execute(sa.insert(referral).values(row))
+    return int(referrer_id)
+
+
+def reward_in(
+    connection: sa.Connection,
+    context: Context,
+    customer_id: Sequence[int],
+    order_id: Sequence[int],
+    at_ms: Sequence[int],
+) -> int:
+    """Reward the referrals of customers (n,) whose orders (n,) were completed; gives how many were settled.
+
+    Who was not referred, or is settled already, is not affected: the first completed order counts. The
+    referrer gets points for at most ``referral.most_a_month`` customers in a calendar month (UTC), the
+    customer a coupon in any case.
+    """
+    # Orders keep the customer under whom they were made.
+    merged = current_among(connection, {int(one) for one in customer_id})
+    now = [merged.get(int(one), int(one)) for one in customer_id]
+    rule, first = context.vertical.referral, _first_orders(now, order_id, at_ms)
+    is_waiting = sa.and_(
+        referral.c.state == "waiting", bulk.among(connection, referral.c.referee_id, list(first))
+    )
+    people = connection.execute(
+        sa.select(referral.c.referee_id, referral.c.referrer_id).where(is_waiting)
+    ).all()
+    if not people:
+        return 0
+    # The referrers' rows are the lock of their monthly limits.
+    connection.execute(
+        sa.select(customer.c.customer_id)
+        .where(bulk.among(connection, customer.c.customer_id, sorted({one for row in people for one in row})))
+        .order_by(customer.c.customer_id)
+        .with_for_update()
+    ).all()
+    rows = connection.execute(sa.select(referral).where(is_waiting)).all()
+    rows = sorted(rows, key=lambda row: (first[row.referee_id][0], row.referee_id))
+    told, won = [], []
+    rewarded: dict[tuple[int, int], int] = {}
+    for row in rows:
+        at, order = first[row.referee_id]
+        month = (row.referrer_id, _month(at)[0])
+        if month not in rewarded:
+            rewarded[month] = _num_rewarded(connection, row.referrer_id, at)
+        is_within = rewarded[month] < rule.most_a_month
+        rewarded[month] += is_within
+        state = "rewarded" if is_within else "over_limit"
+        told.append({"one": row.referee_id, "to_state": state, "of_order": order, "at": at})
+        if is_within:
+            won.append((row.referrer_id, order, at))
+    change = sa.update(referral).where(referral.c.referee_id == sa.bindparam("one"))
+    change = change.values(
+        state=sa.bindparam("to_state"), order_id=sa.bindparam("of_order"), settled_at_ms=sa.bindparam("at")
+    )
+    if told:
+        connection.execute(change, told)
+    if won:
+        referrers, orders, instants = zip(*won, strict=True)
+        num = rule.referrer_points
+        ledger.reward_in(connection, context.vertical, referrers, orders, num, instants, "referral")
+    if rule.referee_coupon_cents and rows:
+        last_ms = max(first[row.referee_id][0] for row in rows)
+        referees = [row.referee_id for row in rows]
+        coupons.grant_in(connection, context, referees, "referral", rule.referee_coupon_cents, last_ms)
+    return len(rows)
+
+
+def merge_in(connection: sa.Connection, from_id: int, into_id: int) -> None:
+    """Move whom a customer won, and by whom they came, to the one that they are merged into."""
+    mine = sa.update(referral).where(referral.c.referrer_id == from_id)
+    connection.execute(
+        sa.delete(referral).where(referral.c.referrer_id == from_id, referral.c.referee_id == into_id)
+    )
+    connection.execute(mine.values(referrer_id=into_id))
+    came = connection.execute(sa.select(referral).where(referral.c.referee_id == from_id)).one_or_none()
+    if came is None:
+        return
+    known = sa.select(referral.c.referee_id).where(referral.c.referee_id == into_id)
+    is_free = connection.execute(known).one_or_none() is None and came.referrer_id != into_id
+    connection.execute(sa.delete(referral).where(referral.c.referee_id == from_id))
+    if is_free and into_id not in _chain(connection, came.referrer_id):
+        connection.execute(sa.insert(referral).values({**came._mapping, "referee_id": into_id}))
+
+
+def _first_orders(
+    customer_id: Sequence[int], order_id: Sequence[int], at_ms: Sequence[int]
+) -> dict[int, tuple[int, int]]:
+    """Give the instant and id of each customer's first order among those told (n,)."""
+    first: dict[int, tuple[int, int]] = {}
+    for one, order, at in zip(customer_id, order_id, at_ms, strict=True):
+        known = first.get(int(one))
+        if known is None or (int(at), int(order)) < known:
+            first[int(one)] = (int(at), int(order))
+    return first
+
+
+def _month(at_ms: int) -> tuple[int, int]:
+    """Give the beginning and end of a calendar month (UTC)."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    after = at.replace(year=at.year + at.month // 12, month=at.month % 12 + 1)
+    return int(at.timestamp()) * 1000, int(after.timestamp()) * 1000
+
+
+def _num_rewarded(connection: sa.Connection, referrer_id: int, at_ms: int) -> int:
+    begin_ms, end_ms = _month(at_ms)
+    when = referral.c.settled_at_ms
+    counted = sa.select(sa.func.count()).where(
+        referral.c.referrer_id == referrer_id,
+        referral.c.state == "rewarded",
+        sa.and_(when >= begin_ms, when < end_ms),
+    )
+    return int(connection.execute(counted).scalar_one())
+
+
+def _chain(connection: sa.Connection, customer_id: int) -> set[int]:
+    """Give a customer and all those through whom they came."""
+    chain: set[int] = set()
+    last: int | None = customer_id
+    while last is not None and last not in chain:
+        chain.add(last)
+        before = sa.select(referral.c.referrer_id).where(referral.c.referee_id == last)
+        last = connection.execute(before).scalar_one_or_none()
+    return chain
+
+
+def _tenant(connection: sa.Connection, scope_id: int) -> str | None:
+    found: str | None = connection.execute(
+        sa.select(scope.c.tenant).where(scope.c.scope_id == scope_id)
+    ).scalar()
+    return found

@@ -1,0 +1,1 @@
+"""Customers, and what is theirs alone: contacts, consents, privacy."""

@@ -1,0 +1,1 @@
+"""Operating figures by day, week and month."""

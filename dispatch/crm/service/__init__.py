@@ -1,0 +1,1 @@
+"""Ratings, problems, complaints, appeals, feedback."""

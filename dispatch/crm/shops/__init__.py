@@ -1,0 +1,1 @@
+"""Merchants, stations, deliveries and energy."""

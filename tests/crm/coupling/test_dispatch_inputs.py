@@ -1,0 +1,125 @@
+"""What the engine is told of people."""
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from crm.conftest import DAY_MS, MONDAY_MS, actor
+from dispatch.crm.coupling.dispatch_inputs import LONGEST_PATIENCE_MS, PRIOR_GAVE_UP
+from dispatch.crm.service.complaints import NewComplaint
+from dispatch.crm.tables import orders as of_orders
+from dispatch.errors import AuthError, InputError
+from dispatch.store import bulk
+
+NOW_MS = MONDAY_MS + 10 * DAY_MS
+
+
+@pytest.fixture
+def customers(crm, scope_id):
+    return crm.customers.register_many(
+        {"name": ["Ada", "Bo", "Cy", "Di"]}, scope_id=scope_id, at_ms=MONDAY_MS
+    )
+
+
+def day_of(crm, customer_id, day, **sums):
+    with crm.context.database.writing() as connection:
+        told = {"customer_id": [customer_id], "day": [day]} | {k: [v] for k, v in sums.items()}
+        bulk.upsert(connection, of_orders.customer_day, told, adds=list(sums))
+
+
+def complain(crm, customer_id, order_id, verdict):
+    made = crm.service_desk.file(NewComplaint(customer_id, "detour"), at_ms=NOW_MS - DAY_MS - order_id)
+    crm.service_desk.resolve(made, verdict, reason="as_found", at_ms=NOW_MS - DAY_MS)
+
+
+def test_priority_is_the_tier_s_with_bonuses_and_a_cap(crm, customers):
+    ada, bo, cy, di = customers
+    crm.memberships.set_tier(ada, "gold", at_ms=MONDAY_MS, reason="gift")
+    crm.memberships.set_tier(bo, "silver", at_ms=MONDAY_MS, reason="gift")
+    complain(crm, bo, 1, "upheld")
+    complain(crm, di, 2, "rejected")
+    told = crm.dispatch_inputs.of_orders(
+        [ada, bo, cy, di, ada, -1], at_ms=NOW_MS, is_prebooked=[0, 0, 0, 0, 1, 1]
+    )
+    assert told.tier.tolist() == [2, 1, 0, 0, 2, 0]
+    assert told.tier_permille.tolist() == [4000, 2000, 1000, 1000, 4000, 1000]
+    assert told.complaint_permille.tolist() == [0, 500, 0, 0, 0, 0]
+    assert told.prebooked_permille.tolist() == [0, 0, 0, 0, 500, 500]
+    assert told.priority.tolist() == [4000, 2500, 1000, 1000, 4500, 1500]
+    cap = round(crm.context.vertical.priority.cap * 1000)
+    for order in range(10, 30):
+        made = crm.service_desk.file(
+            NewComplaint(ada, "detour"), at_ms=NOW_MS - 2 * DAY_MS + order * 3_600_000
+        )
+        crm.service_desk.resolve(made, "upheld", reason="as_found", at_ms=NOW_MS - 3_600_000)
+        if order == 14:
+            break
+    assert crm.dispatch_inputs.of_orders([ada], at_ms=NOW_MS).priority.tolist() == [min(6500, cap)]
+    long_ago = NOW_MS + 100 * DAY_MS
+    assert crm.dispatch_inputs.of_orders([bo], at_ms=long_ago).complaint_permille.tolist() == [0]
+
+
+def test_patience_is_shrunk_to_everybody_s(crm, customers):
+    ada, bo, cy, di = customers
+    day = NOW_MS // DAY_MS - 1
+    day_of(crm, ada, day, gave_up=30, unanswered_ms=30 * 60_000)
+    day_of(crm, bo, day, gave_up=0, unanswered_ms=60 * 60_000)
+    day_of(crm, cy, day - 400, gave_up=1000, unanswered_ms=1)  # too long ago to count
+    told = crm.dispatch_inputs.of_orders([ada, bo, cy, di, -1], at_ms=NOW_MS).patience_ms.tolist()
+    prior_ms = PRIOR_GAVE_UP * 600_000
+    mean = (90 * 60_000 + prior_ms) / (30 + PRIOR_GAVE_UP)
+    expected = [
+        (30 * 60_000 + PRIOR_GAVE_UP * mean) / (30 + PRIOR_GAVE_UP),
+        (60 * 60_000 + PRIOR_GAVE_UP * mean) / PRIOR_GAVE_UP,
+        mean,
+        mean,
+        mean,
+    ]
+    assert told == [round(value) for value in expected]
+    assert told[0] < told[2] < told[1]
+    day_of(crm, bo, day, unanswered_ms=10**12)
+    assert crm.dispatch_inputs.of_orders([bo], at_ms=NOW_MS).patience_ms.tolist() == [LONGEST_PATIENCE_MS]
+
+
+def test_the_terms_of_orders_are_kept(crm, customers):
+    crm.dispatch_inputs.of_orders(customers, at_ms=NOW_MS, order_id=[5, 6, 7, 8])
+    again = crm.dispatch_inputs.of_orders(customers, at_ms=NOW_MS + 1, order_id=[5, 6, 7, 8])
+    with crm.context.database.reading() as connection:
+        rows = connection.execute(sa.select(of_orders.order_priority).order_by("order_id")).all()
+    assert [row.order_id for row in rows] == [5, 6, 7, 8]
+    assert {row.at_ms for row in rows} == {NOW_MS + 1}
+    assert [row.priority for row in rows] == again.priority.tolist()
+
+
+def test_drivers_without_papers_are_not_eligible(crm, scope_id):
+    crm.drivers.register_many([1, 2], scope_id=scope_id, at_ms=MONDAY_MS)
+    crm.qualifications.qualify_many([1], scope_id=scope_id, at_ms=MONDAY_MS, valid_until_ms=NOW_MS + DAY_MS)
+    terms = crm.dispatch_inputs.of_drivers([1, 2, 3], at_ms=NOW_MS).checked()
+    assert terms.driver_id.tolist() == [1, 2, 3]
+    assert terms.eligible.tolist() == [1, 0, 0]
+    assert terms.quality_cost_ms.tolist() == [0, 0, 0]
+    expired = crm.dispatch_inputs.of_drivers([1], at_ms=NOW_MS + 2 * DAY_MS)
+    assert expired.eligible.tolist() == [0]
+
+
+def test_bad_input_and_other_roles_are_refused(crm, customers):
+    inputs = crm.dispatch_inputs
+    with pytest.raises(InputError, match="is_prebooked"):
+        inputs.of_orders(customers, at_ms=NOW_MS, is_prebooked=[0, 1])
+    with pytest.raises(InputError, match=r"is_prebooked\[1\] is 2"):
+        inputs.of_orders(customers, at_ms=NOW_MS, is_prebooked=[0, 2, 0, 0])
+    with pytest.raises(InputError, match="order_id has 2 rows and customer_id 4"):
+        inputs.of_orders(customers, at_ms=NOW_MS, order_id=[1, 2])
+    with pytest.raises(InputError, match="more than once"):
+        inputs.of_orders(customers, at_ms=NOW_MS, order_id=[1, 2, 2, 3])
+    with pytest.raises(InputError, match="customer_id"):
+        inputs.of_orders(["a"], at_ms=NOW_MS)
+    with pytest.raises(InputError, match="at_ms"):
+        inputs.of_orders(customers, at_ms=-1)
+    with pytest.raises(InputError, match="driver_id"):
+        inputs.of_drivers([-3], at_ms=NOW_MS)
+    for role in ("agent", "marketing", "driver", "customer"):
+        with pytest.raises(AuthError):
+            crm.acting_as(actor(role)).dispatch_inputs.of_orders(customers, at_ms=NOW_MS)
+    nothing = inputs.of_orders(np.empty(0, np.int64), at_ms=NOW_MS)
+    assert len(nothing.priority) == len(nothing.patience_ms) == 0

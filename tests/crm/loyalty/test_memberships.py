@@ -1,0 +1,207 @@
+"""Tiers rise at once, fall by review, never overlap, and are what the dispatcher is told."""
+
+import time
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import sqlalchemy as sa
+
+from crm.conftest import DAY_MS, HOUR_MS, MONDAY_MS, OTHER_CITY, TENANT, actor
+from crm.engaged import MONDAY, add_customers, add_days, insert
+from dispatch.crm.crm import Crm
+from dispatch.crm.loyalty import ledger, memberships
+from dispatch.crm.loyalty.memberships import Period, progress_in, tiers_of
+from dispatch.crm.loyalty.points import Gain
+from dispatch.crm.tables.loyalty import membership
+from dispatch.crm.tables.orders import customer_day
+from dispatch.crm.tables.people import audit, customer
+from dispatch.errors import AuthError, InputError, StateError
+
+KEEP_MS = 30 * DAY_MS
+
+
+def progress(crm: Crm, ids: list[int], at_ms: int = MONDAY_MS) -> int:
+    with crm.context.database.writing() as connection:
+        return progress_in(connection, crm.context, ids, at_ms)
+
+
+def tiers(crm: Crm, ids: list[int]) -> list[int]:
+    with crm.context.database.reading() as connection:
+        return tiers_of(connection, crm.context.vertical, ids).tolist()
+
+
+def assert_periods_are_dated(crm: Crm) -> None:
+    """No two of a customer overlap, one at most is open, and it is the tier in the customer's row."""
+    with crm.context.database.reading() as connection:
+        rows = connection.execute(
+            sa.select(membership).order_by(membership.c.customer_id, membership.c.from_ms)
+        ).all()
+        in_force = dict(connection.execute(sa.select(customer.c.customer_id, customer.c.tier)).all())
+    for before, after in pairwise(rows):
+        if before.customer_id == after.customer_id:
+            assert before.until_ms is not None
+            assert before.until_ms <= after.from_ms
+    for row in rows:
+        if row.until_ms is None:
+            assert in_force[row.customer_id] == row.tier
+
+
+def test_a_tier_is_reached_at_once_and_lost_by_review(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2, 3, 4], status=["active", "active", "active", "erased"])
+    add_days(crm, [(1, 0, 2, 20_000), (2, 0, 9, 70_000), (3, 0, 1, 19_999), (4, 0, 9, 70_000)])
+    assert progress(crm, [1, 2, 2, 3, 4, 99]) == 2
+    assert progress(crm, [1, 2, 3, 4]) == 0
+    assert tiers(crm, [3, 2, 99, 1]) == [0, 2, 0, 1]
+    assert crm.memberships.periods(2) == [Period("gold", MONDAY_MS, None, "measured", MONDAY_MS + KEEP_MS)]
+    assert [one.cents for one in crm.coupons.of_customer(2, at_ms=MONDAY_MS)] == [800]
+    assert crm.memberships.progress(1, at_ms=MONDAY_MS) == (20_000, 40_000)
+    assert crm.memberships.progress(2, at_ms=MONDAY_MS) == (70_000, None)
+    add_days(crm, [(1, -1, 5, 45_000)])
+    assert progress(crm, [1], MONDAY_MS + DAY_MS) == 1
+    assert [one.tier for one in crm.memberships.periods(1)] == ["silver", "gold"]
+    # Within keep_days nothing falls; later only to the tier that is still reached.
+    assert crm.memberships.review(at_ms=MONDAY_MS + KEEP_MS - 1) == 0
+    add_days(crm, [(2, -60, 3, 30_000)])
+    assert crm.memberships.review(at_ms=MONDAY_MS + 92 * DAY_MS) == 2
+    assert crm.memberships.review(at_ms=MONDAY_MS + 92 * DAY_MS) == 0
+    assert tiers(crm, [1, 2, 3]) == [0, 1, 0]
+    assert crm.memberships.tier_at(2, at_ms=MONDAY_MS + DAY_MS) == "gold"
+    assert crm.memberships.tier_at(2, at_ms=MONDAY_MS + 92 * DAY_MS) == "silver"
+    assert crm.memberships.tier_at(2, at_ms=MONDAY_MS - 1) == "basic"
+    assert crm.memberships.counts(scope_id) == {"basic": 2, "silver": 1, "gold": 0}
+    told = [one.data["tier"] for one in crm.outbox.messages() if one.type == "membership.changed"]
+    assert sorted(told) == ["basic", "gold", "gold", "silver", "silver"]
+    assert_periods_are_dated(crm)
+
+
+def test_only_the_window_counts(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2, 3])
+    add_days(crm, [(1, 89, 2, 20_000), (2, 90, 2, 20_000), (3, -1, 2, 20_000)])
+    assert progress(crm, [1, 2, 3]) == 1
+    assert tiers(crm, [1, 2, 3]) == [1, 0, 0]
+
+
+def test_a_person_sets_a_tier_with_a_reason(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2], status=["active", "erased"])
+    manager = crm.acting_as(actor("manager"))
+    manager.memberships.set_tier(
+        1, "gold", at_ms=MONDAY_MS, reason="goodwill", keep_until_ms=MONDAY_MS + DAY_MS
+    )
+    manager.memberships.set_tier(1, "silver", at_ms=MONDAY_MS, reason="mistake")
+    assert crm.memberships.periods(1) == [Period("silver", MONDAY_MS, None, "mistake", MONDAY_MS + KEEP_MS)]
+    # Events of an instant before a person's decision do not undo it.
+    add_days(crm, [(1, 0, 9, 90_000)])
+    assert progress(crm, [1], MONDAY_MS - 1) == 0
+    for call, error, message in (
+        (lambda one: one.set_tier(1, "gold", at_ms=MONDAY_MS - 1, reason="late"), InputError, "backwards"),
+        (lambda one: one.set_tier(1, "platinum", at_ms=MONDAY_MS, reason="x"), InputError, "tier is 'plat"),
+        (lambda one: one.set_tier(1, "gold", at_ms=MONDAY_MS, reason="so nice"), InputError, "reason is"),
+        (lambda one: one.set_tier(2, "gold", at_ms=MONDAY_MS, reason="x"), StateError, "not active"),
+        (
+            lambda one: one.set_tier(1, "gold", at_ms=MONDAY_MS, reason="x", keep_until_ms=5),
+            InputError,
+            "keep_until_ms is 5",
+        ),
+    ):
+        with pytest.raises(error, match=message):
+            call(crm.memberships)
+    for who in (actor("agent"), actor("customer", own=("customer", 1))):
+        with pytest.raises(AuthError):
+            crm.acting_as(who).memberships.set_tier(1, "gold", at_ms=MONDAY_MS, reason="x")
+    assert tiers(crm, [1]) == [1]
+    with crm.context.database.reading() as connection:
+        noted = connection.execute(sa.select(audit.c.details)).scalars().all()
+    assert noted[1] == '{"before":"gold","reason":"mistake","tier":"silver"}'
+    assert_periods_are_dated(crm)
+
+
+def test_history_is_entered_where_nothing_overlaps(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2])
+    past = [
+        Period("silver", MONDAY_MS - 90 * DAY_MS, MONDAY_MS - 60 * DAY_MS),
+        Period("gold", MONDAY_MS - 30 * DAY_MS, None),
+    ]
+    crm.memberships.enter(1, past, at_ms=MONDAY_MS)
+    assert [(one.tier, one.from_ms, one.until_ms) for one in crm.memberships.periods(1)] == [
+        (one.tier, one.from_ms, one.until_ms) for one in past
+    ]
+    assert tiers(crm, [1]) == [2]
+    between = Period("basic", MONDAY_MS - 60 * DAY_MS, MONDAY_MS - 30 * DAY_MS)
+    for told, message in (
+        ([replace(between, from_ms=between.from_ms - 1)], "periods overlap: silver"),
+        ([replace(between, until_ms=between.until_ms + 1)], "periods overlap: basic"),
+        ([Period("basic", MONDAY_MS, None)], "periods overlap: gold"),
+        ([replace(between, tier="platinum")], "tier is 'platinum'"),
+        ([replace(between, until_ms=between.from_ms)], r"periods\[0\] is from"),
+        ([between, replace(between, until_ms=MONDAY_MS + 1)], r"periods\[1\] is from"),
+        ([between, between], "periods overlap"),
+        ([], "periods is empty"),
+    ):
+        with pytest.raises(InputError, match=message):
+            crm.memberships.enter(1, told, at_ms=MONDAY_MS)
+    crm.memberships.enter(1, [between], at_ms=MONDAY_MS)
+    assert [one.tier for one in crm.memberships.periods(1)] == ["silver", "basic", "gold"]
+    assert_periods_are_dated(crm)
+    row = {"customer_id": 2, "tier": "gold", "keep_until_ms": 0, "reason": "x", "entered_at_ms": 0}
+    for from_ms, until_ms in ((5, 5), (5, 4)):
+        with pytest.raises(sa.exc.IntegrityError):
+            insert(crm, membership, [{**row, "from_ms": from_ms, "until_ms": until_ms}])
+    with pytest.raises(sa.exc.IntegrityError):
+        insert(crm, membership, [{**row, "from_ms": at, "until_ms": None} for at in (1, 2)])
+
+
+@pytest.mark.parametrize("vertical", ["delivery", "fuel"])
+def test_orders_and_points_are_measures_as_well(database_url, tmp_path, vertical):
+    with Crm.create(database_url, vertical, keys=tmp_path / "crm.keys") as crm:
+        add_customers(crm, crm.scope(TENANT, OTHER_CITY), [1, 2])
+        if vertical == "delivery":
+            add_days(crm, [(1, 0, 5, 100), (2, 0, 4, 100_000)])
+        else:
+            crm.points.earn(1, Gain("energy", "energy:1", 60_000), at_ms=MONDAY_MS)
+            crm.points.earn(2, Gain("energy", "energy:2", 60_000), at_ms=MONDAY_MS)
+            crm.points.roll_back(2, 2, at_ms=MONDAY_MS, reason="refunded")
+            crm.points.redeem(1, 550, at_ms=MONDAY_MS, key="spent")
+        assert progress(crm, [1, 2]) == 1
+        assert tiers(crm, [1, 2]) == [1, 0]
+        assert_periods_are_dated(crm)
+
+
+def test_the_higher_tier_stays_when_customers_are_merged(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2, 3])
+    crm.memberships.set_tier(1, "gold", at_ms=MONDAY_MS, reason="goodwill")
+    crm.memberships.set_tier(2, "silver", at_ms=MONDAY_MS, reason="goodwill")
+    with crm.context.database.writing() as connection:
+        for old in (1, 3):
+            memberships.merge_in(connection, crm.context, old, 2, MONDAY_MS + HOUR_MS)
+            ledger.merge_in(connection, crm.context.vertical, old, 2, MONDAY_MS + HOUR_MS)
+            merged = sa.update(customer).where(customer.c.customer_id == old)
+            connection.execute(merged.values(status="merged", merged_into=2))
+    assert [(one.tier, one.until_ms) for one in crm.memberships.periods(1)] == [("gold", MONDAY_MS + HOUR_MS)]
+    assert [one.tier for one in crm.memberships.periods(2)] == ["silver", "gold"]
+    # What they spent under the other name counts: the tier is kept, and another one is reached by it.
+    add_days(crm, [(1, -31, 5, 40_000), (2, -31, 5, 30_000)])
+    assert crm.memberships.review(at_ms=MONDAY_MS + 32 * DAY_MS) == 0
+    add_days(crm, [(3, 0, 5, 30_000)])
+    assert crm.memberships.progress(2, at_ms=MONDAY_MS + 32 * DAY_MS)[0] == 100_000
+    crm.memberships.set_tier(2, "basic", at_ms=MONDAY_MS + 32 * DAY_MS, reason="mistake")
+    assert progress(crm, [3], MONDAY_MS + 33 * DAY_MS) == 1
+    assert tiers(crm, [2]) == [2]
+
+
+def test_thousands_of_customers_progress_and_are_reviewed_in_a_moment(crm, scope_id):
+    ids = list(range(1, 2001))
+    add_customers(crm, scope_id, ids)
+    days = [(one, MONDAY - ago, 1, 1, 100 * one % 18_000) for one in ids for ago in range(4)]
+    columns = ("customer_id", "day", "submitted", "completed", "spend_cents")
+    insert(crm, customer_day, [dict(zip(columns, row, strict=True)) for row in days])
+    begin_s = time.perf_counter()
+    num = progress(crm, ids)
+    assert time.perf_counter() - begin_s < 3
+    expected = [
+        int(4 * (100 * one % 18_000) >= 20_000) + int(4 * (100 * one % 18_000) >= 60_000) for one in ids
+    ]
+    assert tiers(crm, ids) == expected
+    assert num == sum(map(bool, expected))
+    assert crm.memberships.review(at_ms=MONDAY_MS + 200 * DAY_MS) == num
+    assert_periods_are_dated(crm)

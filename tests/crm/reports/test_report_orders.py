@@ -1,0 +1,50 @@
+"""Orders of a report where little is known of them."""
+
+from crm.conftest import HOUR_MS, MONDAY_MS
+from crm.report_places import source_of
+from dispatch.crm.reports import report_orders
+from dispatch.crm.tables.orders import orders
+from dispatch.engine.lifecycle import OrderStatus
+from dispatch.store import bulk
+
+
+def enter(crm, rows):
+    names = ("order_id", "customer_id", "vehicle_class", "stage", "submitted_at_ms", "fare_cents", "scope_id")
+    with crm.context.database.writing() as connection:
+        bulk.insert(connection, orders, dict(zip(names, zip(*rows, strict=True), strict=True)))
+
+
+def test_orders_of_unknown_classes_customers_and_fares(crm, scope_id):
+    closed, expired = int(OrderStatus.CLOSED), int(OrderStatus.EXPIRED)
+    rows = [
+        (1, None, 0, closed, MONDAY_MS, 500, scope_id),
+        (2, 7, None, closed, MONDAY_MS + HOUR_MS, None, scope_id),
+        (3, 7, 9, int(OrderStatus.OPEN), MONDAY_MS, None, None),
+        (4, 8, 1, expired, MONDAY_MS, None, scope_id),
+        (5, 7, 1, closed, MONDAY_MS - 1, 900, scope_id),
+    ]
+    enter(crm, rows)
+    with source_of(crm) as source:
+        told = report_orders.tables(source)
+    (day,) = told["orders"].to_pylist()
+    assert (day["submitted"], day["completed"], day["expired"], day["revenue_cents"]) == (4, 2, 1, 500)
+    assert day["completed_share"] == 2 / 3, "the open one is not judged"
+    assert (day["mean_wait_ms"], day["mean_processing_ms"]) == (None, None)
+    classes = {row["class"]: row["submitted"] for row in told["classes"].to_pylist()}
+    assert classes == {"ordinary": 1, "comfort": 1, "unknown": 2}
+    assert told["channels"].to_pylist()[0]["channel"] == "unknown"
+    (people,) = told["customers"].to_pylist()
+    assert (people["active"], people["new"], people["repeat"]) == (1, 0, 1), "the day before counts"
+    assert told["concentration"].num_rows == 0
+    with source_of(crm, [scope_id]) as source:
+        assert report_orders.tables(source)["orders"]["submitted"].to_pylist() == [3]
+
+
+def test_one_customer_brings_all(crm, scope_id):
+    enter(crm, [(1, 7, 0, int(OrderStatus.CLOSED), MONDAY_MS, 500, scope_id)])
+    with source_of(crm) as source:
+        (row,) = report_orders.tables(source)["concentration"].to_pylist()
+    assert row == {
+        "customers": 1, "customers_share": 1.0, "revenue_cents": 500, "revenue_share": 1.0,
+        "reaches_80": True,
+    }  # fmt: skip

@@ -1,0 +1,122 @@
+"""Stations: energy bought once, points earned, range left, sales by product and hour."""
+
+from dataclasses import replace
+
+import pytest
+
+from crm.conftest import DAY_MS, HOUR_MS, MONDAY_MS, actor
+from crm.engaged import add_customers
+from dispatch.crm.fleet.vehicles import Vehicle
+from dispatch.crm.shops.merchants import Merchant
+from dispatch.crm.shops.stations import Purchase
+from dispatch.crm.vertical import Vertical
+from dispatch.errors import AuthError, InputError, StateError
+
+
+@pytest.fixture
+def fuel(crm):
+    """The same CRM by the rules of petrol stations."""
+    vertical = replace(Vertical.load("fuel"), classes=("car",))
+    return type(crm)(replace(crm.context, vertical=vertical))
+
+
+@pytest.fixture
+def station(fuel, scope_id):
+    told = Merchant("station", "Main St", 0, 0, slots=6)
+    return fuel.merchants.add(told, scope_id=scope_id, at_ms=MONDAY_MS)
+
+
+def test_customers_buy_fuel_once_a_key_and_earn_points(fuel, scope_id, station):
+    add_customers(fuel, scope_id, [1, 2], tier=[None, "diamond"])
+    plain = Purchase("petrol_95", 4567, "till-1/17", customer_id=1, millilitres=30_000)
+    first = fuel.stations.sell(station, plain, at_ms=MONDAY_MS)
+    assert (first.points, first.is_new) == (45, True)
+    again = fuel.stations.sell(station, plain, at_ms=MONDAY_MS + 5)
+    assert again == replace(first, is_new=False)
+    assert fuel.points.balance(1, at_ms=MONDAY_MS).points == 45
+    with pytest.raises(StateError, match="another purchase"):
+        fuel.stations.sell(station, replace(plain, cents=1), at_ms=MONDAY_MS)
+    best = replace(plain, product="petrol_98", customer_id=2, key="till-1/18")
+    assert fuel.stations.sell(station, best, at_ms=MONDAY_MS).points == 3 * 45, "all rules that fit"
+    other = fuel.merchants.add(Merchant("station", "Elm St", 0, 0), scope_id=scope_id, at_ms=MONDAY_MS)
+    assert fuel.stations.sell(other, plain, at_ms=MONDAY_MS + 5).is_new, "another station's till"
+    nobody = Purchase("shop", 100, "till-1/19", millilitres=1)
+    assert fuel.stations.sell(station, nobody, at_ms=MONDAY_MS).points == 0
+    assert [one.cents for one in fuel.stations.of_customer(1)] == [4567, 4567]
+    assert fuel.stations.of_customer(1, from_ms=MONDAY_MS + 6) == []
+    many = replace(plain, key="till-1/20", cents=60_000)
+    assert fuel.stations.sell(station, many, at_ms=MONDAY_MS + 6).points == 600
+    assert fuel.memberships.tier_at(1, at_ms=MONDAY_MS + 6) == "silver", "690 points, of 500"
+    me = fuel.acting_as(actor("customer", own=("customer", 1)))
+    assert len(me.stations.of_customer(1)) == 3
+    for call in (lambda: me.stations.of_customer(2), lambda: me.stations.sell(station, plain, at_ms=1)):
+        with pytest.raises(AuthError):
+            call()
+
+
+def test_drivers_fill_up_and_get_so_far(fuel, scope_id, station):
+    fuel.drivers.register_many([1, 2, 3], scope_id=scope_id, at_ms=0)
+    told = {"at_ms": MONDAY_MS}
+    electric = fuel.vehicles.add(1, Vehicle("car", 4, "electric", 300_000), **told)
+    petrol = fuel.vehicles.add(2, Vehicle("car", 4, "petrol", 600_000), **told)
+    charge = Purchase("electricity_dc", 900, "a", None, 1, None, 30_000, electric, 800)
+    made = fuel.stations.sell(station, charge, at_ms=MONDAY_MS)
+    assert made.points == 0
+    assert fuel.stations.ranges([3, 2, 1], scope_id=scope_id).tolist() == [-1, -1, 240_000]
+    assert fuel.stations.ranges([1], scope_id=fuel.scope("acme", "oakland")).tolist() == [-1]
+    (entry,) = fuel.acting_as(actor("driver", own=("driver", 1))).stations.log(1)
+    assert (entry.watt_hours, entry.millilitres, entry.level_permille) == (30_000, None, 800)
+    for bad, rule in (
+        (replace(charge, key="b", vehicle_id=petrol), "has no such vehicle"),
+        (replace(charge, key="b", driver_id=2, vehicle_id=petrol), "takes petrol"),
+        (replace(charge, key="b", product="hay"), "product"),
+    ):
+        with pytest.raises(InputError, match=rule):
+            fuel.stations.sell(station, bad, at_ms=MONDAY_MS)
+    cafe = fuel.merchants.add(Merchant("restaurant", "x", 0, 0), scope_id=scope_id, **told)
+    with pytest.raises(StateError, match="sold at stations"):
+        fuel.stations.sell(cafe, replace(charge, key="b"), at_ms=MONDAY_MS)
+    assert len(fuel.stations.log(1)) == 1
+
+
+def test_sales_by_product_and_hour(fuel, scope_id, station):
+    sold = (
+        ("petrol_95", 0, 1000),
+        ("petrol_95", 5, 2000),
+        ("petrol_95", 29, 400),
+        ("electricity_ac", 5, 70),
+    )
+    for place, (product, hour, cents) in enumerate(sold):
+        energy = {"watt_hours": 5} if "electric" in product else {"millilitres": 7}
+        purchase = Purchase(product, cents, f"k{place}", **energy)
+        fuel.stations.sell(station, purchase, at_ms=MONDAY_MS + hour * HOUR_MS)
+    told = fuel.stations.sales(MONDAY_MS, MONDAY_MS + 2 * DAY_MS, scope_id=scope_id)
+    assert told.products == ("electricity_ac", "petrol_95")
+    assert told.cents[1, [0, 5, 6]].tolist() == [1000, 2400, 0]
+    assert (told.num.sum(), told.cents.sum()) == (4, 3470)
+    assert (told.millilitres.sum(), told.watt_hours.sum()) == (21, 5)
+    one_day = fuel.stations.sales(MONDAY_MS, MONDAY_MS + DAY_MS, scope_id=scope_id, station_id=station)
+    assert one_day.num.sum() == 3
+    nothing = fuel.stations.sales(0, 1, scope_id=scope_id)
+    assert nothing.cents.shape == (0, 24)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cents": -1},
+        {"millilitres": None},
+        {"watt_hours": 5},
+        {"millilitres": 0},
+        {"millilitres": -5},
+        {"millilitres": None, "watt_hours": 0},
+        {"customer_id": 1, "driver_id": 1},
+        {"key": ""},
+        {"vehicle_id": 1},
+        {"level_permille": 5},
+        {"driver_id": 1, "vehicle_id": 1, "level_permille": 1001},
+    ],
+)
+def test_bad_purchases_are_refused(changes):
+    with pytest.raises(InputError):
+        Purchase(**{"product": "diesel", "cents": 100, "key": "k", "millilitres": 50} | changes)
