@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.process import set_up_process
 
-SUITES = ("assignment", "engine", "eta", "roads", "simulate", "spatial")
+SUITES = ("assignment", "crm", "engine", "eta", "roads", "simulate", "spatial")
 EXAMPLES = """examples:
   python -m benchmarks assignment --quick            some minutes
   python -m benchmarks spatial --json spatial.json   the rows as JSON too

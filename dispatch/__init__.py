@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.analysis.recorded import empty_km_share_recorded as empty_km_share_recorded
     from dispatch.analysis.recorded_figures import recorded_figures as recorded_figures
     from dispatch.analysis.report import write_report as write_report
+    from dispatch.crm.crm import Crm as Crm
+    from dispatch.crm.people.customer_details import CustomerDetails as CustomerDetails
+    from dispatch.crm.permissions import Actor as Actor
+    from dispatch.crm.vertical import Vertical as Vertical
     from dispatch.engine.dispatcher import Dispatcher as Dispatcher
     from dispatch.engine.events import (
         EventKind as EventKind,
@@ -93,13 +97,16 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
 __version__ = "0.1.0"
 
 _HOME: Final = {
+    "Actor": "dispatch.crm.permissions",
     "AllPairsTimes": "dispatch.roads.all_pairs",
     "Assignment": "dispatch.matching.assignment",
     "AssignmentProblem": "dispatch.matching.problem",
     "Behaviour": "dispatch.sim.behaviour",
     "Certificate": "dispatch.matching.certificate",
     "City": "dispatch.roads.city",
+    "Crm": "dispatch.crm.crm",
     "CruiseModel": "dispatch.sim.cruising",
+    "CustomerDetails": "dispatch.crm.people.customer_details",
     "DispatchParams": "dispatch.engine.params",
     "Dispatcher": "dispatch.engine.dispatcher",
     "DriverStatus": "dispatch.engine.lifecycle",
@@ -138,6 +145,7 @@ _HOME: Final = {
     "TimeOfDay": "dispatch.roads.time_of_day",
     "TrafficModel": "dispatch.sim.traffic",
     "UncertainTimes": "dispatch.roads.travel_times",
+    "Vertical": "dispatch.crm.vertical",
     "Window": "dispatch.engine.policy",
     "Zones": "dispatch.roads.zones",
     "certificate": "dispatch.matching.certificate",

@@ -1,5 +1,6 @@
 """Shared set-up: a kernel cache of the tests' own, the real data where it is, and rules for a whole run."""
 
+import gc
 import hashlib
 import os
 import sys
@@ -14,6 +15,13 @@ pytest_plugins = ["postgres_fixtures"]
 ROOT = Path(__file__).resolve().parent.parent
 FEW_EXAMPLES = 5
 LONGEST = "test_kernel_reruns.py"
+# Tracing makes these twice as slow and tells nothing: kernels are measured apart, and the lines that long
+# random histories run are those that the tests of single modules run.
+UNMEASURED = ("tests/kernels", "tests/properties", "tests/sim/test_random_scenarios.py")
+
+# The compiler makes millions of objects that live on. Looking for garbage among them every 700 took 12 % of
+# a compile, and 6 % of the other tests.
+gc.set_threshold(50_000, 10, 10)
 
 
 def _kernel_sources_hash() -> str:
@@ -50,6 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put what takes long first, so that all processes end together; under ``few``, cap the examples."""
     items.sort(key=lambda item: (item.path.name != LONGEST, item.path.parent != ROOT / "tests"))
+    # The mark breaks tests where nothing is measured.
+    is_measured = getattr(config.pluginmanager.getplugin("_cov"), "cov_controller", None) is not None
+    for item in items:
+        if is_measured and item.nodeid.startswith(UNMEASURED):
+            item.add_marker(pytest.mark.no_cover)
     if config.getoption("--hypothesis-profile") != "few":
         return
     for test in {item.obj for item in items if hasattr(item.obj, "hypothesis")}:

@@ -91,6 +91,15 @@ def test_the_embedding_example_runs(capsys, tmp_path, monkeypatch):
     assert capsys.readouterr().out.strip(), "the example shows nothing"
 
 
+def test_the_crm_example_runs(capsys, tmp_path, monkeypatch):
+    (example,) = (text for text in blocks("python") if "Crm.create" in text)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})
+    told = capsys.readouterr().out
+    assert "order 7" in told
+    assert "by the tier gold" in told
+
+
 def test_further_python_compiles():
     for example in blocks("python")[1:]:
         compile(example, "README.md", "exec")

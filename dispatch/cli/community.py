@@ -38,11 +38,11 @@ PARTS = ("tiers", "scores")
 
 
 @app.command(
-    epilog="Examples:  dispatch community built_in --db crm.db --days 30  |  dispatch community my_city.toml "
+    epilog="Examples:  dispatch community --db crm.db  |  dispatch community my_city.toml "
     "--db crm.db --without scores --json without.json  |  dispatch crm report --db crm.db --by week"
 )
 def community(
-    scenario: ScenarioArg = "built_in",
+    scenario: ScenarioArg = "community",
     db: DbOpt = None,
     keys: KeysOpt = None,
     days: Annotated[int | None, typer.Option(help="Simulated days. Default: the scenario's, 30.")] = None,
@@ -163,6 +163,7 @@ _ROWS: Any = (
     ("of them silent", _silent),
     ("stars (synthetic)", _stars),
     ("rated four or five", lambda days: _share(days, "num_rated_well", "num_rated")),
+    ("drivers dissatisfied (synthetic)", lambda days: _share(days, "num_drivers_bad", "num_drivers_asked")),
     ("complaints", lambda days: f"{sum(day.num_complaints for day in days):,}"),
     ("customers, at the end", lambda days: f"{days[-1].num_customers:,}"),
     ("customers joined", lambda days: f"{sum(day.num_joined for day in days):,}"),

@@ -165,7 +165,7 @@ def init(
     """
     with needs_database():
         from dispatch.crm.crm import Crm
-        from dispatch.crm.schema import upgrade as bring_up
+        from dispatch.crm.schema import name_of, upgrade as bring_up
     if upgrade:
         from dispatch.store.database import Database
 
@@ -177,5 +177,5 @@ def init(
         if place is not None:
             scope_of(crm, place)
         path = crm.context.vault.path
-        out.print(f"database: {escape(str(db))}", highlight=False, soft_wrap=True)
+        out.print(f"database: {escape(name_of(crm.context.database))}", highlight=False, soft_wrap=True)
         out.print(f"keyring: {escape(str(path))}", highlight=False, soft_wrap=True)

@@ -63,12 +63,13 @@ def show(
         out.print(f"address, {escape(address.label)}: {escape(address.text or 'hidden')}", highlight=False)
     told = ", ".join(f"{purpose}: {'yes' if yes else 'no'}" for purpose, yes in view.consents.items())
     out.print(f"consents: {escape(told or 'none')}", highlight=False)
-    sums = Table("sum", title="All days", title_justify="left")
-    sums.add_column("", justify="right")
-    for name, value in {**view.sums, **view.counts}.items():
-        if value:
+    counted = {name: value for name, value in {**view.sums, **view.counts}.items() if value}
+    if counted:
+        sums = Table("sum", title="All days", title_justify="left")
+        sums.add_column("", justify="right")
+        for name, value in counted.items():
             sums.add_row(escape(name), f"{value:,}")
-    out.print(sums)
+        out.print(sums)
     for entry in view.timeline:
         out.print(f"• {told_at(entry.at_ms)} {escape(entry.what)}", style="dim", highlight=False)
 

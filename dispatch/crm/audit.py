@@ -117,13 +117,12 @@ def verify_entries(
 
 def _rows(connection: sa.Connection) -> Iterator[Mapping[str, Any]]:
     """Read all entries in their sequence, some at a time."""
-    last = 0
+    query = sa.select(audit).order_by(audit.c.seq).limit(_AT_ONCE)
+    later = query  # from the very first row: one that was put in before entry 1 must be met as well
     while True:
-        found = connection.execute(
-            sa.select(audit).where(audit.c.seq > last).order_by(audit.c.seq).limit(_AT_ONCE)
-        ).all()
+        found = connection.execute(later).all()
         for row in found:
             yield dict(row._mapping)
         if len(found) < _AT_ONCE:
             return
-        last = found[-1].seq
+        later = query.where(audit.c.seq > found[-1].seq)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from dispatch.crm.audit import signed_head, verify
 from dispatch.crm.context import Context, check_id, check_instant
+from dispatch.crm.objects import KINDS
 from dispatch.crm.paging import Page, after, check_page, page_of
 from dispatch.crm.permissions import permissions
 from dispatch.crm.rules import check_one_of
@@ -56,11 +57,14 @@ class AuditFilter:
 
     def __post_init__(self) -> None:
         """Refuse unknown actions and what is no instant."""
+        if self.actor is not None and not isinstance(self.actor, str):
+            raise InputError(f"actor is {self.actor!r}: it must be a name")
         if self.action is not None:
             check_one_of("action", self.action, permissions().actions)
         if self.target is not None:
             if not isinstance(self.target, tuple) or len(self.target) != 2:
                 raise InputError(f"target is {self.target!r}: it must be a kind and an id")
+            check_one_of("target", self.target[0], tuple(KINDS))
             check_id("target", self.target[1])
         for name in ("from_ms", "until_ms"):
             if getattr(self, name) is not None:

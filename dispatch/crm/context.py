@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -15,10 +15,14 @@ from dispatch.crm.permissions import Actor, Place, permissions
 from dispatch.crm.tables.orders import scope
 from dispatch.crm.vault import Vault
 from dispatch.crm.vertical import Vertical
-from dispatch.errors import AuthError, InputError, StateError
-from dispatch.store.database import Database
+from dispatch.errors import AuthError, InputError, StateError, StoreError
+from dispatch.store.database import Database, is_conflict
 from dispatch.units import LATEST_MS
 
+LARGEST_NEW_ID: Final = 2**62
+T = TypeVar("T")
+MOST_TRIES: Final = 5
+"""Of a transaction that others get in the way of."""
 Target = tuple[str, int]
 """Kind and id of an object: ``("customer", 17)``."""
 
@@ -199,6 +203,25 @@ def _rule_of(error: sa.exc.IntegrityError) -> str:
     return str(error.orig if diagnosis is None else diagnosis.constraint_name or diagnosis.message_primary)
 
 
+def persistently(work: Callable[[], T]) -> T:
+    """Do a whole transaction, anew where it and another one waited for each other: one of them is given up.
+
+    Only for what may be done again from its beginning: nothing of a try that was given up is left.
+
+    Raises
+    ------
+    StoreError
+        So it went :data:`MOST_TRIES` times.
+    """
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return work()
+        except StoreError as error:
+            if not is_conflict(error):
+                raise
+    return work()
+
+
 def check_instant(field: str, value: object) -> None:
     """Raise :class:`InputError` unless `value` is an instant in milliseconds since the epoch."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LATEST_MS:
@@ -210,6 +233,13 @@ def check_not_before(field: str, value: int, earliest: int, what: str) -> None:
     check_instant(field, value)
     if value < earliest:
         raise InputError(f"{field} is {value}: time goes backwards, {what} was at {earliest}")
+
+
+def check_new_id(field: str, value: object) -> None:
+    """Raise :class:`InputError` unless `value` can be the id of a new row, after which ids are counted on."""
+    check_id(field, value)
+    if int(value) > LARGEST_NEW_ID:  # type: ignore[call-overload]  # it is whole
+        raise InputError(f"{field} is {value}: the id of a new row is at most 2^62, so that more can follow")
 
 
 def check_id(field: str, value: object) -> None:

@@ -36,7 +36,7 @@ from dispatch.crm.loyalty.memberships import Memberships
 from dispatch.crm.loyalty.passes import Passes
 from dispatch.crm.loyalty.points import Points
 from dispatch.crm.loyalty.referrals import Referrals
-from dispatch.crm.objects import scope_named
+from dispatch.crm.objects import check_place, scope_named
 from dispatch.crm.outbox import Outbox
 from dispatch.crm.people.consents import Consents
 from dispatch.crm.people.contacts import Contacts, MergeHook
@@ -112,13 +112,15 @@ class Crm:
         database, path = Database(where), _keys_path(where, keys)
         if database.path is not None and not database.path.parent.is_dir():
             raise InputError(f"database is {str(where)!r}: its folder is not there")
-        if not path.exists():
-            Keyring.new().save(path)
-        with _closed_if_it_fails(database):
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"keys is {str(path)!r}: its folder is not there")
+        with database.new_file(), _closed_if_it_fails(database):
             with database.writing() as connection:
                 schema.make(connection, schema.name_of(database))
                 audit.begin(connection)
                 connection.execute(sa.insert(installation).values(only=1, name=secrets.token_hex(16)))
+                # On the disk before the database is there; none for a database that was there already.
+                _make_keyring(path)
             return cls(_context(database, rules, path, actor))
 
     @classmethod
@@ -129,14 +131,23 @@ class Crm:
         keys: Path | None = None,
         actor: Actor | None = None,
     ) -> Crm:
-        """Open a database that :meth:`create` made; the arguments are the same."""
+        """Open a database that :meth:`create` made; the arguments are the same.
+
+        Raises
+        ------
+        StoreError
+            There is none, it is of another version, or the keyring is another one's.
+        """
         rules = vertical if isinstance(vertical, Vertical) else Vertical.load(vertical)
         database = Database(where)
         if database.path is not None and not database.path.exists():
             raise StoreError(f"{database.path}: there is no such file; dispatch crm init makes one")
         with _closed_if_it_fails(database):
             schema.check(database)
-            return cls(_context(database, rules, _keys_path(where, keys), actor))
+            context = _context(database, rules, _keys_path(where, keys), actor)
+            with database.reading() as connection:
+                context.vault.check(connection)
+            return cls(context)
 
     def acting_as(self, actor: Actor) -> Crm:
         """Give the same CRM for another actor."""
@@ -150,15 +161,16 @@ class Crm:
         AuthError
             It is not within reach, or not there.
         """
-        if self.context.reaches("scope.enter") == "all":
-            with self.context.acting("scope.enter", at_ms=0) as connection:
-                return scope_named(connection, tenant, city)
+        check_place(tenant, city)
         with self.context.listing("scope.find", scope.c.scope_id) as (connection, within):
             found = sa.select(scope.c.scope_id).where(scope.c.tenant == tenant, scope.c.city == city, within)
             known = connection.execute(found).scalar_one_or_none()
-        if known is None:
+        if known is not None:
+            return int(known)
+        if self.context.reaches("scope.enter") != "all":
             raise AuthError(f"{self.context.actor.role} {self.context.actor.name!r} may not scope.find here")
-        return int(known)
+        with self.context.acting("scope.enter", at_ms=0) as connection:
+            return scope_named(connection, tenant, city)
 
     @cached_property
     def audit_log(self) -> AuditLog:
@@ -363,6 +375,17 @@ class Crm:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _make_keyring(path: Path) -> None:
+    """Make a keyring unless there is one, which must be a good one: two databases may share it."""
+    if path.exists():
+        Keyring.load(path)
+        return
+    try:
+        Keyring.new().save(path, replaces=False)
+    except FileExistsError:
+        Keyring.load(path)  # another one's, made meanwhile
 
 
 @contextmanager

@@ -110,13 +110,18 @@ def known_scope(connection: sa.Connection, scope_id: int) -> Place | None:
     return None if row is None else Place(row.tenant, row.city)
 
 
-def scope_named(connection: sa.Connection, tenant: str, city: str) -> int:
-    """Give the id of a company and a city of it, entered at its first use."""
+def check_place(tenant: object, city: object) -> None:
+    """Raise :class:`InputError` unless these can name a company and a city of it."""
     for name, value in (("tenant", tenant), ("city", city)):
-        if not isinstance(value, str) or len(value) > 64:
-            raise InputError(f"{name} is {value!r}: it must be a text of at most 64 letters")
+        if not isinstance(value, str) or len(value) > 64 or not value.isprintable():
+            raise InputError(f"{name} is {value!r}: it must be a text of at most 64 printable letters")
     if not tenant:
         raise InputError("tenant is '': it must name a company; rows without one are within nobody's reach")
+
+
+def scope_named(connection: sa.Connection, tenant: str, city: str) -> int:
+    """Give the id of a company and a city of it, entered at its first use."""
+    check_place(tenant, city)
     found = sa.select(scope.c.scope_id).where(scope.c.tenant == tenant, scope.c.city == city)
     known = connection.execute(found).scalar_one_or_none()
     if known is not None:

@@ -50,8 +50,9 @@ class Actor:
         # `in` on a text would take "oak" for a part of "oakland".
         if not isinstance(self.cities, frozenset) or not all(isinstance(city, str) for city in self.cities):
             raise InputError(f"cities is {self.cities!r}: it must be a frozenset of names")
-        if not isinstance(self.tenant, str) or not isinstance(self.name, str):
-            raise InputError("tenant and name of an actor must be texts")
+        for told, value in (("tenant", self.tenant), ("name", self.name)):
+            if not isinstance(value, str) or not value.isprintable():
+                raise InputError(f"{told} is {value!r}: of an actor it must be a text of printable letters")
         if self.own is not None and (
             not isinstance(self.own, tuple)
             or len(self.own) != 2

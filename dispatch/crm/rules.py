@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,8 @@ CARE_TRIGGERS: Final = (
     "driver_absent",
 )
 LONGEST_DAYS: Final = 3660
+_NO_LETTER: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NO_LETTER_OF_LINES: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 MOST_CENTS: Final = 10**12
 MAX_TIERS: Final = 8
 """As many as the engine knows."""
@@ -33,6 +36,16 @@ def check_name(field: str, value: object) -> None:
         or not value.replace("-", "_").replace(".", "_").isidentifier()
     ):
         raise InputError(f"{field} is {value!r}: it must be a name of letters, digits, _, - and .")
+
+
+def check_letters(field: str, text: str, *, lines: bool = False) -> None:
+    """Raise :class:`InputError` where a text holds what is no letter; it is not repeated.
+
+    Half of a pair cannot be written to any file, control characters steer the terminal of who looks at it.
+    With `lines` a text may have several.
+    """
+    if (_NO_LETTER_OF_LINES if lines else _NO_LETTER).search(text) is not None:
+        raise InputError(f"{field} holds a control character, or half a letter: it must be a plain text")
 
 
 def check_one_of(field: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -424,8 +437,10 @@ class CustomFieldRule:
         kind = _CUSTOM_TYPES[self.type]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise InputError(f"custom.{self.name} is a {type(value).__name__}: it must be a {self.type}")
-        if isinstance(value, str) and len(value) > self.longest:
-            raise InputError(f"custom.{self.name} has {len(value)} letters: at most {self.longest}")
+        if isinstance(value, str):
+            if len(value) > self.longest:
+                raise InputError(f"custom.{self.name} has {len(value)} letters: at most {self.longest}")
+            check_letters(f"custom.{self.name}", value, lines=True)
         if isinstance(value, int) and abs(value) >= 2**63:
             raise InputError(f"custom.{self.name} is out of range: it must fit in 64 bits")
 

@@ -9,7 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from dispatch.crm.tables.people import installation, person_key
-from dispatch.errors import InputError, StateError
+from dispatch.errors import InputError, StateError, StoreError
 from dispatch.store import bulk
 from dispatch.store.sealing import Keyring, new_key, seal, seal_many, seal_table, unseal
 
@@ -25,6 +25,19 @@ class Vault:
         self.path = path
         """where the keyring is kept; another process may have put a newer master key there"""
         self._seen = self._stamp()
+
+    def check(self, connection: sa.Connection) -> None:
+        """Raise :class:`StoreError` where the keyring is another one than that of the persons' keys."""
+        row = connection.execute(sa.select(person_key).limit(1)).one_or_none()
+        if row is None:
+            return
+        try:
+            unseal(self._master(row.master_version), row.wrapped, key_label(row.kind, row.person_id))
+        except (StoreError, StateError) as error:
+            raise StoreError(
+                f"{self.path}: this keyring is not the one that the database's persons were sealed with "
+                f"({error})"
+            ) from error
 
     def give_keys(self, connection: sa.Connection, kind: str, person_ids: Sequence[int]) -> dict[int, bytes]:
         """Make keys for new persons (n,) and store them sealed; gives them by id."""

@@ -28,6 +28,8 @@ class NearbyCars:
     """(cars,) by air"""
     eta_ms: NDArray[np.int32]
     """(cars,) pickup ETA, ``UNREACHABLE_MS`` where no road leads there"""
+    age_ms: NDArray[np.int64]
+    """(cars,) how old the position is"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def nearby(
     )
     found = driver_idx[near.item]
     eta_ms = world.pairs_ms(fleet.node[found], np.full(len(found), node[0], np.int32))
-    return NearbyCars(fleet.driver_id[found], near.distance_m, eta_ms)
+    age_ms = np.maximum(now_ms - fleet.position_at_ms[found], 0)
+    return NearbyCars(fleet.driver_id[found], near.distance_m, eta_ms, age_ms)
 
 
 def quote(state: EngineState, world: World, fare: FareRule, asked: NewOrders, now_ms: int) -> list[Quote]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from dispatch.analysis.driver_table import driver_table
 from dispatch.analysis.groups import KpiGroups, kpis_by
 from dispatch.analysis.kpis import Kpis, kpis
 from dispatch.analysis.order_table import OrderTable, order_table
@@ -21,6 +22,7 @@ from dispatch.sim.community import (
     Community,
     CommunityParams,
 )
+from dispatch.sim.driver_moods import driver_moods
 from dispatch.sim.experiences import Experiences, experiences
 from dispatch.sim.people import People, Wholes, luck
 from dispatch.sim.population import booked_ahead
@@ -78,6 +80,10 @@ class CommunityDay:
     """of all that the CRM did for it"""
     apply_s: float
     """of this, of applying events"""
+    num_drivers_asked: int = 0
+    """who were online for an hour or longer"""
+    num_drivers_bad: int = 0
+    """dissatisfied with the day; synthetic"""
 
 
 @dataclass
@@ -263,6 +269,7 @@ class CommunityDays:
     ) -> CommunityDay:
         num_tiers = int(felt.tier.max(initial=0)) + 1
         rated = felt.stars > 0
+        moods = driver_moods(driver_table(events), self.seed, day)
         return CommunityDay(
             day,
             kpis(events),
@@ -283,6 +290,8 @@ class CommunityDays:
             tuple(np.bincount(felt.tier[felt.is_bad], minlength=num_tiers).tolist()),
             tuple(np.bincount(felt.tier, minlength=num_tiers).tolist()),
             *spent,
+            len(moods.driver_id),
+            int(moods.is_bad.sum()),
         )
 
 

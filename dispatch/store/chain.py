@@ -59,9 +59,12 @@ class Head:
             raise StoreError("the head of the log is not what was signed: it was changed") from error
 
     def save(self, path: Path) -> None:
-        """Write it as JSON, for another place than the database's."""
+        """Write it as JSON, for another place than the database's; :class:`StoreError` where it cannot be."""
         told = {name: v.hex() if isinstance(v, bytes) else v for name, v in vars(self).items()}
-        path.write_text(json.dumps(told, indent=1))
+        try:
+            path.write_text(json.dumps(told, indent=1))
+        except OSError as error:
+            raise StoreError(f"{path}: it cannot be written ({error})") from error
 
     @classmethod
     def load(cls, path: Path) -> Head:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,8 @@ _PRAGMAS: Final = (
     ("temp_store", "MEMORY"),
     ("cache_size", "-65536"),
 )
+_CONFLICTS: Final = ("40P01", "40001")
+"""SQLSTATE of a deadlock, and of what cannot be put in a sequence."""
 _DRIVER_OF: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 
 
@@ -48,6 +52,28 @@ class Database:
     def path(self) -> Path | None:
         """The file of SQLite, None for a server."""
         return Path(str(self.url.database)) if self.is_sqlite else None
+
+    @contextmanager
+    def new_file(self) -> Iterator[None]:
+        """Make the file of SQLite where there is none, and take it away again where anything raises.
+
+        It is for its owner's eyes only; what SQLite makes beside it has the same mode.
+        """
+        path = self.path
+        if path is None or path.exists():
+            yield
+            return
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR))
+        except OSError as error:
+            raise StoreError(f"{path}: it cannot be made ({error})") from error
+        try:
+            yield
+        except BaseException:
+            self.close()
+            for made in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+                made.unlink(missing_ok=True)
+            raise
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -120,8 +146,9 @@ def as_url(where: str | Path) -> URL:
         return URL.create(_DRIVER_OF["sqlite"], database=text)
     try:
         url = make_url(text)
-    except sa.exc.ArgumentError as error:
-        raise InputError(f"database is {text!r}: no URL ({error})") from error
+    except (sa.exc.ArgumentError, ValueError):
+        # Neither the text nor what was wrong with it is repeated: a password may be in it.
+        raise InputError("database is no URL: it must be a file, sqlite:///FILE or postgresql://…") from None
     driver = _DRIVER_OF.get(url.get_backend_name())
     if driver is None:
         raise InputError(
@@ -159,6 +186,16 @@ def _engine(url: URL, is_sqlite: bool) -> sa.Engine:
     return engine
 
 
+def is_conflict(error: StoreError) -> bool:
+    """Tell whether a transaction was given up because it and another one waited for each other.
+
+    Nothing of it was written; the same once more, from its beginning, may well go through.
+    """
+    cause = error.__cause__
+    state = getattr(getattr(cause, "orig", None), "sqlstate", None)
+    return state in _CONFLICTS
+
+
 @contextmanager
 def _told(url: URL) -> Iterator[None]:
     """Turn errors of the database itself, not of what was asked, into :class:`StoreError`."""
@@ -168,5 +205,8 @@ def _told(url: URL) -> Iterator[None]:
         raise
     except sa.exc.DBAPIError as error:
         name = url.render_as_string(hide_password=True)
-        said = " ".join(str(error.orig).split())  # in one line, for a terminal's
+        # A server's details and context quote rows; its first sentence names the rule.
+        diagnosis = getattr(error.orig, "diag", None)
+        told = str(error.orig) if diagnosis is None else diagnosis.message_primary or str(error.orig)
+        said = " ".join(told.split())  # in one line, for a terminal's
         raise StoreError(f"{name}: {type(error.orig).__name__}: {said}") from error

@@ -155,22 +155,39 @@ class Keyring:
         """Give the key that checks signatures: (32,) raw bytes, to be kept where nobody can change it."""
         return Ed25519PrivateKey.from_private_bytes(self.signing).public_key().public_bytes_raw()
 
-    def save(self, path: Path) -> None:
-        """Write the keys for the owner's eyes only; as a whole or not at all."""
+    def save(self, path: Path, *, replaces: bool = True) -> None:
+        """Write the keys for the owner's eyes only; as a whole or not at all.
+
+        Raises
+        ------
+        FileExistsError
+            There is such a file, and it must not be replaced.
+        StoreError
+            It cannot be written.
+        """
         told = {
             "format": _FORMAT,
             "masters": {str(version): key.hex() for version, key in self.masters.items()},
             "lookup": self.lookup.hex(),
             "signing": self.signing.hex(),
         }
-        fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
-        with os.fdopen(handle, "w") as file:
-            json.dump(told, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        sync_folder(path.parent)
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}") if replaces else path
+        try:
+            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+            try:
+                with os.fdopen(handle, "w") as file:
+                    json.dump(told, file, indent=1)
+                    file.flush()
+                    os.fsync(file.fileno())
+                fresh.replace(path)
+            except BaseException:
+                fresh.unlink(missing_ok=True)  # half a keyring is none, and a whole one lies about nowhere
+                raise
+            sync_folder(path.parent)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise StoreError(f"{path}: the keys cannot be written ({error})") from error
 
     @classmethod
     def load(cls, path: Path) -> Keyring:
@@ -185,8 +202,10 @@ class Keyring:
         """
         try:
             mode, told = path.stat().st_mode, json.loads(path.read_text())
-            masters = {int(version): bytes.fromhex(key) for version, key in told["masters"].items()}
-            found = cls(masters, bytes.fromhex(told["lookup"]), bytes.fromhex(told["signing"]))
+            masters = {int(version): _key_of(key) for version, key in told["masters"].items()}
+            found = cls(masters, _key_of(told["lookup"]), _key_of(told["signing"]))
+            if told["format"] != _FORMAT or not masters:
+                raise ValueError(f"format {told['format']!r}, {len(masters)} master keys")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
                 f"{path}: no keys can be read from it ({error}); nothing opens without"
@@ -194,6 +213,14 @@ class Keyring:
         if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise InputError(f"{path}: others may read these keys; set its mode to 600")
         return found
+
+
+def _key_of(text: str) -> bytes:
+    """Read a key; a shorter one would seal as well, and be guessed sooner."""
+    key = bytes.fromhex(text)
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"a key of {len(key)} bytes")
+    return key
 
 
 def sync_folder(folder: Path) -> None:

@@ -41,6 +41,23 @@ def test_the_database_may_be_told_by_the_environment(dispatch, tmp_path, monkeyp
     assert dispatch("crm", "customer", "find", "--phone", "+14155550100")[1] == "1\n"
 
 
+def test_no_password_is_repeated(dispatch, postgres_url, tmp_path):
+    password = postgres_url.split(":")[2].split("@")[0]
+    status, out, err = dispatch("crm", "init", "--db", postgres_url, "--keys", tmp_path / "crm.keys")
+    assert (status, err) == (0, "")
+    assert password not in out
+    assert "***" in out
+
+
+def test_letters_that_a_terminal_could_not_have_sent(dispatch, tmp_path):
+    """What is not UTF-8 on the command line reaches Python as half a letter."""
+    db = tmp_path / "crm.db"
+    assert dispatch("crm", "init", "--db", db, "--place", "acme/paris")[0] == 0
+    add = ("crm", "customer", "add", "--db", db, "--place", "acme/paris", "--name")
+    assert_one_line(dispatch(*add, "A\udcff"), "name holds a control character")
+    assert_one_line(dispatch(*add, "Ann", "--as", "agent:a\udcff@acme/paris"), "name is")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -63,7 +63,7 @@ def test_a_mapping_may_be_a_file(dispatch, db, people, tmp_path):
     mapping.write_text('[columns]\nphone = "Handy"\nchannel = "E-Mail"\n')
     options = ("--region", "US", "--mapping", mapping, "--map", "channel=Name")
     said = dispatch("crm", "import", "customers", people, *options)
-    assert_one_line(said, f"{people}: row 1, column 'Name': channel is 'Per Son 0'")
+    assert_one_line(said, f"{people}: row 1, column 'Name': channel is no name")
     for text, message in (
         ("phone=1", "no TOML with a table [columns]"),
         ("[columns]\nphone = 1", "a column's name"),

@@ -1,6 +1,8 @@
 """Writes dispatch/crm/COVERAGE.md from the table beside it: ``python tests/crm/coverage_page.py``."""
 
 import csv
+import posixpath
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -35,32 +37,75 @@ def page(table):
     lines = [
         "# What the CRM covers",
         "",
-        "Generated from `coverage.tsv` by `python tests/crm/coverage_page.py`; edit that table.",
-        "Every function that the three businesses and their loyalty programmes asked for has a row; a test",
-        "holds that each test named here exists and is run.",
+        "Every function that the three businesses and their loyalty programmes asked for has a row. A test",
+        "holds that each module, call, command and test named here is there, and each test run every day.",
+        "Generated from `coverage.tsv`, which has the full names, by `python tests/crm/coverage_page.py`.",
         "",
-        "| answer | rows | means |",
-        "|---|---|---|",
     ]
-    count = Counter(row["answer"] for row in table)
-    lines += [f"| {answer} | {count[answer]} | {meaning} |" for answer, meaning in ANSWERS.items()]
+    lines += [f"- **{answer}**: {meaning}" for answer, meaning in ANSWERS.items()]
+    lines += ["", f"| rows | {' | '.join(ANSWERS)} |", f"|---|{'---:|' * len(ANSWERS)}"]
     for system, title in SYSTEMS.items():
-        lines += ["", f"## {title}", "", "| row | function | answer | where | call | test | note |"]
-        lines.append("|---|---|---|---|---|---|---|")
-        lines += [_line(row) for row in table if row["id"].startswith(f"{system}-")]
+        lines.append(_counts(f"[{title}](#{_anchor(title)})", _rows_of(table, system)))
+    lines.append(_counts("**all**", table))
+    for system, title in SYSTEMS.items():
+        lines += ["", f"## {title}", "", "| row | function | answer | note | by | test |"]
+        lines.append("|---|---|---|---|---|---|")
+        lines += [_line(row) for row in _rows_of(table, system)]
     return "\n".join(lines) + "\n"
 
 
+def _rows_of(table, system):
+    return [row for row in table if row["id"].startswith(f"{system}-")]
+
+
+def _counts(name, some):
+    count = Counter(row["answer"] for row in some)
+    return f"| {name} | {' | '.join(str(count[answer]) for answer in ANSWERS)} |"
+
+
+def _anchor(title):
+    """The name that GitHub gives a heading."""
+    return "".join(letter for letter in title.lower() if letter.isalnum() or letter in " -").replace(" ", "-")
+
+
 def _line(row):
-    where, call, test = (_code(row[name]) for name in ("where", "call", "test"))
-    function = f"{row['function']} ({row['term']})"
-    cells = (row["id"], function, row["answer"], where, call, test, row["note"])
+    cells = (
+        row["id"],
+        f"{row['function']} ({row['term']})",
+        row["answer"],
+        row["note"],
+        ", ".join(_by(row)),
+        "; ".join(_test(one) for one in parts(row["test"])),
+    )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _code(cell):
-    """Each of the names in a cell, which commas part, as code."""
-    return ", ".join(f"`{one.strip()}`" for one in cell.split(";") if one.strip())
+def parts(cell):
+    """What semicolons part in a cell."""
+    return [one.strip() for one in cell.split(";") if one.strip()]
+
+
+def _by(row):
+    """Commands as they are; calls, which lead to their modules; modules that no call leads to."""
+    calls, modules = parts(row["call"]), parts(row["where"])
+    for call in calls:
+        module, _, name = call.rpartition(":")
+        file = f"{module.replace('.', '/')}.py"
+        yield _link(f"`{name}`", file) if module else f"`{name}`"
+        modules = [one for one in modules if f"dispatch/{one}" != file]
+    yield from (_link(one.removeprefix("crm/").removeprefix("../"), f"dispatch/{one}") for one in modules)
+
+
+def _test(one):
+    """A test by its name in words; they are sentences."""
+    file, _, name = one.partition("::")
+    owned = re.sub(r"(?<=[a-z])_s(?=_|$)", "'s", name.removeprefix("test_"))
+    return _link(owned.replace("_", " "), file)
+
+
+def _link(text, file):
+    """A link to a file of the repository, from where the page is."""
+    return f"[{text}]({posixpath.relpath(posixpath.normpath(file), 'dispatch/crm')})"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from crm.conftest import DAY_MS, HOUR_MS, MONDAY_MS
 from crm.engaged import add_customers, insert
@@ -74,3 +74,10 @@ def served_city(crm: Crm, scope_id: int, num: int = 4) -> None:
     add_customers(crm, scope_id, customers)
     add_drivers(crm, scope_id, drivers)
     add_finished(crm, scope_id, zip(range(1001, 1001 + num), customers, drivers, strict=True))
+
+
+def not_picked_up(crm: Crm, order_id: int) -> None:
+    """Let the customer of a finished order not have been there."""
+    with crm.context.database.writing() as connection:
+        mine = update(orders).where(orders.c.order_id == order_id)
+        connection.execute(mine.values(dropped_off_at_ms=None, stage=7))

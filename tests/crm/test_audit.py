@@ -209,6 +209,10 @@ SQL = [
     "INSERT INTO audit SELECT seq + 1, at_ms, actor, role, action, kind, object_id, scope_id, details, hash "
     "FROM audit ORDER BY seq DESC LIMIT 1",
     "UPDATE audit SET seq = -seq WHERE seq = 3",
+    "INSERT INTO audit SELECT -seq, at_ms, actor, role, action, kind, object_id, scope_id, details, hash "
+    "FROM audit WHERE seq = 3",
+    "INSERT INTO audit SELECT 0, at_ms, actor, role, action, kind, object_id, scope_id, details, hash "
+    "FROM audit WHERE seq = 1",
 ]
 
 

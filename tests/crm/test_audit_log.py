@@ -52,7 +52,7 @@ def test_entries_are_read_within_reach_and_that_is_noted(crm, scope_id):
     assert {row.scope_id for row in seen} == {scope_id}
     assert [row.seq for row in seen] == sorted((row.seq for row in seen), reverse=True)
     assert len([row for row in seen if row.action == "customer.get"]) == 3
-    assert seen[0].details == {"shown": ["name", "phone", "email", "custom"]}
+    assert seen[0].details == {"shown": ["name", "phone", "email", "custom", "member_no"]}
     assert read(auditor, target=("customer", foreign)) == []
     assert len(read(crm, target=("customer", foreign), action="customer.get")) == 3
     assert len(read(crm, actor="staff-1", action="customer.get")) == 3
@@ -71,6 +71,8 @@ def test_entries_are_read_within_reach_and_that_is_noted(crm, scope_id):
         {"action": "customer.sell"},
         {"target": "x"},
         {"target": ("customer", -1)},
+        {"target": ("dog", 1)},
+        {"actor": 5},
         {"from_ms": -1},
         {"until_ms": "x"},
     ],

@@ -7,11 +7,12 @@ import sqlalchemy as sa
 
 from crm.conftest import CITY, MONDAY_MS, OTHER_CITY, OTHER_TENANT, TENANT, actor
 from crm.made_people import details, dump, enter, insert
-from dispatch.crm.context import check_id, check_instant, check_not_before
+from dispatch.crm.context import MOST_TRIES, check_id, check_instant, check_not_before, persistently
 from dispatch.crm.people.customer_details import CustomerDetails
 from dispatch.crm.tables.orders import orders
 from dispatch.crm.tables.people import customer
 from dispatch.errors import AuthError, InputError, StateError, StoreError
+from dispatch.store.database import Database
 
 AT = MONDAY_MS
 
@@ -208,3 +209,24 @@ def test_a_person_is_locked_while_something_personal_is_written(crm, scope_id):
     with crm.context.database.reading() as connection:
         row = connection.execute(sa.select(customer).where(customer.c.customer_id == made)).one()
     assert (row.status, row.phone, row.phone_index) == ("erased", None, None)
+
+
+def test_a_transaction_that_others_get_in_the_way_of_is_tried_again_and_no_other(postgres_url):
+    tries = []
+
+    def work(state, num):
+        tries.append(state)
+        with Database(postgres_url) as database, database.writing() as connection:
+            if len(tries) <= num:
+                connection.exec_driver_sql(f"DO $$ BEGIN RAISE EXCEPTION SQLSTATE '{state}'; END $$")
+        return len(tries)
+
+    assert persistently(lambda: work("40P01", 2)) == 3
+    tries.clear()
+    with pytest.raises(StoreError):
+        persistently(lambda: work("40001", 99))
+    assert len(tries) == MOST_TRIES
+    tries.clear()
+    with pytest.raises(StoreError):
+        persistently(lambda: work("22012", 1))
+    assert len(tries) == 1

@@ -4,10 +4,13 @@ import ast
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from crm.coverage_page import ANSWERS, COLUMNS, NUM_ROWS, PAGE, ROOT, page, rows
+from crm.coverage_page import ANSWERS, COLUMNS, NUM_ROWS, PAGE, ROOT, _anchor, page, parts, rows
+from dispatch.cli import app
 
 LATER_PARTS = {"analytics", "engine"}
 """Only models, and routes with several stops, come later."""
@@ -40,6 +43,17 @@ def test_the_page_is_the_table_s(table):
     assert PAGE.read_text(encoding="utf-8") == page(table), "run python tests/crm/coverage_page.py"
 
 
+def test_every_link_of_the_page_leads_somewhere(table):
+    text = page(table)
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    assert len(links) > 2 * NUM_ROWS
+    assert [link for link in set(links) if not (PAGE.parent / link).exists()] == []
+    headings = {_anchor(line[3:]) for line in text.splitlines() if line.startswith("## ")}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) == headings
+    widths = {line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith("| S")}
+    assert widths == {7}, "a cell broke its row"
+
+
 def _everyday_tests(path: Path) -> set[str]:
     """Names of the tests of a file that the everyday run takes: not marked long, nor skipped."""
     names = set()
@@ -55,7 +69,7 @@ def test_every_claimed_test_exists_and_is_run(table):
     known: dict[str, set[str]] = {}
     claims = 0
     for row in table:
-        for claim in filter(None, map(str.strip, row["test"].split(";"))):
+        for claim in parts(row["test"]):
             file, _, name = claim.partition("::")
             if file not in known:
                 assert (ROOT / file).is_file(), (row["id"], file)
@@ -67,12 +81,23 @@ def test_every_claimed_test_exists_and_is_run(table):
 
 def test_every_claimed_module_and_call_exists(table):
     for row in table:
-        for where in filter(None, map(str.strip, row["where"].split(";"))):
+        for where in parts(row["where"]):
             assert (ROOT / "dispatch" / where).exists(), (row["id"], where)
-        for call in filter(None, map(str.strip, row["call"].split(";"))):
+        for call in parts(row["call"]):
             if call.startswith("dispatch "):
-                continue  # a command: its own tests hold it
-            _look_up(row["id"], call)
+                _find_command(row["id"], call.split()[1:])
+            else:
+                _look_up(row["id"], call)
+
+
+def _find_command(row: str, words: list[str]) -> None:
+    """Find a command with its options; what it does is held by tests of its own."""
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        assert words[0] in command.commands, (row, words)
+        command = command.commands[words.pop(0)]
+    known = {"--help"} | {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("-")} <= known, (row, words)
 
 
 def _look_up(row: str, call: str) -> None:

@@ -186,3 +186,23 @@ def test_only_the_program_delivers(crm):
     with pytest.raises(AuthError):
         crm.acting_as(actor("marketing")).outbox.deliver(Taker(), MONDAY_MS)
     assert of_outbox.rfc3339(MONDAY_MS + 1) == "2023-11-20T00:00:00.001Z"
+
+
+def test_what_was_delivered_long_ago_is_pruned_and_no_id_comes_twice(crm):
+    day_ms = 86_400_000
+    announce(crm, 1, 2, 3)
+    announce(crm, 4, type_="care.birthday")
+    taker = Taker(types=("points.changed",), fails_for={2}, error=WithheldError("no_consent"))
+    crm.outbox.deliver(taker, MONDAY_MS)
+    assert crm.outbox.prune(MONDAY_MS + 30 * day_ms) == 0, "kept for 30 days"
+    assert crm.outbox.prune(MONDAY_MS + 30 * day_ms + 1) == 3
+    (left,) = crm.outbox.messages()
+    assert left.object_id == 4, "what waits stays"
+    crm.outbox.deliver(Taker(), MONDAY_MS)
+    assert crm.outbox.prune(MONDAY_MS + 1, keep_days=0) == 0
+    announce(crm, 5)
+    assert crm.outbox.messages()[-1].message_id > left.message_id, "the latest one's id was not given again"
+    with pytest.raises(InputError, match="keep_days"):
+        crm.outbox.prune(MONDAY_MS, keep_days=-1)
+    with pytest.raises(AuthError):
+        crm.acting_as(actor("manager")).outbox.prune(MONDAY_MS)

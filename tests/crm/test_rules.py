@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from dispatch.crm import rules
+from dispatch.crm.rules import check_letters
 from dispatch.errors import InputError
 from dispatch.limits import check_whole
 
@@ -85,3 +86,21 @@ def test_custom_fields():
     with pytest.raises(InputError, match="must be a whole"):
         rules.CustomFieldRule("seats", "whole").check(True)
     check_whole("seats", 3, 0, 9)
+
+
+@pytest.mark.parametrize("text", ["Zoë", "王 小明", "a\u3000b", "👩\u200d🚒", "न\u094d"])
+def test_letters(text):
+    check_letters("name", text)
+
+
+@pytest.mark.parametrize("text", ["\0", "a\x1b[2J", "a\x7f", "a\x9b2J", "\udcff"])
+def test_what_is_no_letter(text):
+    for lines in (False, True):
+        with pytest.raises(InputError, match="name holds a control character"):
+            check_letters("name", text, lines=lines)
+
+
+def test_lines_where_there_may_be_some():
+    check_letters("text", "a\nb\r\n\tc", lines=True)
+    with pytest.raises(InputError):
+        check_letters("text", "a\nb")

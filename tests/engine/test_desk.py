@@ -45,6 +45,13 @@ def test_nearest_by_air_first_with_their_etas():
     assert cars.eta_ms.tolist() == [10_000, 10_000, 40_000]
 
 
+def test_each_car_tells_how_old_its_position_is():
+    dispatcher = on_line([3, 8])
+    dispatcher.update_positions(positions(LINE, [1], [8], T0 + 40_000))
+    cars = cars_at(dispatcher, 4, T0 + 60_000)
+    assert (cars.driver_id.tolist(), cars.age_ms.tolist()) == ([0, 1], [60_000, 20_000])
+
+
 def test_the_radius_and_the_number_bound_what_is_shown():
     dispatcher = on_line([19, 3, 8, 5])
     assert cars_at(dispatcher, 4, radius_m=150).driver_id.tolist() == [1, 3]

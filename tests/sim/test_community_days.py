@@ -129,3 +129,28 @@ def test_a_day_has_its_own_instants_and_ids(make_day):
     assert scenario.shifts.start_at_ms.min() >= begin
     assert set(np.unique(scenario.shifts.driver_id)) <= set(days.community.driver_id)
     assert (scenario.people.customer_id >= 1).all()
+
+
+def test_what_customers_say_of_a_bad_day_keeps_new_ones_away(make_day):
+    """Word of mouth: where everybody is dissatisfied, nobody new comes the next day; some leave at once."""
+    joined, left = {}, {}
+    for word_of_mouth in (0.0, 1.0):
+        told = replace(PARAMS, days=2, unhappy_any=1.0, word_of_mouth=word_of_mouth, leave_daily=0.0)
+        days = days_of(make_day, told).days
+        joined[word_of_mouth] = [day.num_joined for day in days]
+        left[word_of_mouth] = [day.num_left for day in days]
+        assert all(day.num_bad == day.num_judged > 0 for day in days)
+    usual = round(PARAMS.join_daily * PARAMS.customers)
+    assert joined == {0.0: [usual, usual], 1.0: [usual, 0]}
+    assert left[0.0][0] > 0, "and some of those who had it leave"
+    content = replace(
+        PARAMS, days=1, unhappy_any=0.0, unhappy_unserved=0.0, unhappy_late=0.0, leave_daily=0.0
+    )
+    content = replace(content, unhappy_long_wait=0.0, unhappy_driver=0.0)
+    assert days_of(make_day, content).days[0].num_left == 0
+
+
+def test_drivers_are_asked_how_the_day_was(behind):
+    for day in behind.days:
+        assert 0 < day.num_drivers_asked <= NUM_DRIVERS
+        assert 0 <= day.num_drivers_bad <= day.num_drivers_asked

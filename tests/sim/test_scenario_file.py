@@ -14,7 +14,7 @@ from dispatch.sim.scenario_file import ScenarioFile, is_scenario, load_scenario,
 from dispatch.sim.scenario_keys import hints_of, rules_of
 from dispatch.sim.scenario_tables import STARTING, keys_of, starting_tables
 
-PACKAGED = ["built_in", "built_in_machines", "golden_minutes", "manhattan", "san_francisco"]
+PACKAGED = ["built_in", "built_in_machines", "community", "golden_minutes", "manhattan", "san_francisco"]
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,10 @@ ADVERSARIAL = {
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
-@pytest.mark.parametrize(("k", "limit_m"), [(1, math.inf), (7, 500.0), (400, math.inf), (400, 1e4)])
+@pytest.mark.parametrize(
+    ("k", "limit_m"),
+    [(1, math.inf), (7, 500.0), pytest.param(400, math.inf, marks=pytest.mark.compiled), (400, 1e4)],
+)
 def test_adversarial_sets(name, k, limit_m):
     points = ADVERSARIAL[name]
     low, high = points.min(axis=0), points.max(axis=0)

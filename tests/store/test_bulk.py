@@ -168,3 +168,66 @@ def test_ids_of_rows_that_others_name(database):
         assert added > max(
             connection.scalars(sa.select(counted.c.counted_id).where(counted.c.counted_id != added))
         )
+
+
+def test_columns_of_different_lengths_are_refused_before_anything_is_written(database):
+    with database.writing() as connection:
+        with pytest.raises(ValueError, match="who 3, day 2"):
+            bulk.insert(connection, sums, {"who": [1, 2, 3], "day": [1, 1]})
+        assert rows_of(connection, sums) == []
+
+
+@pytest.mark.parametrize("num", [63, 64, 65, 200])
+def test_as_many_rows_as_there_are(database, num):
+    with database.writing() as connection:
+        who = np.arange(num)
+        assert bulk.insert(connection, sums, {"who": who, "day": who % 7, "cents": -who}) == num
+        told = {"who": who, "day": who % 7, "cents": who, "word": ["x"] * num}
+        assert bulk.upsert(connection, sums, told, adds=["cents"]) == num
+        assert rows_of(connection, sums) == [(one, one % 7, 0, "x") for one in range(num)]
+
+
+def test_columns_that_are_kept_are_written_with_new_rows_alone(database):
+    with database.writing() as connection:
+        bulk.insert(connection, sums, {"who": [1], "day": [1], "cents": [5], "word": ["old"]})
+        told = {"who": [1, 2], "day": [1, 1], "cents": [6, 7], "word": ["new", "new"]}
+        bulk.upsert(connection, sums, told, keeps=["word"])
+        assert rows_of(connection, sums) == [(1, 1, 6, "old"), (2, 1, 7, "new")]
+
+
+def test_prepared_statements_do_what_sqlalchemy_s_own_do(database):
+    column = sums.c.who
+    asked = sa.select(column, sums.c.word).where(bulk.among_told(column, "ids"), sums.c.day == 1)
+    found = bulk.Prepared(asked.order_by(column))
+    change = bulk.Prepared(
+        sa.update(sums).where(bulk.among_told(column, "ids")).values(cents=sa.bindparam("to"))
+    )
+    with database.writing() as connection:
+        bulk.insert(connection, sums, {"who": [1, 2, 3], "day": [1, 1, 2], "word": ["a", None, "c"]})
+        for ids in ([1, 2, 3, 99], np.array([3, 2]), (), (2**62,)):
+            expected = connection.execute(asked, {"ids": ids}).all()
+            assert found.rows(connection, ids=ids) == [tuple(row) for row in expected]
+        change.run(connection, ids=[2, 3], to=8)
+        assert [row[2] for row in rows_of(connection, sums)] == [None, 8, 8]
+    broken = bulk.Prepared(sa.insert(sums).values(who=1, day=1, word=sa.bindparam("secret")))
+    with pytest.raises(sa.exc.IntegrityError) as caught, database.writing() as connection:
+        broken.run(connection, secret="SECRET")
+    assert "SECRET" not in str(caught.value)
+
+
+def test_among_finds_its_tables_and_aliases(database):
+    with database.writing() as connection:
+        bulk.insert(connection, sums, {"who": [1, 2, 3], "day": [1, 1, 1], "cents": [1, 2, 4]})
+        other = sums.alias("other")
+        mine = bulk.among(connection, sums.c.who, [1, 3])
+        assert connection.scalar(sa.select(sa.func.count()).where(mine)) == 2
+        assert connection.scalar(sa.select(sa.func.count()).where(~mine)) == 1
+        theirs = bulk.among(connection, other.c.who, np.array([2, 3]))
+        both = sa.select(sa.func.sum(other.c.cents)).join(sums, sums.c.who == other.c.who).where(mine, theirs)
+        assert connection.scalar(both) == 4
+        if connection.dialect.name == "sqlite":
+            plan = connection.exec_driver_sql(
+                "EXPLAIN QUERY PLAN SELECT 1 FROM sums WHERE "
+                + str(mine.compile(dialect=connection.dialect)).replace("?", "'[1]'")
+            )
+            assert "SEARCH sums USING" in str(plan.all())

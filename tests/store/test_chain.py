@@ -73,3 +73,8 @@ def test_what_is_no_head_is_told(tmp_path):
             Head.load(path)
     with pytest.raises(StoreError, match="no head"):
         Head.load(tmp_path / "none")
+
+
+def test_a_head_that_cannot_be_written(tmp_path):
+    with pytest.raises(StoreError, match="cannot be written"):
+        Head.signed(RING, 1, START, 1).save(tmp_path / "none" / "head.json")

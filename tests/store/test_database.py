@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from dispatch.errors import InputError, StoreError
-from dispatch.store.database import Database, as_url
+from dispatch.store import bulk
+from dispatch.store.database import Database, as_url, is_conflict
 
 metadata = sa.MetaData()
 thing = sa.Table(
@@ -125,6 +126,44 @@ def test_where_a_database_is(tmp_path):
     with pytest.raises(InputError) as caught:
         as_url("mysql://u:hidden@h/d")
     assert "hidden" not in str(caught.value)
+    with pytest.raises(InputError, match="database is no URL") as caught:
+        as_url("postgresql://u:hidden@h:54x/d")
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_new_file_is_its_owner_s_and_goes_where_anything_fails(tmp_path):
+    path = tmp_path / "new.db"
+    with Database(path) as database, database.new_file(), database.writing() as connection:
+        metadata.create_all(connection)
+        assert {file.stat().st_mode & 0o77 for file in tmp_path.iterdir()} == {0}
+    with Database(path) as database, pytest.raises(ValueError, match="why"), database.new_file():
+        raise ValueError("why")  # it was there before
+    assert path.exists()
+    path.unlink()
+    with (
+        pytest.raises(ValueError, match="why"),
+        Database(path) as database,
+        database.new_file(),
+        database.writing(),
+    ):
+        raise ValueError("why")
+    assert list(tmp_path.iterdir()) == []
+    with (
+        Database(tmp_path / "none" / "a.db") as database,
+        pytest.raises(StoreError, match="cannot be made"),
+        database.new_file(),
+    ):
+        pass
+
+
+def test_a_server_s_details_which_quote_rows_are_not_told(postgres_url):
+    with Database(postgres_url) as database:
+        with database.writing() as connection:
+            metadata.create_all(connection)
+        with pytest.raises(StoreError) as caught, database.writing() as connection:
+            bulk.insert(connection, thing, {"thing_id": [2**40], "word": [b"SECRET"]})
+    # Its context would go on: COPY thing, line 1, column thing_id: …
+    assert str(caught.value).endswith("out of range for type integer")
 
 
 def test_what_cannot_be_opened_is_told(tmp_path):
@@ -142,3 +181,13 @@ def test_what_cannot_be_opened_is_told(tmp_path):
     ):
         pass
     assert "secret" not in str(caught.value)
+
+
+def test_a_deadlock_is_told_from_other_errors(postgres_url):
+    with Database(postgres_url) as database:
+        for state, is_one in (("40P01", True), ("40001", True), ("22012", False)):
+            raises = f"DO $$ BEGIN RAISE EXCEPTION SQLSTATE '{state}'; END $$"
+            with pytest.raises(StoreError) as caught, database.writing() as connection:
+                connection.exec_driver_sql(raises)
+            assert is_conflict(caught.value) is is_one
+    assert not is_conflict(StoreError("the disk is full"))

@@ -114,8 +114,15 @@ def test_a_save_that_breaks_off_leaves_the_keys_as_they_were(tmp_path, monkeypat
         raise OSError("the power is cut")
 
     monkeypatch.setattr("dispatch.store.sealing.os.fsync", crash)
-    with pytest.raises(OSError, match="power"):
+    with pytest.raises(StoreError, match="power"):
         ring.rotated().save(path)
+    assert Keyring.load(path) == ring
+    with pytest.raises(StoreError, match="power"):
+        ring.save(tmp_path / "fresh.keys", replaces=False)
+    assert [file.name for file in tmp_path.iterdir()] == ["crm.keys"]
+    monkeypatch.undo()
+    with pytest.raises(FileExistsError):
+        Keyring.new().save(path, replaces=False)
     assert Keyring.load(path) == ring
 
 
@@ -138,6 +145,9 @@ def test_what_is_no_keyring_is_told(tmp_path):
         json.dumps(told | {"masters": []}),
         json.dumps(told | {"masters": {"x": "00"}}),
         json.dumps(told | {"lookup": "zz"}),
+        json.dumps(told | {"lookup": "00" * 16}),
+        json.dumps(told | {"masters": {}}),
+        json.dumps(told | {"format": 2}),
         json.dumps({name: value for name, value in told.items() if name != "signing"}),
     ):
         path.write_text(text)

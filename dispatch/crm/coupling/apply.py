@@ -10,9 +10,17 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from dispatch.crm.context import Context, check_id
+from dispatch.crm.context import Context, check_id, persistently
 from dispatch.crm.coupling.consequences import draw_in
-from dispatch.crm.coupling.folding import ORDER_COLUMNS, Folded, Wholes, duties, fold, order_ids
+from dispatch.crm.coupling.folding import (
+    ORDER_COLUMNS,
+    Folded,
+    Wholes,
+    added_days,
+    duties,
+    fold,
+    order_ids,
+)
 from dispatch.crm.rules import check_name
 from dispatch.crm.tables import orders as tables
 from dispatch.engine.events import EVENT_DTYPE, EventKind, Events
@@ -51,7 +59,8 @@ class EventLog:
         """Apply a part of a log: as a whole, and each event once, however often it is told.
 
         An event's id is its place in its stream. What was applied before is left out; a part that begins
-        after the next place would lose events and is refused.
+        after the next place would lose events and is refused. Several streams may be applied at once; where
+        one and something else wait for each other it begins anew.
 
         Parameters
         ----------
@@ -77,6 +86,15 @@ class EventLog:
         _check_events(events)
         check_name("stream", stream)
         check_id("first_seq", first_seq)
+        return persistently(lambda: self._apply_once(events, first_seq, stream, scope_id))
+
+    def next_seq(self, stream: str = "engine") -> int:
+        """Give the place in a stream of the event to come: where to go on after a crash."""
+        with self._context.looking("events.read") as connection:
+            found = sa.select(tables.event_stream.c.next_seq).where(tables.event_stream.c.name == stream)
+            return int(connection.execute(found).scalar() or 0)
+
+    def _apply_once(self, events: Events, first_seq: int, stream: str, scope_id: int | None) -> Applied:
         at_ms = int(events["at_ms"].max(initial=0))
         with self._context.acting("events.apply", at_ms=at_ms, scope_id=scope_id) as connection:
             known = _stream(connection, stream, scope_id)
@@ -97,26 +115,19 @@ class EventLog:
                 )
             return self._apply(connection, known, new, len(events) - len(new))
 
-    def next_seq(self, stream: str = "engine") -> int:
-        """Give the place in a stream of the event to come: where to go on after a crash."""
-        with self._context.looking("events.read") as connection:
-            found = sa.select(tables.event_stream.c.next_seq).where(tables.event_stream.c.name == stream)
-            return int(connection.execute(found).scalar() or 0)
-
-    def _apply(self, connection: sa.Connection, known: Any, new: Events, num_known: int) -> Applied:
+    def _apply(self, connection: sa.Connection, known: _Stream, new: Events, num_known: int) -> Applied:
         told = order_ids(new)
+        known_orders = _known_orders(connection, told)
         late_after_ms = self._context.vertical.keep.late_after_s * MS_PER_S
-        folded = fold(new, told, _known_orders(connection, told), late_after_ms)
-        _write(connection, known.scope_id, folded)
+        folded = fold(new, told, known_orders, late_after_ms)
+        _write_orders(connection, known.scope_id, folded, known_orders)
+        _write_offers(connection, folded)
+        bulk.insert(connection, tables.trip, {k: _nullable(v) for k, v in folded.trips.items()})
+        _write_days(connection, folded, _changed_duties(connection, new))
         _write_log(connection, known.stream_id, known.next_seq, new)
-        _write_duty(connection, new)
         draw_in(connection, self._context, folded)
         next_seq = known.next_seq + len(new)
-        connection.execute(
-            sa.update(tables.event_stream)
-            .where(tables.event_stream.c.stream_id == known.stream_id)
-            .values(next_seq=next_seq, last_at_ms=int(new["at_ms"][-1]))
-        )
+        _GO_ON.run(connection, stream=known.stream_id, next=next_seq, last=int(new["at_ms"][-1]))
         bulk.insert(
             connection,
             tables.applied_batch,
@@ -128,6 +139,29 @@ class EventLog:
             },
         )
         return Applied(len(new), num_known, len(told), len(folded.trips["order_id"]), next_seq)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """A row of ``event_stream``."""
+
+    stream_id: int
+    scope_id: int | None
+    next_seq: int
+    last_at_ms: int | None
+
+
+_STREAM: Final = tables.event_stream
+_AT: Final = bulk.Prepared(
+    sa.select(*(_STREAM.c[name] for name in _Stream.__dataclass_fields__))
+    .where(_STREAM.c.name == sa.bindparam("name"))
+    .with_for_update()
+)
+_GO_ON: Final = bulk.Prepared(
+    sa.update(_STREAM)
+    .where(_STREAM.c.stream_id == sa.bindparam("stream"))
+    .values(next_seq=sa.bindparam("next"), last_at_ms=sa.bindparam("last"))
+)
 
 
 def _check_events(events: Events) -> None:
@@ -146,14 +180,13 @@ def _digest(events: Events) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(events).tobytes(), digest_size=16).digest()
 
 
-def _stream(connection: sa.Connection, name: str, scope_id: int | None) -> Any:
+def _stream(connection: sa.Connection, name: str, scope_id: int | None) -> _Stream:
     """Give the row of a stream, locked, made where it is new."""
-    stream = tables.event_stream
-    found = sa.select(stream).where(stream.c.name == name).with_for_update()
-    row = connection.execute(found).one_or_none()
-    if row is None:
-        connection.execute(sa.insert(stream).values(name=name, scope_id=scope_id))
-        return connection.execute(found).one()
+    rows = _AT.rows(connection, name=name)
+    if not rows:
+        connection.execute(sa.insert(_STREAM).values(name=name, scope_id=scope_id))
+        rows = _AT.rows(connection, name=name)
+    row = _Stream(*rows[0])
     if scope_id is not None and row.scope_id != scope_id:
         raise InputError(f"scope_id is {scope_id}: stream {name!r} belongs to {row.scope_id}")
     return row
@@ -180,42 +213,51 @@ def _check_same(connection: sa.Connection, stream_id: int, again: Events, first_
             )
 
 
+_KNOWN: Final = bulk.Prepared(
+    sa.select(
+        tables.orders.c.order_id,
+        *(
+            sa.func.coalesce(tables.orders.c[name], sa.literal_column(str(NO_VALUE)))
+            for name in ORDER_COLUMNS
+        ),
+    ).where(bulk.among_told(tables.orders.c.order_id, "orders"))
+)
+
+
 def _known_orders(connection: sa.Connection, told: Wholes) -> dict[str, Wholes]:
     """Read what is known of orders (n,)."""
     columns = {
         name: np.full(len(told), 0 if name in _ZERO_WHERE_UNKNOWN else NO_VALUE, np.int64)
         for name in ORDER_COLUMNS
     }
-    table = tables.orders
-    picks = [sa.func.coalesce(table.c[name], NO_VALUE) for name in ORDER_COLUMNS]
-    found = sa.select(table.c.order_id, *picks).where(bulk.among(connection, table.c.order_id, told))
-    rows = connection.execute(found).all()
+    rows = _KNOWN.rows(connection, orders=told)
     if rows:
-        values = np.array([tuple(row) for row in rows], np.int64)
-        at = np.searchsorted(told, values[:, 0])
-        for i, name in enumerate(ORDER_COLUMNS, 1):
-            columns[name][at] = values[:, i]
+        values = np.array(rows, np.int64).T
+        at = np.searchsorted(told, values[0])
+        for name, known in zip(ORDER_COLUMNS, values[1:], strict=True):
+            columns[name][at] = known
     return columns
 
 
-def _write(connection: sa.Connection, scope_id: int | None, folded: Folded) -> None:
-    """Write the rows of a batch."""
-    num = len(folded.orders["order_id"])
-    orders = {name: _nullable(values) for name, values in folded.orders.items()}
-    orders["stage"] = folded.orders["stage"].tolist()
-    bulk.upsert(connection, tables.orders, {**orders, "scope_id": [scope_id] * num})
+def _write_orders(
+    connection: sa.Connection, scope_id: int | None, folded: Folded, known: dict[str, Wholes]
+) -> None:
+    """Write orders as they stand now: of those that were not submitted just now, what changed alone."""
+    orders = folded.orders
+    for rows, keeps in ((folded.submitted, ()), (~folded.submitted, ("scope_id",))):
+        of = {"order_id": orders["order_id"][rows]}
+        for name in ORDER_COLUMNS:
+            now = orders[name][rows]
+            if (now != known[name][rows]).any():
+                of[name] = now
+        columns = {name: _nullable(values) if name != "stage" else values for name, values in of.items()}
+        columns["scope_id"] = [scope_id] * len(of["order_id"])
+        bulk.upsert(connection, tables.orders, columns, keeps=keeps)
+
+
+def _write_offers(connection: sa.Connection, folded: Folded) -> None:
+    """Write offers, answers to those of earlier batches, and what became of those of orders that ended."""
     bulk.insert(connection, tables.offer, {k: _nullable(v) for k, v in folded.offers.items()})
-    _answer(connection, folded)
-    bulk.insert(connection, tables.trip, {k: _nullable(v) for k, v in folded.trips.items()})
-    for table, sums in (
-        (tables.customer_day, folded.customer_days),
-        (tables.driver_day, folded.driver_days),
-    ):
-        bulk.upsert(connection, table, sums, adds=[name for name in sums if name not in table.primary_key])
-
-
-def _answer(connection: sa.Connection, folded: Folded) -> None:
-    """Write the answers to offers of earlier batches, and what became of offers of orders that ended."""
     table, answers = tables.offer, folded.answers
     if len(answers["order_id"]):
         change = (
@@ -232,14 +274,23 @@ def _answer(connection: sa.Connection, folded: Folded) -> None:
         connection.execute(change, [dict(zip(names, row, strict=True)) for row in rows])
     gone = folded.ended[folded.orders["stage"][folded.ended] == OrderStatus.CANCELLED]
     if len(gone):
-        connection.execute(
-            sa.update(table)
-            .where(
-                bulk.among(connection, table.c.order_id, folded.orders["order_id"][gone]),
-                table.c.outcome.is_(None),
-            )
-            .values(outcome=int(EventKind.ORDER_CANCELLED))
-        )
+        _LEFT_OPEN.run(connection, orders=folded.orders["order_id"][gone])
+
+
+_LEFT_OPEN: Final = bulk.Prepared(
+    sa.update(tables.offer)
+    .where(bulk.among_told(tables.offer.c.order_id, "orders"), tables.offer.c.outcome.is_(None))
+    .values(outcome=sa.literal_column(str(int(EventKind.ORDER_CANCELLED))))
+)
+
+
+def _write_days(connection: sa.Connection, folded: Folded, spells: dict[str, Wholes]) -> None:
+    """Add to the sums of persons' days; those of drivers with the time on duty that ended."""
+    driver_days = added_days("driver_id", folded.driver_days, spells)
+    for table, sums in ((tables.customer_day, folded.customer_days), (tables.driver_day, driver_days)):
+        changes = [name for name, added in sums.items() if name in table.primary_key or added.any()]
+        columns = {name: sums[name] for name in changes}
+        bulk.upsert(connection, table, columns, adds=[one for one in changes if one not in table.primary_key])
 
 
 def _write_log(connection: sa.Connection, stream_id: int, first_seq: int, new: Events) -> None:
@@ -258,23 +309,36 @@ def _write_log(connection: sa.Connection, stream_id: int, first_seq: int, new: E
     )
 
 
-def _write_duty(connection: sa.Connection, new: Events) -> None:
-    """Keep who is on duty, and count the time of those who went off."""
-    is_duty = np.isin(new["kind"], (EventKind.DRIVER_ONLINE, EventKind.DRIVER_OFFLINE))
+def _changed_duties(connection: sa.Connection, new: Events) -> dict[str, Wholes]:
+    """Keep who is on duty, and give the time of those who went off, by driver and day."""
+    is_duty = (new["kind"] == EventKind.DRIVER_ONLINE) | (new["kind"] == EventKind.DRIVER_OFFLINE)
     drivers = np.unique(new["driver_id"][is_duty])
     if not len(drivers):
-        return
-    table = tables.duty
-    touched = bulk.among(connection, table.c.driver_id, drivers)
-    before = {row.driver_id: row.online_at_ms for row in connection.execute(sa.select(table).where(touched))}
+        return {}
+    before = dict(_ON_DUTY.rows(connection, drivers=drivers))
     sums, after = duties(new[is_duty], before)
-    connection.execute(sa.delete(table).where(touched))
-    bulk.insert(connection, table, {"driver_id": list(after), "online_at_ms": list(after.values())})
-    if sums:
-        bulk.upsert(connection, tables.driver_day, sums, adds=["online_ms"])
+    _OFF_DUTY.run(connection, drivers=[one for one in before if one not in after])
+    begun = {one: at_ms for one, at_ms in sorted(after.items()) if before.get(one) != at_ms}
+    bulk.upsert(connection, tables.duty, {"driver_id": list(begun), "online_at_ms": list(begun.values())})
+    return sums
+
+
+_IS_MEANT: Final = bulk.among_told(tables.duty.c.driver_id, "drivers")
+_ON_DUTY: Final = bulk.Prepared(
+    sa.select(tables.duty.c.driver_id, tables.duty.c.online_at_ms)
+    .where(_IS_MEANT)
+    .order_by(tables.duty.c.driver_id)
+    .with_for_update()
+)
+_OFF_DUTY: Final = bulk.Prepared(sa.delete(tables.duty).where(_IS_MEANT))
 
 
 def _nullable(values: NDArray[Any]) -> list[Any]:
     """Give whole numbers (n,) with None where there is none."""
     told: list[Any] = values.tolist()
-    return [None if value == NO_VALUE else value for value in told] if NO_VALUE in told else told
+    missing = np.flatnonzero(values == NO_VALUE)
+    if 2 * len(missing) > len(told):
+        return [None if value == NO_VALUE else value for value in told]
+    for row in missing.tolist():
+        told[row] = None
+    return told

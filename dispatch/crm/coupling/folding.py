@@ -93,6 +93,8 @@ class Folded:
 
     orders: dict[str, Wholes]
     """of every order that the batch speaks of, ``order_id`` among them: as they stand now"""
+    submitted: NDArray[np.bool_]
+    """(n,) of the orders: submitted in the batch"""
     offers: dict[str, Wholes]
     """made in the batch, with their answers where these are in it too"""
     answers: dict[str, Wholes]
@@ -133,6 +135,7 @@ def fold(events: Events, order_id: Wholes, known: dict[str, Wholes], late_after_
     offers, answers = _offers(batch)
     return Folded(
         {"order_id": order_id, **picks},
+        batch.position(Kind.ORDER_SUBMITTED) >= 0,
         offers,
         answers,
         _trips(batch, orders),
@@ -274,8 +277,8 @@ class _Sums:
 
     def add(self, name: str, person_id: Wholes, at_ms: Wholes, amount: Any = 1) -> None:
         """Add amounts (n,) of persons at instants; nobody's are left out."""
+        values = amount if isinstance(amount, np.ndarray) else np.full(len(person_id), amount, np.int64)
         told = person_id != NO_VALUE
-        values = np.broadcast_to(np.asarray(amount, np.int64), person_id.shape)
         self._parts.append((name, person_id[told], at_ms[told] // MS_PER_DAY, values[told]))
 
     def columns(self) -> dict[str, Wholes]:
@@ -293,8 +296,9 @@ class _Sums:
         columns = {self._person: persons[first], "day": days[first]}
         start = 0
         for name, person_id, _, amounts in self._parts:
-            total = columns.setdefault(name, np.zeros(len(first), np.int64))
-            np.add.at(total, row[start : start + len(person_id)], amounts)
+            if name not in columns:
+                columns[name] = np.zeros(len(first), np.int64)
+            np.add.at(columns[name], row[start : start + len(person_id)], amounts)
             start += len(person_id)
         return columns
 
@@ -372,6 +376,19 @@ def _driver_days(
     empty = batch.at(*_EMPTY_LEGS)
     add("empty_m", empty, np.maximum(batch.column("leg_m")[empty], 0))
     return sums.columns()
+
+
+def added_days(person: str, *sums: dict[str, Wholes]) -> dict[str, Wholes]:
+    """Add up sums of persons' days that were made apart: one row for each person and day, ascending."""
+    told = [one for one in sums if one]
+    if len(told) < 2:
+        return told[0] if told else {}
+    both = _Sums(person)
+    for one in told:
+        at_ms = one["day"] * MS_PER_DAY
+        for name in one.keys() - {person, "day"}:
+            both.add(name, one[person], at_ms, one[name])
+    return both.columns()
 
 
 def duties(events: Events, online_at_ms: dict[int, int]) -> tuple[dict[str, Wholes], dict[int, int]]:

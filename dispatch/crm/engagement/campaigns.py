@@ -27,6 +27,7 @@ from dispatch.crm.people.consents import agreeing_in
 from dispatch.crm.people.persons import current_among
 from dispatch.crm.rules import LONGEST_DAYS, MOST_CENTS, check_name, check_one_of
 from dispatch.crm.tables.engagement import campaign, campaign_member
+from dispatch.crm.tables.fleet import energy_purchase
 from dispatch.crm.tables.loyalty import coupon
 from dispatch.crm.tables.orders import orders
 from dispatch.crm.tables.people import customer
@@ -281,6 +282,8 @@ class Campaigns:
             campaign_member.c.campaign_id == found.campaign_id
         )
         known_ids = set(connection.execute(known).scalars())
+        # Who was a member before a merge is one: held out, they must not be treated under the other name.
+        known_ids |= set(current_among(connection, known_ids).values())
         fresh = [one for one in audience.tolist() if one not in known_ids]
         allowed = agreeing_in(connection, MARKETING, fresh)
         fresh = [one for one in fresh if one in allowed]
@@ -376,17 +379,7 @@ def rows_with_orders_in(
     connection: sa.Connection, customer_ids: NDArray[np.int64], from_ms: int, until_ms: int
 ) -> NDArray[np.bool_]:
     """Tell of customers (n,), ascending, who completed an order between two instants, both included."""
-    table = orders.c
-    rows = connection.execute(
-        sa.select(table.customer_id)
-        .where(
-            table.dropped_off_at_ms >= from_ms,
-            table.dropped_off_at_ms <= until_ms,
-            table.customer_id.is_not(None),
-        )
-        .distinct()
-    )
-    ordered = np.array(rows.scalars().all(), np.int64)
+    ordered = np.array(sorted({row[0] for row in _completed_in(connection, from_ms, until_ms)}), np.int64)
     merged = current_among(connection, ordered.tolist())
     row = rows_of(customer_ids, np.array([merged.get(one, one) for one in ordered.tolist()], np.int64))
     has = np.zeros(len(customer_ids), bool)
@@ -394,11 +387,23 @@ def rows_with_orders_in(
     return has
 
 
+def _completed_in(connection: sa.Connection, from_ms: int, until_ms: int) -> list[tuple[int, int]]:
+    """Give who completed an order, or bought energy, between two instants, both included; and when."""
+    order, bought = orders.c, energy_purchase.c
+    found: list[tuple[int, int]] = []
+    for who, at in ((order.customer_id, order.dropped_off_at_ms), (bought.customer_id, bought.at_ms)):
+        rows = connection.execute(
+            sa.select(who, at).where(at >= from_ms, at <= until_ms, who.is_not(None)).order_by(at)
+        )
+        found += [(row[0], row[1]) for row in rows]
+    return found
+
+
 def _repeats_in(
     connection: sa.Connection, campaign_id: int, days: int, after_days: int, at_ms: int
 ) -> dict[str, list[bool]]:
     """Tell by arm of each member whose time is over whether it ordered again."""
-    member, table = campaign_member.c, orders.c
+    member = campaign_member.c
     rows = connection.execute(
         sa.select(member.customer_id, member.arm, member.joined_at_ms)
         .where(member.campaign_id == campaign_id, member.joined_at_ms <= at_ms - days * MS_PER_DAY)
@@ -408,14 +413,8 @@ def _repeats_in(
     if not rows:
         return told
     first_ms, last_ms = rows[0].joined_at_ms, rows[-1].joined_at_ms
-    completed = connection.execute(
-        sa.select(table.customer_id, table.dropped_off_at_ms).where(
-            table.dropped_off_at_ms > first_ms,
-            table.dropped_off_at_ms <= last_ms + days * MS_PER_DAY,
-            table.customer_id.is_not(None),
-        )
-    ).all()
-    merged = current_among(connection, {row.customer_id for row in (*rows, *completed)})
+    completed = _completed_in(connection, first_ms + 1, last_ms + days * MS_PER_DAY)
+    merged = current_among(connection, {row[0] for row in (*rows, *completed)})
     ordered: dict[int, list[int]] = {}
     for customer_id, dropped_ms in completed:
         ordered.setdefault(merged.get(customer_id, customer_id), []).append(dropped_ms)

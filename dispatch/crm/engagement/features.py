@@ -226,7 +226,7 @@ def habits_in(
     )
 
 
-def stars_in(connection: sa.Connection, features: Features) -> NDArray[np.float64]:
+def stars_in(connection: sa.Connection, features: Features, scope_id: int) -> NDArray[np.float64]:
     """Give the mean of the stars that each customer (n,) gave within the window; NaN where there are none."""
     rows = connection.execute(
         sa.select(rating.c.customer_id, sa.func.sum(rating.c.stars), sa.func.count())
@@ -240,9 +240,8 @@ def stars_in(connection: sa.Connection, features: Features) -> NDArray[np.float6
         .group_by(rating.c.customer_id)
     ).all()
     told = np.array([tuple(map(int, row)) for row in rows], np.int64).reshape(-1, 3)
-    row = rows_of(features.customer_id, told[:, 0])
-    given, num = np.zeros(features.num_customers), np.zeros(features.num_customers)
-    given[row[row >= 0]], num[row[row >= 0]] = told[row >= 0, 1], told[row >= 0, 2]
+    row = rows_of(features.customer_id, current(told[:, 0], _merged_in(connection, scope_id)))
+    given, num = (_added(row[row >= 0], told[row >= 0, at], features.num_customers) for at in (1, 2))
     mean = np.full(features.num_customers, np.nan)
     np.divide(given, num, out=mean, where=num > 0)
     return mean

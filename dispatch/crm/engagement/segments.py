@@ -265,7 +265,7 @@ def _measured_in(
     if rule.needs_habits:
         told["habits"] = habits_in(connection, features, zone_info(rule.time_zone), scope_id)
     if "stars" in rule.measures:
-        told["stars"] = stars_in(connection, features)
+        told["stars"] = stars_in(connection, features, scope_id)
     if "referrals" in rule.measures:
         rows = connection.execute(
             sa.select(referral.c.referrer_id, sa.func.count())

@@ -104,9 +104,7 @@ def restore(
     head = _head(archive.manifest.facts, path)
     head.check(keyring.public_key())
     _check_revision(archive)
-    database = Database(where)
-    fresh = database.path if database.path is not None and not database.path.exists() else None
-    try:
+    with Database(where) as database, database.new_file():
         with database.writing() as connection:
             _fill(connection, schema.name_of(database), archive, on_progress)
             _check_masters(connection, keyring, path)
@@ -116,13 +114,6 @@ def restore(
             erased = apply_erasures_in(connection, register_path(keys), at_ms)
         if erased:
             database.scrub(*SCRUBBED)
-    except BaseException:
-        if fresh is not None:
-            for made in (fresh, *(fresh.with_name(fresh.name + end) for end in ("-wal", "-shm"))):
-                made.unlink(missing_ok=True)
-        raise
-    finally:
-        database.close()
     return Restored(archive.manifest, entries, erased)
 
 

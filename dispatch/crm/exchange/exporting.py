@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.csv
@@ -18,14 +21,13 @@ import sqlalchemy as sa
 from dispatch.crm.context import Context, check_instant
 from dispatch.crm.objects import scope_place
 from dispatch.crm.people.phones import masked
-from dispatch.crm.permissions import Place
 from dispatch.crm.rules import check_one_of
 from dispatch.crm.tables.fleet import energy_purchase
 from dispatch.crm.tables.orders import orders, scope
 from dispatch.crm.tables.people import customer, driver
 from dispatch.crm.tables.service import complaint, rating
 from dispatch.crm.vault import unseal_text
-from dispatch.errors import InputError
+from dispatch.errors import InputError, StoreError
 
 _AT_ONCE: Final = 20_000
 _PRECISE: Final = ("pickup_lon_e6", "pickup_lat_e6", "dropoff_lon_e6", "dropoff_lat_e6")
@@ -39,7 +41,7 @@ class _List:
     table: sa.Table
     action: str
     person: str = ""
-    """kind of person that the rows are, whose sealed fields may be opened"""
+    """kind of person that the rows are, whose sealed fields may be opened; empty: orders and the like"""
     opened: tuple[str, ...] = ()
     """sealed fields, given where they are asked for and may be seen"""
     only_personal: tuple[str, ...] = ()
@@ -49,11 +51,16 @@ class _List:
 LISTS: Final[Mapping[str, _List]] = MappingProxyType(
     {
         "customers": _List(
-            customer, "customer.list_out", "customer", ("name", "phone", "email"), ("birthday_mmdd",)
+            customer,
+            "customer.list_out",
+            "customer",
+            ("name", "phone", "email"),
+            ("birthday_mmdd", "member_no"),
         ),
         "drivers": _List(
             driver, "driver.list_out", "driver", ("name", "phone", "address"), ("birthday_mmdd",)
         ),
+        # Where somebody is picked up is where they live or work: for those who may see addresses.
         "orders": _List(orders, "order.list_out", only_personal=_PRECISE),
         "complaints": _List(complaint, "complaint.list_out"),
         "ratings": _List(rating, "rating.list_out"),
@@ -105,20 +112,22 @@ def export_list(
     noted = {"list": what, "personal": personal}
     with context.listing(told.action, told.table.c.scope_id, at_ms=at_ms, details=noted) as (_, within):
         pass  # The entry of the audit; the reading, which may take long, holds up no writer.
-    unfinished = path.with_name(path.name + ".part")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with context.database.reading() as connection:
             total = connection.scalar(sa.select(sa.func.count()).select_from(told.table).where(within)) or 0
             done = 0
             columns = _columns(told, personal)
             schema = pa.schema([(name, kind) for name, kind in columns.items()])
-            with _writer(unfinished, path.suffix.lower(), schema) as write:
+            with _new_file(unfinished) as file, _writer(file, path.suffix.lower(), schema) as write:
                 for batch in _batches(connection, context, told, within, columns):
                     write(pa.record_batch(batch, schema=schema))
                     done += len(batch[0])
                     if on_progress is not None:
                         on_progress(done, total)
         unfinished.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: it cannot be written ({error})") from error
     finally:
         unfinished.unlink(missing_ok=True)
     return done
@@ -136,14 +145,19 @@ def _columns(told: _List, personal: bool) -> dict[str, pa.DataType]:
     return columns
 
 
+def _new_file(path: Path) -> IO[bytes]:
+    """Open a new file for the owner's eyes only: who may read the folder need not see who is in a list."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "wb")
+
+
 @contextmanager
-def _writer(path: Path, suffix: str, schema: pa.Schema) -> Iterator[Callable[[pa.RecordBatch], None]]:
+def _writer(file: IO[bytes], suffix: str, schema: pa.Schema) -> Iterator[Callable[[pa.RecordBatch], None]]:
     if suffix == ".csv":
-        with pyarrow.csv.CSVWriter(path, schema) as file:
-            yield file.write_batch
+        with pyarrow.csv.CSVWriter(file, schema) as table:
+            yield table.write_batch
     else:
-        with pq.ParquetWriter(path, schema, compression="zstd") as file:
-            yield file.write_batch
+        with pq.ParquetWriter(file, schema, compression="zstd") as table:
+            yield table.write_batch
 
 
 def _batches(
@@ -167,7 +181,7 @@ def _batches(
         for name, kind in columns.items():
             if name in told.opened:
                 values = [hidden.opened(name, row, keys) for row in rows]
-            elif name in told.only_personal and told.person:
+            elif name in told.only_personal:
                 values = [row[name] if hidden.may(name, row) else None for row in rows]
             else:
                 values = [row[name] for row in rows]
@@ -180,15 +194,13 @@ class _Sight:
 
     def __init__(self, connection: sa.Connection, context: Context, told: _List) -> None:
         self._context, self._person = context, told.person
-        self._places: dict[int, Place] = {}
-        if told.person:
-            ids = connection.scalars(sa.select(scope.c.scope_id)).all()
-            self._places = {one: scope_place(connection, one) for one in ids}
+        ids = (*connection.scalars(sa.select(scope.c.scope_id)), None)
+        self._places = {one: scope_place(connection, one) for one in ids}
         self._may = cache(lambda field, scope_id: context.may_see(field, self._places[scope_id]))
 
     def may(self, name: str, row: Mapping[Any, Any]) -> bool:
-        """Tell whether a field of a person's row may be seen."""
-        field = f"{self._person}.{name.removesuffix('_mmdd')}"
+        """Tell whether a field of a person's row, or of an order the places, may be seen."""
+        field = f"{self._person}.{name.removesuffix('_mmdd')}" if self._person else "customer.address"
         return self._kept(row) and bool(self._may(field, row["scope_id"]))
 
     def opened(self, name: str, row: Mapping[Any, Any], keys: Mapping[int, bytes]) -> str | None:

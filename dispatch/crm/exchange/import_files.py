@@ -74,7 +74,7 @@ class ImportFile:
         """Read the names of columns, and find fields in them."""
         if not self.path.is_file():
             raise InputError(f"{self.path}: no such file")
-        names = self._parquet().schema_arrow.names if self._is_parquet else self._header()
+        names = self._parquet_names() if self._is_parquet else self._header()
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise InputError(f"{self.path}: the column {twice[0]!r} is there twice")
@@ -113,16 +113,30 @@ class ImportFile:
     def _parquet(self) -> pq.ParquetFile:
         try:
             return pq.ParquetFile(self.path)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{self.path}: no Parquet file ({error})") from error
+
+    def _parquet_names(self) -> list[str]:
+        try:
+            return list(self._parquet().schema_arrow.names)
+        except UnicodeDecodeError as error:
             raise InputError(f"{self.path}: no Parquet file ({error})") from error
 
     def _parquet_batches(self, on_progress: OnRead) -> Iterator[pa.RecordBatch]:
         file, done = self._parquet(), 0
         with file:
-            for batch in file.iter_batches(_AT_ONCE, columns=self._wanted()):
+            parts = file.iter_batches(_AT_ONCE, columns=self._wanted())
+            while (batch := self._next_of(parts)) is not None:
                 done += batch.num_rows
                 on_progress(done, file.metadata.num_rows)
                 yield batch
+
+    def _next_of(self, parts: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+        try:
+            return next(parts, None)
+        except (pa.ArrowException, OSError, UnicodeDecodeError):
+            # The library's own words may quote a value.
+            raise InputError(f"{self.path}: a page of it is damaged: it cannot be read to its end") from None
 
     def _header(self) -> list[str]:
         try:
@@ -131,6 +145,8 @@ class ImportFile:
         except (OSError, UnicodeDecodeError, LookupError) as error:
             raise InputError(f"{self.path}: its header cannot be read ({error})") from error
         self._separator = max(_SEPARATORS, key=line.count)
+        if "\r" in line.rstrip("\r\n"):
+            raise InputError(f"{self.path}: its lines end as on old Macintoshes: save it with other ends")
         names = next(csv.reader([line], delimiter=self._separator), [])
         if not any(names):
             raise InputError(f"{self.path}: it has no header")
@@ -146,9 +162,10 @@ class ImportFile:
         with self.path.open("rb") as file:
             try:
                 yield from self._parsed(file, refuse, lambda: on_progress(min(file.tell(), size), size))
-            except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+            except (pa.ArrowException, UnicodeError) as error:
                 # The library's own words may quote a row.
-                what = "a text is not in the encoding" if "UTF8" in str(error) else "it is no CSV"
+                is_text = isinstance(error, UnicodeError) or "UTF8" in str(error)
+                what = "a text is not in the encoding" if is_text else "it is no CSV"
                 raise InputError(f"{self.path}: {what} {self.encoding!r}, or is cut off") from None
 
     def _parsed(
@@ -183,7 +200,13 @@ def _trimmed(column: pa.Array, name: str, path: Path) -> pa.Array:
         raise InputError(
             f"{path}: the column {name!r} is of {column.type}: it must be texts or whole numbers"
         )
-    texts = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
+    try:
+        texts = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
+        texts.validate(full=True)  # a file may hold any bytes and call them texts
+    except pa.ArrowException:
+        raise InputError(
+            f"{path}: the column {name!r} is of {column.type}: it holds what is no text"
+        ) from None
     return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 

@@ -166,7 +166,10 @@ def import_people(
     noted: dict[str, Any] = {"on_duplicate": options.on_duplicate, "fields": sorted(file.columns)}
     opened: AbstractContextManager[sa.Connection]
     if options.dry_run:
-        opened = context.looking(f"{kind}.import_check", scope_id=scope_id)
+        # It tells who is known already, which leaves an entry; no writer waits for the reading after it.
+        with context.acting(f"{kind}.import_check", scope_id=scope_id, at_ms=at_ms, details=noted):
+            pass
+        opened = context.database.reading()
     else:
         opened = context.acting(f"{kind}.import", scope_id=scope_id, at_ms=at_ms, details=noted)
     try:

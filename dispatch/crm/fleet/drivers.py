@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dispatch.crm.context import Context, check_id, check_instant, check_not_before
+from dispatch.crm.context import Context, check_instant, check_new_id, check_not_before
 from dispatch.crm.objects import place_of
 from dispatch.crm.people.persons import locked_in
 from dispatch.crm.people.phones import by_library
@@ -63,7 +63,7 @@ class DriverDetails:
         """Refuse what is no name, number or day; the value itself is not repeated."""
         for field, longest in (("name", 200), ("phone", 40), ("address", 500)):
             if getattr(self, field) is not None:
-                check_text(field, getattr(self, field), longest)
+                check_text(field, getattr(self, field), longest, lines=field == "address")
         if self.phone is not None:
             object.__setattr__(self, "phone", normal_phone(self.phone))
         if self.birthday_mmdd is not None:
@@ -96,7 +96,7 @@ class Drivers:
         if details.name is None or details.phone is None:
             raise InputError("name and phone must be told of a driver")
         if driver_id is not None:
-            check_id("driver_id", driver_id)
+            check_new_id("driver_id", driver_id)
         noted: dict[str, Any] = {"fields": details.told}
         with self._context.acting(
             "driver.register", at_ms=at_ms, scope_id=scope_id, details=noted
@@ -116,7 +116,7 @@ class Drivers:
         """Enter drivers (n,) of whom nothing personal is known, such as those of a simulation."""
         ids = [int(one) for one in driver_ids]
         for one in ids:
-            check_id("driver_ids", one)
+            check_new_id("driver_ids", one)
         with self._context.acting(
             "driver.register_many", at_ms=at_ms, scope_id=scope_id, details={"drivers": len(ids)}
         ) as connection:

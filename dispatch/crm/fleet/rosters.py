@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dispatch.crm.context import Context, check_id, check_instant
 from dispatch.crm.people.persons import locked_in
 from dispatch.crm.tables.fleet import shift
-from dispatch.crm.tables.orders import duty, order_stage
+from dispatch.crm.tables.orders import IS_DUTY, duty, order_stage
 from dispatch.crm.tables.people import driver
 from dispatch.engine.events import EventKind
 from dispatch.errors import InputError, StateError
@@ -21,7 +21,6 @@ from dispatch.store import bulk
 from dispatch.units import MS_PER_DAY
 
 LONGEST_SHIFT_MS: Final = 2 * MS_PER_DAY
-_DUTY: Final = (int(EventKind.DRIVER_ONLINE), int(EventKind.DRIVER_OFFLINE))
 
 
 @dataclass(frozen=True)
@@ -193,13 +192,14 @@ def duty_in(
 
     A spell that had begun before the window is cut at its beginning; who is on duty still is until its end.
     """
-    log = order_stage.c
+    # Of a spell that covers the whole window neither end lies within it.
+    log, since_ms = order_stage.c, from_ms - LONGEST_SHIFT_MS
     who, kind, at_ms = bulk.fetch(
         connection,
         sa.select(log.driver_id, log.kind, log.at_ms)
         .where(
-            log.kind.in_(_DUTY),
-            log.at_ms >= from_ms,
+            sa.text(IS_DUTY),
+            log.at_ms >= since_ms,
             log.at_ms <= until_ms,
             bulk.among(connection, log.driver_id, driver_ids),
         )
@@ -208,22 +208,21 @@ def duty_in(
     now_who, now_since = bulk.fetch(
         connection,
         sa.select(duty.c.driver_id, duty.c.online_at_ms).where(
-            bulk.among(connection, duty.c.driver_id, driver_ids), duty.c.online_at_ms < from_ms
+            bulk.among(connection, duty.c.driver_id, driver_ids), duty.c.online_at_ms < since_ms
         ),
     )
-    is_end, ends = kind == _DUTY[1], np.full(len(who), until_ms, np.int64)
+    is_end, ends = kind == EventKind.DRIVER_OFFLINE, np.full(len(who), until_ms, np.int64)
     same = np.zeros(len(who), np.bool_)
     same[:-1] = who[:-1] == who[1:]
     ends[:-1][same[:-1]] = at_ms[1:][same[:-1]]
     begins_unseen = is_end.copy()
     begins_unseen[1:] &= who[1:] != who[:-1]
-    return (
-        np.concatenate([who[~is_end], who[begins_unseen], now_who]),
-        np.concatenate(
-            [at_ms[~is_end], np.full(begins_unseen.sum(), from_ms), np.full(len(now_since), from_ms)]
-        ),
-        np.concatenate([ends[~is_end], at_ms[begins_unseen], np.full(len(now_who), until_ms)]),
-    )
+    whose = np.concatenate([who[~is_end], who[begins_unseen], now_who])
+    unseen = np.full(begins_unseen.sum() + len(now_since), from_ms)
+    begin = np.maximum(np.concatenate([at_ms[~is_end], unseen]), from_ms)
+    end = np.concatenate([ends[~is_end], at_ms[begins_unseen], np.full(len(now_who), until_ms)])
+    counts = end > from_ms
+    return whose[counts], begin[counts], end[counts]
 
 
 def check_free_in(

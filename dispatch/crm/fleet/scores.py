@@ -18,7 +18,7 @@ from dispatch.crm.context import Context, check_instant
 from dispatch.crm.fleet.eligibility import eligibility_in
 from dispatch.crm.rules import ScoreRule
 from dispatch.crm.tables.fleet import driver_block
-from dispatch.crm.tables.orders import driver_day
+from dispatch.crm.tables.orders import driver_day, duty
 from dispatch.crm.tables.people import driver
 from dispatch.crm.vertical import Vertical
 from dispatch.store import bulk
@@ -212,7 +212,11 @@ def incomes_in(
 ) -> Incomes:
     """Give incomes of drivers of some places, ascending by their ids, with their ranks within each place."""
     day = at_ms // MS_PER_DAY
-    online = sa.func.sum(driver_day.c.online_ms)
+    # Time on duty counts in the sums once it ends: of who is on duty now it is added.
+    begin_ms = (day - rule.window_days + 1) * MS_PER_DAY
+    since = sa.func.max(sa.case((duty.c.online_at_ms < begin_ms, begin_ms), else_=duty.c.online_at_ms))
+    running = sa.case((since < at_ms, at_ms - since), else_=0)
+    online = sa.func.sum(driver_day.c.online_ms) + running
     rows = bulk.fetch(
         connection,
         sa.select(
@@ -222,6 +226,7 @@ def incomes_in(
             online,
         )
         .join(driver, driver.c.driver_id == driver_day.c.driver_id)
+        .outerjoin(duty, duty.c.driver_id == driver_day.c.driver_id)
         .where(which, driver_day.c.day > day - rule.window_days, driver_day.c.day <= day)
         .group_by(driver_day.c.driver_id)
         .having(online >= LEAST_ONLINE_MS)

@@ -224,6 +224,23 @@ def set_level_in(connection: sa.Connection, vehicle_id: int, level_permille: int
     )
 
 
+def levels_in(connection: sa.Connection, levels: Sequence[tuple[int, int, int]]) -> None:
+    """Enter what drivers' cars told: (driver, thousandths, instant), a driver once.
+
+    Of several vehicles the one entered last counts, as in :func:`range_left_in`.
+    """
+    ids = sorted({one[0] for one in levels})
+    newest = (
+        sa.select(vehicle.c.driver_id, sa.func.max(vehicle.c.vehicle_id))
+        .where(vehicle.c.retired_at_ms.is_(None), bulk.among(connection, vehicle.c.driver_id, ids))
+        .group_by(vehicle.c.driver_id)
+    )
+    of = {row[0]: row[1] for row in connection.execute(newest)}
+    for driver_id, level_permille, at_ms in levels:
+        if driver_id in of:
+            set_level_in(connection, of[driver_id], level_permille, at_ms)
+
+
 def plate_index(context: Context, plate: str) -> bytes:
     """Give the hash that a plate is found by; blanks, dashes and case make no difference."""
     return context.vault.find_by("vehicle.plate", "".join(c for c in plate.upper() if c.isalnum()))

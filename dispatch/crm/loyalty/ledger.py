@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from dispatch.crm.context import check_not_before
+from dispatch.crm.loyalty.standing import Standing, Standings, standing_in
 from dispatch.crm.outbox import announce_in, announce_many_in
 from dispatch.crm.tables.loyalty import points_account, points_entry, points_lot, points_use
 from dispatch.crm.tables.people import customer
@@ -39,18 +40,6 @@ IS_EARNED: Final = sa.text("points_entry.kind = 'earn' AND points_entry.order_id
 """That an entry was earned on an order."""
 IS_OF_ORDER: Final = sa.text("points_entry.kind <> 'earn' AND points_entry.order_id IS NOT NULL")
 """That an entry of another kind has to do with an order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Whose account a customer's points go to."""
-
-    customer_id: int
-    """the customer, or the one into whom they were merged"""
-    tier: int
-    """row of the vertical's tiers"""
-    scope_id: int
-    is_active: bool
 
 
 @dataclass(slots=True)
@@ -105,32 +94,6 @@ def points_for(
             gained[~np.isin(tier, [vertical.tier_row[name] for name in rule.tiers])] = 0
         total += gained
     return total
-
-
-def standing_in(
-    connection: sa.Connection, vertical: Vertical, customer_ids: Iterable[int]
-) -> dict[int, Standing]:
-    """Lock customers, and those into whom they were merged; whom the CRM does not know is left out."""
-    found: dict[int, Any] = {}
-    wanted = sorted(set(customer_ids))
-    columns = (customer.c.customer_id, customer.c.merged_into, customer.c.status, customer.c.tier)
-    while wanted:
-        rows = connection.execute(
-            sa.select(*columns, customer.c.scope_id)
-            .where(bulk.among(connection, customer.c.customer_id, wanted))
-            .order_by(customer.c.customer_id)
-            .with_for_update()
-        ).all()
-        found.update((row[0], row) for row in rows)
-        wanted = sorted({row[1] for row in rows if row[1] is not None and row[1] not in found})
-    standing = {}
-    for told in found:
-        last = found[told]
-        while last.merged_into is not None and last.merged_into in found:
-            last = found[last.merged_into]
-        row = vertical.tier_row.get(last.tier, 0)
-        standing[told] = Standing(last.customer_id, row, last.scope_id, last.status == "active")
-    return standing
 
 
 def accounts_in(connection: sa.Connection, standings: Iterable[Standing]) -> dict[int, Account]:
@@ -262,27 +225,31 @@ def earn_trips_in(
     order_id: Sequence[int],
     cents: Sequence[int],
     at_ms: Sequence[int],
+    standing: Standings | None = None,
 ) -> None:
     """Let customers earn on completed orders (n,), each order once however often it is told.
 
     Facts may arrive after a later command: an entry keeps its own instant, and none is refused. Whom the CRM
-    does not know, or who is not active, earns nothing.
+    does not know, or who is not active, earns nothing. `standing` is told where they are locked already.
     """
     orders, first = np.unique(np.asarray(order_id, np.int64), return_index=True)
     if not len(orders) or not any(rule.on in _OF_ORDERS for rule in vertical.earn):
         return
-    first.sort()
-    told, orders = np.asarray(customer_id, np.int64)[first], np.asarray(order_id, np.int64)[first]
-    standing = {
-        one: found
-        for one, found in standing_in(connection, vertical, told.tolist()).items()
-        if found.is_active
-    }
+    if standing is None:
+        standing = standing_in(connection, vertical, customer_id)
     # Asked under the locks: the same orders may be told in two transactions at once.
-    is_new = ~np.isin(orders, _earned(connection, orders))
-    first, told = first[is_new], told[is_new]
-    is_known = np.isin(told, list(standing))
-    first, told = first[is_known], told[is_known]
+    earned = {row[0] for row in _EARNED.rows(connection, orders=orders)}
+    first = np.array(
+        [
+            row
+            for row in sorted(first.tolist())
+            if order_id[row] not in earned
+            and (found := standing.get(customer_id[row])) is not None
+            and found.is_active
+        ],
+        np.intp,
+    )
+    told = np.asarray(customer_id, np.int64)[first]
     tier = np.array([standing[one].tier for one in told.tolist()], np.int64)
     points = points_for(vertical, _OF_ORDERS, np.asarray(cents, np.int64)[first], tier)
     gains = points > 0
@@ -301,12 +268,14 @@ def reward_in(
     points: int,
     at_ms: Sequence[int],
     reason: str,
+    standing: Standings | None = None,
 ) -> None:
     """Grant points to customers (n,) for what orders (n,) showed, each order once for a reason.
 
     As of :func:`earn_trips_in`, late facts are not refused, and who is not active gets nothing.
     """
-    standing = standing_in(connection, vertical, customer_id)
+    if standing is None:
+        standing = standing_in(connection, vertical, customer_id)
     told = [
         (standing[one], order, when, f"{reason}:{order}")
         for one, order, when in zip(customer_id, order_id, at_ms, strict=True)
@@ -437,12 +406,16 @@ def _origins(connection: sa.Connection, entry_id: int) -> list[int]:
     return found
 
 
-def _earned(connection: sa.Connection, orders: NDArray[np.int64]) -> list[int]:
-    """Give those of orders (n,) that were earned on."""
-    found = sa.select(points_entry.c.order_id).where(
-        IS_EARNED, bulk.among(connection, points_entry.c.order_id, orders)
-    )
-    return list(connection.execute(found).scalars())
+_EARNED: Final = bulk.Prepared(
+    sa.select(points_entry.c.order_id).where(IS_EARNED, bulk.among_told(points_entry.c.order_id, "orders"))
+)
+"""Those of orders that were earned on."""
+_HELD: Final = bulk.Prepared(
+    sa.select(points_account)
+    .where(bulk.among_told(points_account.c.customer_id, "ids"))
+    .order_by(points_account.c.customer_id)
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True)
@@ -461,12 +434,12 @@ class _Accounts:
 
 def _accounts(connection: sa.Connection, ids: NDArray[np.int64], scope_ids: Sequence[int]) -> _Accounts:
     """Lock accounts of many customers (n,), ascending, whose rows are locked; made where there are none."""
-    mine = bulk.among(connection, points_account.c.customer_id, ids)
-    found = sa.select(points_account).where(mine).order_by(points_account.c.customer_id).with_for_update()
-    rows = bulk.fetch(connection, found)
+    rows = np.array(_HELD.rows(connection, ids=ids), np.int64).reshape(-1, 4).T
     if rows.shape[1] < len(ids):
         bulk.insert(connection, points_account, {"customer_id": np.setdiff1d(ids, rows[0])})
-        rows = bulk.fetch(connection, found)
+        there = np.zeros((4, len(ids)), np.int64)
+        there[:, np.searchsorted(ids, rows[0])] = rows
+        rows = there
     return _Accounts(ids, scope_ids, *rows[1:])
 
 

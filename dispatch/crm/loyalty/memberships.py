@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 
 from dispatch.crm.context import Context, check_instant, check_not_before
 from dispatch.crm.loyalty import coupons
+from dispatch.crm.loyalty.standing import Standings, standing_in
 from dispatch.crm.outbox import announce_many_in
-from dispatch.crm.people.persons import current_among
-from dispatch.crm.rules import check_name
+from dispatch.crm.rules import MOST_CENTS, check_name
 from dispatch.crm.tables.loyalty import membership, points_entry
 from dispatch.crm.tables.orders import customer_day
 from dispatch.crm.tables.people import customer
 from dispatch.crm.vertical import Vertical
 from dispatch.errors import InputError, StateError
+from dispatch.limits import check_whole
 from dispatch.store import bulk
 from dispatch.units import MS_PER_DAY
 
-_DAY_COLUMN: Final = {"spend_cents": "spend_cents", "orders": "completed"}
+PERMILLE: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,20 @@ class Period:
     """measured, reviewed, merged, or what a person gave"""
     keep_until_ms: int = 0
     """no review takes the tier away before"""
+
+
+@dataclass(frozen=True)
+class Benefits:
+    """What a customer's tier entitles to."""
+
+    tier: str
+    discount_cents: int
+    """off the fare or price that was told"""
+    free_upgrade: bool
+    """a better class of car may serve at the ordinary price"""
+    weight: float
+    """of an order in the matching, in units of an ordinary one's"""
+    service_priority: int
 
 
 class Memberships:
@@ -65,6 +80,13 @@ class Memberships:
             if one.from_ms <= at_ms and (one.until_ms is None or at_ms < one.until_ms)
         ]
         return held[0] if held else self._context.vertical.tiers[0].name
+
+    def benefits(self, customer_id: int, fare_cents: int, *, at_ms: int) -> Benefits:
+        """Tell what a customer's tier entitles to at an instant, and what it takes off a fare or price."""
+        check_whole("fare_cents", fare_cents, 0, MOST_CENTS)
+        tier = self._context.vertical.tier(self.tier_at(customer_id, at_ms=at_ms))
+        discount_cents = fare_cents * tier.fee_discount_permille // PERMILLE
+        return Benefits(tier.name, discount_cents, tier.free_upgrade, tier.weight, tier.service_priority)
 
     def progress(self, customer_id: int, *, at_ms: int) -> tuple[int, int | None]:
         """Give a customer's measure within the window, and how far the next tier is; None at the top."""
@@ -106,8 +128,8 @@ class Memberships:
             (found,) = _locked(connection, [customer_id])
             if found.status != "active":
                 raise StateError(f"customer {customer_id} is not active: it has no tier")
-            if found.from_ms is not None:
-                check_not_before("at_ms", at_ms, found.from_ms, "the beginning of the period in force")
+            known_ms = max(found.from_ms or 0, found.last_until_ms or 0)
+            check_not_before("at_ms", at_ms, known_ms, "the last change of the tier")
             details["before"] = found.tier or vertical.tiers[0].name
             _change_in(connection, vertical, {customer_id: row}, at_ms, reason, kept_ms)
 
@@ -187,29 +209,35 @@ class Memberships:
         return {tier.name: found[tier.name] for tier in self._context.vertical.tiers}
 
 
-def progress_in(connection: sa.Connection, context: Context, customer_id: Sequence[int], at_ms: int) -> int:
+def progress_in(
+    connection: sa.Connection,
+    context: Context,
+    customer_id: Sequence[int],
+    at_ms: int,
+    standing: Standings | None = None,
+) -> int:
     """Raise the tiers of those customers (n,) who reach a higher one, after orders of theirs were completed.
 
     A tier that somebody set at a later instant stands. Gives how many rose; each is given the tier's coupon.
+    `standing` is told where they are locked already.
     """
     vertical = context.vertical
-    told = {int(one) for one in customer_id}
-    if not told or len(vertical.tiers) == 1:
+    if not len(customer_id) or len(vertical.tiers) == 1:
         return 0
-    merged = current_among(connection, told)
-    ids = sorted({merged.get(one, one) for one in told})
-    reached = _rows_of(vertical, _measured(connection, vertical, ids, at_ms))
-    higher = [(one, row) for one, row in zip(ids, reached.tolist(), strict=True) if row > 0]
-    target = dict(higher)
-    has = tiers_of(connection, vertical, list(target)).tolist()
-    wanted = [one for one, row in zip(target, has, strict=True) if row < target[one]]
-    # Judged anew under the lock: somebody may have set a tier meanwhile.
+    if standing is None:
+        standing = standing_in(connection, vertical, customer_id)
+    told = {found for one in customer_id if (found := standing.get(one)) is not None}
+    highest = len(vertical.tiers) - 1
+    has = {one.customer_id: one.tier for one in told if one.is_active and one.tier < highest}
+    ids = sorted(has)
+    reached = _rows_of(vertical, _measured(connection, vertical, ids, at_ms)).tolist()
+    target = {one: row for one, row in zip(ids, reached, strict=True) if row > has[one]}
+    if not target:
+        return 0
     risen = {
         row.customer_id: target[row.customer_id]
-        for row in _locked(connection, wanted)
-        if row.status == "active"
-        and (row.from_ms is None or row.from_ms <= at_ms)
-        and vertical.tier_row.get(row.tier, 0) < target[row.customer_id]
+        for row in _locked(connection, sorted(target))
+        if max(row.from_ms or 0, row.last_until_ms or 0) <= at_ms
     }
     kept_ms = at_ms + vertical.membership.keep_days * MS_PER_DAY
     _change_in(connection, vertical, risen, at_ms, "measured", kept_ms)
@@ -307,32 +335,57 @@ def _measured(
 ) -> NDArray[np.int64]:
     """Give what tiers are told by, of customers (n,), within the window that ends now."""
     rule = vertical.membership
-    if rule.measure == "points":
-        entry = points_entry.c
-        since_ms = at_ms - rule.window_days * MS_PER_DAY
-        is_earned = sa.or_(
-            entry.kind.in_(("earn", "grant")), sa.and_(entry.kind == "rollback", entry.points < 0)
-        )
-        within = sa.and_(entry.at_ms > since_ms, entry.at_ms <= at_ms, is_earned)
-        owner, value = entry.customer_id, entry.points
-    else:
-        today = at_ms // MS_PER_DAY
-        within = sa.and_(customer_day.c.day > today - rule.window_days, customer_day.c.day <= today)
-        owner, value = customer_day.c.customer_id, customer_day.c[_DAY_COLUMN[rule.measure]]
+    if not len(ids):
+        return np.zeros(0, np.int64)
     # Orders and points keep the customer under whom they were made: those merged into one count as that one.
-    merged = sa.select(customer.c.customer_id, customer.c.merged_into).where(
-        bulk.among(connection, customer.c.merged_into, ids)
-    )
-    counts_as = {one: one for one in ids} | {row[0]: row[1] for row in connection.execute(merged)}
-    sums = sa.select(owner, sa.func.sum(value)).where(bulk.among(connection, owner, list(counts_as)), within)
+    counts_as = {one: one for one in ids} | dict(_MERGED.rows(connection, ids=ids))
+    if rule.measure == "points":
+        until, window = at_ms, rule.window_days * MS_PER_DAY
+    else:
+        until, window = at_ms // MS_PER_DAY, rule.window_days
     total = dict.fromkeys(ids, 0)
-    for one, num in connection.execute(sums.group_by(owner)):
+    measured = _SUMS[rule.measure].rows(connection, ids=list(counts_as), since=until - window, until=until)
+    for one, num in measured:
         total[counts_as[one]] += int(num)
     return np.array([total[one] for one in ids], np.int64)
 
 
+def _sum_of(
+    owner: sa.ColumnElement[int], when: sa.ColumnElement[int], value: sa.ColumnElement[int], *where: Any
+) -> bulk.Prepared:
+    """Give the question for sums by owner, after an instant or day and until another one."""
+    since, until = (sa.bindparam(name, type_=sa.BigInteger) for name in ("since", "until"))
+    sums = sa.select(owner, sa.func.sum(value)).where(
+        bulk.among_told(owner, "ids"), when > since, when <= until, *where
+    )
+    return bulk.Prepared(sums.group_by(owner))
+
+
+_ENTRY, _DAY = points_entry.c, customer_day.c
+_SUMS: Final = {
+    "spend_cents": _sum_of(_DAY.customer_id, _DAY.day, _DAY.spend_cents),
+    "orders": _sum_of(_DAY.customer_id, _DAY.day, _DAY.completed),
+    "points": _sum_of(
+        _ENTRY.customer_id,
+        _ENTRY.at_ms,
+        _ENTRY.points,
+        sa.or_(
+            _ENTRY.kind == "earn",
+            _ENTRY.kind == "grant",
+            sa.and_(_ENTRY.kind == "rollback", _ENTRY.points < 0),
+        ),
+    ),
+}
+"""What tiers are told by."""
+_MERGED: Final = bulk.Prepared(
+    sa.select(customer.c.customer_id, customer.c.merged_into).where(
+        bulk.among_told(customer.c.merged_into, "ids")
+    )
+)
+
+
 def _locked(connection: sa.Connection, ids: Sequence[int]) -> Sequence[Any]:
-    """Lock customers, in their sequence, and give their tiers and open periods."""
+    """Lock customers, ascending, and give their tiers and open periods, and when another one ended last."""
     if not ids:
         return []
     connection.execute(
@@ -343,8 +396,11 @@ def _locked(connection: sa.Connection, ids: Sequence[int]) -> Sequence[Any]:
     ).all()
     is_open = sa.and_(membership.c.customer_id == customer.c.customer_id, membership.c.until_ms.is_(None))
     columns = (customer.c.customer_id, customer.c.status, customer.c.tier)
+    ended = membership.alias("ended")
+    last = sa.select(sa.func.max(ended.c.until_ms)).where(ended.c.customer_id == customer.c.customer_id)
+    last_until = last.scalar_subquery().label("last_until_ms")
     return connection.execute(
-        sa.select(*columns, membership.c.from_ms, membership.c.keep_until_ms)
+        sa.select(*columns, membership.c.from_ms, membership.c.keep_until_ms, last_until)
         .outerjoin(membership, is_open)
         .where(bulk.among(connection, customer.c.customer_id, ids))
         .order_by(customer.c.customer_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_id, check_instant
 from dispatch.crm.loyalty import ledger
+from dispatch.crm.loyalty.standing import standing_in
 from dispatch.crm.people.idempotency import check_key
 from dispatch.crm.rules import EARNING, MOST_CENTS, check_name, check_one_of
 from dispatch.crm.tables.loyalty import points_account, points_entry, points_lot
@@ -320,6 +322,46 @@ def roll_back_orders_in(
     return num
 
 
+def give_back_orders_in(
+    connection: sa.Connection, context: Context, order_ids: Sequence[int], at_ms: Sequence[int]
+) -> int:
+    """Give back what was redeemed on orders (n,) that came to nothing; gives how many entries that were.
+
+    Facts may come late: where the account has seen a later instant, that one is noted. Who is not active any
+    more gets nothing.
+    """
+    found = _REDEEMED.rows(connection, orders=order_ids)
+    if not found:
+        return 0
+    when, num = dict(zip(order_ids, at_ms, strict=True)), 0
+    standing = standing_in(connection, context.vertical, [row[1] for row in found])
+    for entry_id, customer_id, order_id in found:
+        owner = standing.get(customer_id)
+        if owner is None or not owner.is_active:
+            continue
+        (account,) = ledger.accounts_in(connection, [owner]).values()
+        # Asked under the lock of the account.
+        if entry_of_key(connection, f"{_OWN_KEYS}{entry_id}") is None:
+            entry = connection.execute(
+                sa.select(points_entry).where(points_entry.c.entry_id == entry_id)
+            ).one()
+            instant = max(when[order_id], account.last_at_ms)
+            roll_back_in(connection, context, entry, instant, "order_ended")
+            num += 1
+    return num
+
+
+_REDEEMED: Final = bulk.Prepared(
+    sa.select(points_entry.c.entry_id, points_entry.c.customer_id, points_entry.c.order_id)
+    .where(
+        ledger.IS_OF_ORDER,
+        points_entry.c.kind == "redeem",
+        bulk.among_told(points_entry.c.order_id, "orders"),
+    )
+    .order_by(points_entry.c.customer_id, points_entry.c.entry_id)
+)
+
+
 def entry_of_key(connection: sa.Connection, key: str) -> Any:
     """Give the entry that a key of idempotency made, None if there is none yet."""
     found = sa.select(points_entry).where(points_entry.c.key == key, points_entry.c.key.is_not(None))
@@ -340,7 +382,7 @@ def _known(
     if known is None:
         return None
     if known.customer_id != customer_id:
-        standing = ledger.standing_in(connection, context.vertical, [customer_id]).get(customer_id)
+        standing = standing_in(connection, context.vertical, [customer_id]).get(customer_id)
         if standing is None or standing.customer_id != known.customer_id:
             raise InputError(f"key is {key!r}: it was used for another customer")
     for name, value in told.items():

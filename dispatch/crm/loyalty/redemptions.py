@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import sqlalchemy as sa
 
 from dispatch.crm.context import check_id, check_not_before
@@ -212,23 +211,32 @@ def settle_in(
 ) -> None:
     """Commit or roll back what is reserved on orders (n,) that ended; orders without are not affected.
 
-    A reservation that was void by then is given back, whether or not :func:`expire_in` saw it before.
+    A reservation that was void by then is given back, whether or not :func:`expire_in` saw it before. So is
+    what was committed early on an order that came to nothing.
     """
+    touched = [row[0] for row in _LIVE.rows(connection, orders=order_id)]
+    if not touched:
+        return
     when = dict(zip(map(int, order_id), zip(completed, map(int, at_ms), strict=True), strict=True))
 
     def ended(row: Any) -> tuple[str, int]:
         is_completed, at = when[row.order_id]
-        if row.until_ms < at:
+        if row.state == "reserved" and row.until_ms < at:
             return "expired", at
         return ("committed" if is_completed else "rolled_back"), at
 
-    orders = np.fromiter(when, np.int64, len(when))
-    _end_in(connection, bulk.among(connection, redemption.c.order_id, orders), ended)
+    _end_in(connection, sa.and_(IS_LIVE, bulk.among(connection, redemption.c.order_id, touched)), ended)
 
 
 def expire_in(connection: sa.Connection, at_ms: int) -> int:
     """Give back all reservations that are void; gives how many."""
-    return _end_in(connection, redemption.c.until_ms < at_ms, lambda _row: ("expired", at_ms))
+    void = sa.and_(_IS_RESERVED, redemption.c.until_ms < at_ms)
+    return _end_in(connection, void, lambda _row: ("expired", at_ms))
+
+
+_LIVE: Final = bulk.Prepared(
+    sa.select(redemption.c.order_id).where(IS_LIVE, bulk.among_told(redemption.c.order_id, "orders"))
+)
 
 
 def merge_in(connection: sa.Connection, from_id: int, into_id: int) -> None:
@@ -253,19 +261,21 @@ def _end_in(
     which: sa.ColumnElement[bool],
     ended: Callable[[Any], tuple[str, int]],
 ) -> int:
-    """End those reservations that a condition holds for, each as a function tells; gives how many."""
-    wanted = sa.select(redemption).where(IS_LIVE, _IS_RESERVED, which)
+    """End those live redemptions that a condition holds for, each as a function tells; gives how many."""
+    wanted = sa.select(redemption).where(which)
     rows = connection.execute(wanted).all()
     if not rows:
         return 0
     _lock(connection, rows)
     # Others may have ended some while this one waited.
     again = bulk.among(connection, redemption.c.redemption_id, [row.redemption_id for row in rows])
-    rows = connection.execute(sa.select(redemption).where(_IS_RESERVED, again)).all()
-    if rows:
-        states, instants = zip(*map(ended, rows), strict=True)
+    rows = connection.execute(sa.select(redemption).where(which, again)).all()
+    told = [(row, *ended(row)) for row in rows]
+    told = [one for one in told if one[1] != one[0].state]
+    if told:
+        rows, states, instants = zip(*told, strict=True)
         _write(connection, rows, states, instants)
-    return len(rows)
+    return len(told)
 
 
 def _lock(connection: sa.Connection, rows: Sequence[Any]) -> None:

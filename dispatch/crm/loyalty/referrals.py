@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_instant
 from dispatch.crm.loyalty import coupons, ledger
-from dispatch.crm.people.persons import current_among, locked_in
+from dispatch.crm.loyalty.standing import Standings, standing_in
+from dispatch.crm.people.persons import locked_in
 from dispatch.crm.tables.loyalty import referral, referral_code
 from dispatch.crm.tables.orders import customer_day, scope
 from dispatch.crm.tables.people import customer
@@ -121,33 +122,30 @@ def reward_in(
     customer_id: Sequence[int],
     order_id: Sequence[int],
     at_ms: Sequence[int],
+    standing: Standings | None = None,
 ) -> int:
     """Reward the referrals of customers (n,) whose orders (n,) were completed; gives how many were settled.
 
     Who was not referred, or is settled already, is not affected: the first completed order counts. The
     referrer gets points for at most ``referral.most_a_month`` customers in a calendar month (UTC), the
-    customer a coupon in any case.
+    customer a coupon in any case. `standing` is told where they and who won them are locked already.
     """
-    # Orders keep the customer under whom they were made.
-    merged = current_among(connection, {int(one) for one in customer_id})
-    now = [merged.get(int(one), int(one)) for one in customer_id]
-    rule, first = context.vertical.referral, _first_orders(now, order_id, at_ms)
-    is_waiting = sa.and_(
-        referral.c.state == "waiting", bulk.among(connection, referral.c.referee_id, list(first))
-    )
-    people = connection.execute(
-        sa.select(referral.c.referee_id, referral.c.referrer_id).where(is_waiting)
-    ).all()
-    if not people:
+    rule, vertical = context.vertical.referral, context.vertical
+    if standing is None:
+        standing = standing_in(connection, vertical, customer_id)
+    # Orders keep the customer under whom they were made; the referrers' rows lock their monthly limits.
+    now = [standing[one].customer_id if one in standing else one for one in customer_id]
+    found = _WAITING.rows(connection, ids=sorted(set(now)))
+    if not found:
         return 0
-    # The referrers' rows are the lock of their monthly limits.
-    connection.execute(
-        sa.select(customer.c.customer_id)
-        .where(bulk.among(connection, customer.c.customer_id, sorted({one for row in people for one in row})))
-        .order_by(customer.c.customer_id)
-        .with_for_update()
-    ).all()
+    first = _first_orders(now, order_id, at_ms)
+    is_waiting = sa.and_(
+        referral.c.state == "waiting",
+        bulk.among(connection, referral.c.referee_id, [row[0] for row in found]),
+    )
     rows = connection.execute(sa.select(referral).where(is_waiting)).all()
+    if not {row.referrer_id for row in rows} <= standing.keys():
+        standing = {**standing, **standing_in(connection, vertical, [row.referrer_id for row in rows])}
     rows = sorted(rows, key=lambda row: (first[row.referee_id][0], row.referee_id))
     told, won = [], []
     rewarded: dict[tuple[int, int], int] = {}
@@ -171,12 +169,20 @@ def reward_in(
     if won:
         referrers, orders, instants = zip(*won, strict=True)
         num = rule.referrer_points
-        ledger.reward_in(connection, context.vertical, referrers, orders, num, instants, "referral")
+        told_of = (referrers, orders, num, instants, "referral", standing)
+        ledger.reward_in(connection, vertical, *told_of)
     if rule.referee_coupon_cents and rows:
         last_ms = max(first[row.referee_id][0] for row in rows)
         referees = [row.referee_id for row in rows]
         coupons.grant_in(connection, context, referees, "referral", rule.referee_coupon_cents, last_ms)
     return len(rows)
+
+
+_WAITING: Final = bulk.Prepared(
+    sa.select(referral.c.referee_id).where(
+        referral.c.state == "waiting", bulk.among_told(referral.c.referee_id, "ids")
+    )
+)
 
 
 def merge_in(connection: sa.Connection, from_id: int, into_id: int) -> None:

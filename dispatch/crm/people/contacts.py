@@ -12,12 +12,12 @@ from dispatch.crm.context import Context, check_not_before
 from dispatch.crm.objects import place_of
 from dispatch.crm.people.consents import latest_in, record_in
 from dispatch.crm.people.customer_details import LONGEST_NAME, check_text, normal_email
-from dispatch.crm.people.persons import locked_in
+from dispatch.crm.people.persons import locked_in, refuse_held
 from dispatch.crm.people.phones import normal_phone
 from dispatch.crm.people.sealed_texts import key_in, sealed_field
 from dispatch.crm.permissions import Place
 from dispatch.crm.rules import check_name
-from dispatch.crm.tables.people import address, alias, customer
+from dispatch.crm.tables.people import address, alias, consent, customer
 from dispatch.crm.vault import seal_text, unseal_text
 from dispatch.errors import InputError, StateError
 from dispatch.limits import check_whole
@@ -88,14 +88,14 @@ class Contacts:
             "alias.add", ("customer", customer_id), at_ms=at_ms, details={"kind": kind}
         ) as connection:
             row = locked_in(connection, "customer", customer_id)
-            if kind in ("phone", "email"):
-                self._check_free(connection, kind, normal, row.scope_id, customer_id)
+            if kind == "phone":
+                self._check_free(connection, normal, row.scope_id, customer_id)
             return self._add_in(connection, customer_id, row.scope_id, kind, normal, at_ms)
 
     def remove_alias(self, alias_id: int, *, at_ms: int) -> None:
-        """Remove another name of a customer."""
+        """Remove another name of a customer; :class:`StateError` under a legal hold."""
         with self._context.acting("alias.remove", ("alias", alias_id), at_ms=at_ms) as connection:
-            connection.execute(sa.delete(alias).where(alias.c.alias_id == alias_id))
+            _remove(connection, alias.c.alias_id, alias_id)
 
     def aliases_of(self, customer_id: int, *, at_ms: int) -> list[Alias]:
         """Give the other names of a customer, the oldest first."""
@@ -114,7 +114,7 @@ class Contacts:
     ) -> int:
         """Add an address of a customer, ``home`` or ``work``; gives its id."""
         check_name("label", label)
-        told = check_text(text, "text", LONGEST_ADDRESS)
+        told = check_text(text, "text", LONGEST_ADDRESS, lines=True)
         if (lon_e6 is None) != (lat_e6 is None):
             raise InputError("lon_e6 and lat_e6 must be told together")
         if lon_e6 is not None:
@@ -124,24 +124,19 @@ class Contacts:
             locked_in(connection, "customer", customer_id)
             key = key_in(connection, self._context.vault, "customer", customer_id)
             (address_id,) = bulk.take_ids(connection, address.c.address_id, 1)
-            field = sealed_field(address.c.value, address_id)
-            connection.execute(
-                sa.insert(address).values(
-                    address_id=address_id,
-                    customer_id=customer_id,
-                    label=label,
-                    value=seal_text(key, "customer", customer_id, field, told),
-                    lon_e6=lon_e6,
-                    lat_e6=lat_e6,
-                    changed_at_ms=at_ms,
-                )
-            )
+            place = None if lon_e6 is None else f"{int(lon_e6)} {int(lat_e6 or 0)}"
+            sealed = {
+                column.name: seal_text(key, "customer", customer_id, sealed_field(column, address_id), value)
+                for column, value in ((address.c.value, told), (address.c.place, place))
+            }
+            row = {"address_id": address_id, "customer_id": customer_id, "label": label}
+            connection.execute(sa.insert(address).values(**row, **sealed, changed_at_ms=at_ms))
         return address_id
 
     def remove_address(self, address_id: int, *, at_ms: int) -> None:
-        """Remove an address of a customer."""
+        """Remove an address of a customer; :class:`StateError` under a legal hold."""
         with self._context.acting("address.remove", ("address", address_id), at_ms=at_ms) as connection:
-            connection.execute(sa.delete(address).where(address.c.address_id == address_id))
+            _remove(connection, address.c.address_id, address_id)
 
     def addresses_of(self, customer_id: int, *, at_ms: int) -> list[Address]:
         """Give the addresses of a customer, the oldest first."""
@@ -158,7 +153,8 @@ class Contacts:
         Raises
         ------
         StateError
-            They belong to different companies, or one is merged, restricted or erased.
+            They belong to different companies; one is merged, restricted or erased; or the first one is
+            under a legal hold, so that nothing of it may be lost.
         """
         if from_id == into_id:
             raise InputError(f"into_id is {into_id}: a customer cannot be merged into itself")
@@ -170,6 +166,11 @@ class Contacts:
             for customer_id in sorted((from_id, into_id)):  # in one sequence, or two merges lock each other
                 rows[customer_id] = row = locked_in(connection, "customer", customer_id)
                 check_not_before("at_ms", at_ms, row.changed_at_ms, f"the last change of {customer_id}")
+            refuse_held(connection, from_id, "it cannot be merged into another")
+            # A refusal that is moved must be the latest word, or it would not count.
+            of_both = consent.c.customer_id.in_((from_id, into_id))
+            spoken = connection.scalar(sa.select(sa.func.max(consent.c.at_ms)).where(of_both))
+            check_not_before("at_ms", at_ms, spoken or 0, "the last word on a consent")
             scope_id = _common_scope(connection, from_id, into_id)
             names = self._names_in(connection, from_id, rows[from_id])
             _empty(connection, from_id, into_id, at_ms)
@@ -204,19 +205,16 @@ class Contacts:
         )
         return alias_id
 
-    def _check_free(
-        self, connection: sa.Connection, kind: str, value: str, scope_id: int, customer_id: int
-    ) -> None:
+    def _check_free(self, connection: sa.Connection, phone: str, scope_id: int, customer_id: int) -> None:
         """A number that finds one customer must not find another."""
-        index = self._context.vault.find_by(f"customer.{kind}", value)
         taken = sa.select(customer.c.customer_id).where(
             customer.c.scope_id == scope_id,
-            customer.c[f"{kind}_index"] == index,
+            customer.c.phone_index == self._context.vault.find_by("customer.phone", phone),
             customer.c.customer_id != customer_id,
         )
-        if kind == "phone" and connection.execute(taken).first() is not None:
+        if connection.execute(taken).first() is not None:
             raise StateError(
-                f"this {kind} is another customer's: merge the two, or take it from that one first"
+                "this phone is another customer's: merge the two, or take it from that one first"
             )
 
     def _names_in(self, connection: sa.Connection, from_id: int, row: sa.Row[Any]) -> list[tuple[str, str]]:
@@ -243,18 +241,21 @@ class Contacts:
         old = self._context.vault.key(connection, "customer", from_id)
         new = key_in(connection, self._context.vault, "customer", into_id)
         for row in rows:
-            field = sealed_field(address.c.value, row.address_id)
-            text = unseal_text(old, "customer", from_id, field, row.value)
+            sealed = {}
+            for column in (address.c.value, address.c.place):
+                field = sealed_field(column, row.address_id)
+                text = unseal_text(old, "customer", from_id, field, row._mapping[column.name])
+                sealed[column.name] = seal_text(new, "customer", into_id, field, text)
             connection.execute(
                 sa.update(address)
                 .where(address.c.address_id == row.address_id)
-                .values(customer_id=into_id, value=seal_text(new, "customer", into_id, field, text))
+                .values(customer_id=into_id, **sealed)
             )
 
 
 def aliases_in(connection: sa.Connection, context: Context, customer_id: int) -> list[Alias]:
     """Read the aliases of a customer, as far as the actor may see them."""
-    seen = _shows(connection, context, "customer.alias", customer_id)
+    seen = shows(connection, context, "customer.alias", customer_id)
     keys = context.vault.keys(connection, "customer", [customer_id]) if seen else {}
     return [
         Alias(row.alias_id, row.kind, value, row.added_at_ms)
@@ -264,7 +265,7 @@ def aliases_in(connection: sa.Connection, context: Context, customer_id: int) ->
 
 def addresses_in(connection: sa.Connection, context: Context, customer_id: int) -> list[Address]:
     """Read the addresses of a customer, as far as the actor may see them."""
-    seen = _shows(connection, context, "customer.address", customer_id)
+    seen = shows(connection, context, "customer.address", customer_id)
     keys = context.vault.keys(connection, "customer", [customer_id]) if seen else {}
     rows = connection.execute(
         sa.select(address).where(address.c.customer_id == customer_id).order_by(address.c.address_id)
@@ -273,11 +274,30 @@ def addresses_in(connection: sa.Connection, context: Context, customer_id: int) 
     for row in rows:
         text = lon_e6 = lat_e6 = None
         if customer_id in keys:
-            field = sealed_field(address.c.value, row.address_id)
-            text = unseal_text(keys[customer_id], "customer", customer_id, field, row.value)
-            lon_e6, lat_e6 = row.lon_e6, row.lat_e6
+            text, place = (
+                unseal_text(
+                    keys[customer_id],
+                    "customer",
+                    customer_id,
+                    sealed_field(column, row.address_id),
+                    row._mapping[column.name],
+                )
+                for column in (address.c.value, address.c.place)
+            )
+            if place is not None:
+                lon_e6, lat_e6 = map(int, place.split())
         found.append(Address(row.address_id, row.label, text, lon_e6, lat_e6, row.changed_at_ms))
     return found
+
+
+def _remove(connection: sa.Connection, key: sa.Column[Any], row_id: int) -> None:
+    """Delete a row of a customer's of whom nothing must be kept."""
+    table = key.table
+    customer_id = connection.scalar(sa.select(table.c.customer_id).where(key == row_id))
+    if customer_id is not None:
+        locked_in(connection, "customer", customer_id)
+        refuse_held(connection, customer_id, "nothing of it can be removed")
+    connection.execute(sa.delete(table).where(key == row_id))
 
 
 def _opened_aliases(
@@ -294,7 +314,8 @@ def _opened_aliases(
     return opened
 
 
-def _shows(connection: sa.Connection, context: Context, field: str, customer_id: int) -> bool:
+def shows(connection: sa.Connection, context: Context, field: str, customer_id: int) -> bool:
+    """Tell whether the actor may see a field of a customer; of a restricted one, only who keeps it may."""
     found = place_of(connection, "customer", customer_id)
     place = Place("", "") if found is None else found[1]
     status = connection.scalar(sa.select(customer.c.status).where(customer.c.customer_id == customer_id))

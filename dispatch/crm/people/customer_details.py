@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from dispatch.crm.people.phones import Phones
-from dispatch.crm.rules import CustomFieldRule, check_name
+from dispatch.crm.rules import CustomFieldRule, check_letters, check_name
 from dispatch.errors import InputError
-from dispatch.limits import check_whole
 from dispatch.store.chain import canonical
 
 PLAIN: Final = ("language", "channel", "member_no", "birthday_mmdd")
@@ -86,7 +87,7 @@ def normal_columns(
         "birthday_mmdd": _birthday,
         "language": _short,
         "channel": _short,
-        "member_no": _member_no,
+        "member_no": check_member_no,
         "custom": lambda value, field: _custom(value, field, known),
     }
     normal: dict[str, list[Any]] = {}
@@ -131,16 +132,20 @@ def normal_email(value: object, field: str = "email") -> str:
     text = value.strip().lower()
     if len(text) > _LONGEST_EMAIL or _EMAIL.fullmatch(text) is None:
         raise InputError(f"{field} is no address of mail: it must be like name@company.example")
+    if not text.isascii():
+        check_letters(field, text)
     return text
 
 
-def check_text(value: object, field: str, longest: int = LONGEST_NAME) -> str:
+def check_text(value: object, field: str, longest: int = LONGEST_NAME, *, lines: bool = False) -> str:
     """Give a text of 1 to so many letters without blanks around it; it is not repeated in the error."""
     if not isinstance(value, str):
         raise InputError(f"{field} is a {type(value).__name__}: it must be a text")
     text = value.strip()
-    if not 1 <= len(text) <= longest or "\0" in text:
-        raise InputError(f"{field} has {len(text)} letters: it must have 1 to {longest}, and none is NUL")
+    if not 1 <= len(text) <= longest:
+        raise InputError(f"{field} has {len(text)} letters: it must have 1 to {longest}")
+    if not text.isprintable():  # blanks of other kinds are none of these, and are letters all the same
+        check_letters(field, text, lines=lines)
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
@@ -148,22 +153,27 @@ def _name(value: object, field: str) -> str:
     return check_text(value, field)
 
 
-def _birthday(value: Any, field: str) -> int:
-    check_whole(field, value, 101, 1231)
-    month, day = divmod(int(value), 100)
+def _birthday(value: object, field: str) -> int:
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    month, day = divmod(int(value), 100) if is_whole else (0, 0)  # type: ignore[call-overload]  # as was checked
     if not 1 <= month <= 12 or not 1 <= day <= _DAYS[month - 1]:
         raise InputError(f"{field} is no day of a year: 1231 is 31 December")
-    return int(value)
+    return 100 * month + day
 
 
 def _short(value: object, field: str) -> str:
-    check_name(field, value)
+    try:
+        check_name(field, value)
+    except InputError:
+        # In a file whose columns were taken for others, a name or number stands here: it is not repeated.
+        raise InputError(f"{field} is no name of letters, digits, _, - and .") from None
     return str(value)
 
 
-def _member_no(value: object, field: str) -> str:
+def check_member_no(value: object, field: str = "member_no") -> str:
+    """Give a member number; :class:`InputError`, without repeating it, if it is none."""
     if not isinstance(value, str) or _MEMBER_NO.fullmatch(value) is None:
-        raise InputError(f"{field} is {value!r}: it must be 1 to 64 letters, digits, ., _ and -")
+        raise InputError(f"{field} is no member number: it must be 1 to 64 letters, digits, ., _ and -")
     return value
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from dispatch.crm.context import Context
 from dispatch.crm.paging import check_page
 from dispatch.crm.people.consents import latest_in
-from dispatch.crm.people.contacts import Address, Alias, addresses_in, aliases_in
+from dispatch.crm.people.contacts import Address, Alias, addresses_in, aliases_in, shows
 from dispatch.crm.people.customers import Customer, shown_in
 from dispatch.crm.people.persons import family_in
 from dispatch.crm.tables.everything import metadata
@@ -64,7 +64,8 @@ class CustomerViews:
         with self._context.acting("customer.view", ("customer", customer_id), at_ms=at_ms) as connection:
             known = shown_in(connection, self._context, customer_id)
             family = family_in(connection, customer_id)
-            counts, timeline = _parts(connection, family, limit)
+            sees_places = shows(connection, self._context, "customer.address", customer_id)
+            counts, timeline = _parts(connection, family, limit, sees_places)
             return CustomerView(
                 known,
                 tuple(family[1:]),
@@ -85,7 +86,7 @@ def _sums(connection: sa.Connection, family: list[int]) -> dict[str, int]:
 
 
 def _parts(
-    connection: sa.Connection, family: list[int], limit: int
+    connection: sa.Connection, family: list[int], limit: int, sees_places: bool
 ) -> tuple[dict[str, int], tuple[TimelineEntry, ...]]:
     """Give rows of all tables that name the customer: their numbers, and the latest ones."""
     counts: dict[str, int] = {}
@@ -99,7 +100,11 @@ def _parts(
         if not num:
             continue
         counts[table.name] = int(num)
-        shown = [column for column in table.c if not column.info.get("personal")]
+        shown = [
+            column
+            for column in table.c
+            if not column.info.get("personal") and (sees_places or not column.name.endswith("_e6"))
+        ]
         latest = sa.select(*shown).where(own, instant.is_not(None)).order_by(instant.desc()).limit(limit)
         timeline += [
             TimelineEntry(row._mapping[instant.name], table.name, dict(row._mapping))

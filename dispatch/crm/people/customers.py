@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dispatch.crm.context import Context, check_id, check_instant, check_not_before
+from dispatch.crm.context import Context, check_id, check_instant, check_new_id, check_not_before
 from dispatch.crm.objects import place_of
 from dispatch.crm.paging import Page, after, check_page, page_of
 from dispatch.crm.people import idempotency
@@ -18,15 +18,16 @@ from dispatch.crm.people.customer_details import (
     INDEXED,
     SEALED,
     CustomerDetails,
+    check_member_no,
     check_text,
     normal_columns,
     normal_email,
 )
-from dispatch.crm.people.persons import family_in, locked_in
+from dispatch.crm.people.persons import family_in, locked_in, refuse_held
 from dispatch.crm.people.phones import masked, normal_phone
-from dispatch.crm.permissions import Place
+from dispatch.crm.permissions import Place, permissions
 from dispatch.crm.rules import check_name, check_one_of
-from dispatch.crm.tables.orders import orders
+from dispatch.crm.tables.orders import orders, scope
 from dispatch.crm.tables.people import alias, customer
 from dispatch.crm.vault import seal_columns, seal_text, unseal_row
 from dispatch.errors import InputError, StateError
@@ -34,6 +35,8 @@ from dispatch.limits import check_whole
 from dispatch.store import bulk
 from dispatch.units import LATEST_MS
 
+_IN_QUESTION: Final = 5_000
+"""Values of one look-up; SQLite takes 32,766 at most."""
 STATUSES: Final = ("active", "merged", "restricted", "erased")
 _FIELD_OF: Final = {
     "name": "customer.name",
@@ -41,7 +44,10 @@ _FIELD_OF: Final = {
     "email": "customer.email",
     "custom": "customer.custom",
     "birthday_mmdd": "customer.birthday",
+    "member_no": "customer.member_no",
 }
+_GIVEN: Final = frozenset(("member_no", "channel", "custom"))
+"""What the business says of a customer: not changed by the customer themself."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +140,13 @@ class Customers:
         InputError
             A value breaks a rule, or the key was used with others.
         StateError
-            A customer of this id, phone number or card is there already.
+            A customer of this id, phone number or card is there already; or the id is that of whom another
+            company had orders from.
         """
         context = self._context
         told = details.columns(_rules(context), region)
         if customer_id is not None:
-            check_id("customer_id", customer_id)
+            check_new_id("customer_id", customer_id)
         noted: dict[str, Any] = {"fields": sorted(told)}
         with context.acting("customer.register", scope_id=scope_id, at_ms=at_ms, details=noted) as connection:
             parameters = {"told": told, "scope_id": scope_id, "customer_id": customer_id}
@@ -215,9 +222,11 @@ class Customers:
 
         Raises
         ------
+        AuthError
+            The actor may not; nor may customers themselves change card, channel and custom fields.
         StateError
-            Somebody else changed it meanwhile; it is merged, restricted or erased; or the phone number is
-            another customer's.
+            Somebody else changed it meanwhile; it is merged, restricted or erased; the phone number is
+            another customer's; or something is to be forgotten under a legal hold.
         """
         context = self._context
         told = changes.columns(_rules(context), region)
@@ -232,12 +241,18 @@ class Customers:
             "customer.update", ("customer", customer_id), at_ms=at_ms, details=noted
         ) as connection:
             row = locked_in(connection, "customer", customer_id)
+            if _GIVEN & {*told, *forget}:
+                place = place_of(connection, "customer", customer_id)
+                permissions().check(context.actor, "customer.classify", [None if place is None else place[1]])
             check_not_before("at_ms", at_ms, row.changed_at_ms, f"the last change of customer {customer_id}")
             if version is not None and version != row.version:
                 raise StateError(
                     f"customer {customer_id} has version {row.version}, the change is to {version}: "
                     "read it again"
                 )
+            if forget:
+                refuse_held(connection, customer_id, "nothing of it can be forgotten")
+            _refuse_aliases(connection, context, [told.get("phone")], row.scope_id, but=customer_id)
             values = dict.fromkeys(forget) | _sealed(connection, context, customer_id, told)
             values |= {f"{name}_index": None for name in forget if name in INDEXED}
             connection.execute(
@@ -279,11 +294,13 @@ class Customers:
             value = normal_phone(value, region)
         elif by == "email":
             value = normal_email(value)
-        elif by.startswith("alias."):
+        elif by == "member_no":
+            value = check_member_no(value)
+        elif isinstance(by, str) and by.startswith("alias."):
             check_name("by", by.removeprefix("alias."))
             value = check_text(value, by)
         else:
-            check_one_of("by", by, ("phone", "email", "member_no", "alias.KIND"))
+            raise InputError(f"by is {by!r}: it must be phone, email, member_no or alias.KIND")
         noted: dict[str, Any] = {"by": by}
         with self._context.acting(
             "customer.find", scope_id=scope_id, at_ms=at_ms, details=noted
@@ -302,6 +319,8 @@ class Customers:
     ) -> Page[CustomerLine]:
         """List customers within reach, by their ids; `token` is that of the page before."""
         check_page(limit)
+        if scope_id is not None:
+            check_id("scope_id", scope_id)
         if status is not None:
             check_one_of("status", status, STATUSES)
         if tier is not None:
@@ -355,7 +374,7 @@ def register_many_in(
     if "customer_id" in columns:
         normal["customer_id"] = list(columns["customer_id"])
         for row, value in enumerate(normal["customer_id"]):
-            check_id(f"customer_id[{row}]", value)
+            check_new_id(f"customer_id[{row}]", value)
     num = next(iter(lengths.values()), 0)
     return _insert_in(connection, context, normal, num, scope_id, at_ms) if num else []
 
@@ -394,7 +413,7 @@ def shown_in(connection: sa.Connection, context: Context, customer_id: int) -> C
         sealed = {name: row[name] for name in SEALED}
         opened = unseal_row(keys[customer_id], "customer", customer_id, sealed)
     opened["custom"] = json.loads(opened.get("custom") or "{}")
-    opened["birthday_mmdd"] = row["birthday_mmdd"]
+    opened |= {name: row[name] for name in ("birthday_mmdd", "member_no")}
     names = [name for name in vars(Customer(0, 0, "", 0, 0, 0)) if name in row and name not in opened]
     known = Customer(**{name: row[name] for name in names if name not in _FIELD_OF}, **opened)
     return _masked(context, known, place)
@@ -433,7 +452,10 @@ def _insert_in(
 ) -> list[int]:
     """Insert customers (num,) of columns in their one form; gives their ids."""
     told = dict(columns)
+    if "customer_id" in told:
+        _refuse_others_ids(connection, told["customer_id"], scope_id)
     ids = told.pop("customer_id", None) or bulk.take_ids(connection, customer.c.customer_id, num)
+    _refuse_aliases(connection, context, told.get("phone", ()), scope_id)
     keys = context.vault.give_keys(connection, "customer", ids)
     if len(keys) != num:
         raise InputError("customer_id holds an id twice")
@@ -447,6 +469,47 @@ def _insert_in(
     rows: dict[str, Any] = {"customer_id": ids} | {name: [value] * num for name, value in same.items()}
     bulk.insert(connection, customer, rows | told | sealed | indexes)
     return list(ids)
+
+
+def _refuse_others_ids(connection: sa.Connection, ids: Sequence[int], scope_id: int) -> None:
+    """Raise :class:`StateError` where an id that was told is one under which another company has orders.
+
+    The engine's ids are kept whether or not anybody entered the customer: who does so takes the orders over.
+    """
+    own = sa.select(scope.c.tenant).where(scope.c.scope_id == scope_id).scalar_subquery()
+    others = (
+        sa.select(orders.c.customer_id)
+        .join(scope, scope.c.scope_id == orders.c.scope_id)
+        .where(bulk.among(connection, orders.c.customer_id, ids), scope.c.tenant != own)
+        .limit(1)
+    )
+    found = connection.scalar(others)
+    if found is not None:
+        raise StateError(f"customer_id {found} is taken: take another one, or none to get the next")
+
+
+def _refuse_aliases(
+    connection: sa.Connection,
+    context: Context,
+    phones: Sequence[str | None],
+    scope_id: int,
+    but: int | None = None,
+) -> None:
+    """A number that finds one customer, as an alias of theirs, must not find another."""
+    known = (
+        sa.select(alias.c.customer_id)
+        .where(alias.c.scope_id == scope_id, alias.c.kind == "phone", alias.c.customer_id != (but or -1))
+        .limit(1)
+    )
+    if connection.scalar(known) is None:
+        return
+    hashes = [one for one in context.vault.keyring.find_by_many("alias.phone", phones) if one is not None]
+    for first in range(0, len(hashes), _IN_QUESTION):
+        some = alias.c.value_index.in_(hashes[first : first + _IN_QUESTION])
+        if connection.scalar(known.where(some)) is not None:
+            raise StateError(
+                "a phone number is an alias of another customer: merge the two, or remove the alias first"
+            )
 
 
 def _sealed(

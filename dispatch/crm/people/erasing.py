@@ -12,14 +12,14 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import sqlalchemy as sa
 
 from dispatch.crm import audit
 from dispatch.crm.people.persons import ID_COLUMN, TABLE, check_kind, family_in, rows_of
 from dispatch.crm.permissions import SYSTEM, Actor
-from dispatch.crm.tables.engagement import interest
+from dispatch.crm.tables.engagement import interest, telemetry
 from dispatch.crm.tables.everything import metadata
 from dispatch.crm.tables.orders import orders
 from dispatch.crm.tables.people import (
@@ -41,7 +41,6 @@ BLUR_E6: Final = 10_000
 """Coordinates are cut to about 1 km."""
 SCRUBBED: Final = ("person_key", "customer", "driver", "alias", "address")
 """Tables whose dead rows hold what was erased."""
-_COORDINATES: Final = ("pickup_lon_e6", "pickup_lat_e6", "dropoff_lon_e6", "dropoff_lat_e6")
 
 
 @dataclass(frozen=True)
@@ -76,21 +75,21 @@ def erase_in(connection: sa.Connection, kind: str, person_id: int, at_ms: int) -
         if changes and where is not None and table is not TABLE[kind]:
             connection.execute(sa.update(table).where(where).values(**changes))
     _empty_row(connection, kind, ids, at_ms)
-    blur_in(connection, bulk.among(connection, orders.c[ID_COLUMN[kind]], ids))
+    blur_in(connection, orders, bulk.among(connection, orders.c[ID_COLUMN[kind]], ids))
+    if kind == "driver":
+        connection.execute(sa.delete(telemetry).where(bulk.among(connection, telemetry.c.driver_id, ids)))
     return ids
 
 
-def blur_in(connection: sa.Connection, where: sa.ColumnElement[bool]) -> int:
-    """Cut coordinates of orders to about 1 km; gives how many had more."""
-    precise = sa.or_(*(orders.c[name] % BLUR_E6 != 0 for name in _COORDINATES))
+def blur_in(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> int:
+    """Cut coordinates of orders, or of cars, to about 1 km; gives how many rows had more."""
+    places = [column for column in table.c if column.name.endswith(("lon_e6", "lat_e6"))]
+    precise = sa.or_(*(column % BLUR_E6 != 0 for column in places))
     changes = {
-        name: sa.case(
-            (orders.c[name] == NO_COORDINATE, orders.c[name]),
-            else_=orders.c[name] - orders.c[name] % BLUR_E6,
-        )
-        for name in _COORDINATES
+        column.name: sa.case((column == NO_COORDINATE, column), else_=column - column % BLUR_E6)
+        for column in places
     }
-    return connection.execute(sa.update(orders).where(where, precise).values(**changes)).rowcount
+    return connection.execute(sa.update(table).where(where, precise).values(**changes)).rowcount
 
 
 def database_name(connection: sa.Connection) -> str:
@@ -113,6 +112,7 @@ def note(register: Path, database: str, persons: Sequence[ErasedPerson]) -> None
     mode = stat.S_IRUSR | stat.S_IWUSR
     try:
         with os.fdopen(os.open(register, os.O_RDWR | os.O_CREAT | os.O_APPEND, mode), "r+b") as file:
+            _lock(file)
             told = file.read()
             # A line that a crash cut short was never committed.
             file.truncate(told.rfind(b"\n") + 1)
@@ -122,6 +122,15 @@ def note(register: Path, database: str, persons: Sequence[ErasedPerson]) -> None
         sync_folder(register.parent)
     except OSError as error:
         raise StoreError(f"{register}: the register of erasures cannot be written ({error})") from error
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Let no other process write until the file is closed: what it wrote would be taken for a cut line."""
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover - Windows has no such lock, and goes without
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def noted(register: Path, database: str) -> list[ErasedPerson]:
@@ -151,21 +160,24 @@ def noted(register: Path, database: str) -> list[ErasedPerson]:
 def apply_erasures_in(connection: sa.Connection, register: Path, at_ms: int) -> int:
     """Erase again who was erased after a backup was made; gives how many persons.
 
-    A legal hold of the backup's time does not matter: at the erasure there was none.
+    A legal hold of the backup's time does not matter: at the erasure there was none. Who was entered after
+    the erasure is somebody else: a database that was put back counts on from its own highest id.
     """
     done: list[tuple[str, int]] = []
     for person in noted(register, database_name(connection)):
         table = TABLE[person.kind]
         column = table.c[ID_COLUMN[person.kind]]
-        status = connection.scalar(sa.select(table.c.status).where(column == person.person_id))
+        there = sa.select(table.c.status).where(
+            column == person.person_id, table.c.created_at_ms <= person.at_ms
+        )
+        status = connection.scalar(there)
         if status is None or status == "erased":
             continue
         ids = erase_in(connection, person.kind, person.person_id, at_ms)
-        connection.execute(
-            sa.insert(erasure).values(
-                kind=person.kind, person_id=person.person_id, asked_at_ms=person.at_ms, done_at_ms=at_ms
-            )
-        )
+        told = {"kind": person.kind, "person_id": person.person_id}
+        asked = sa.and_(*(erasure.c[name] == value for name, value in told.items()))
+        if not connection.execute(sa.update(erasure).where(asked).values(done_at_ms=at_ms)).rowcount:
+            connection.execute(sa.insert(erasure).values(**told, asked_at_ms=person.at_ms, done_at_ms=at_ms))
         done += [(person.kind, one) for one in ids]
     if done:
         targets: list[tuple[str | None, int | None, int | None]] = [(kind, one, None) for kind, one in done]

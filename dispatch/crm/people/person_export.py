@@ -52,21 +52,32 @@ def person_in(connection: sa.Connection, vault: Vault, kind: str, person_id: int
     return told
 
 
+def check_new(path: Path) -> None:
+    """Raise :class:`InputError` or :class:`StoreError` where a new file cannot be written there."""
+    if path.exists():
+        raise InputError(f"path is {str(path)!r}: there is such a file already")
+    if not path.absolute().parent.is_dir():
+        raise StoreError(f"{path}: it cannot be written (its folder is not there)")
+
+
 def write(path: Path, told: Mapping[str, Any]) -> None:
     """Write it to a new file for the owner's eyes only: JSON, or the same in a zip by the name's end."""
     text = json.dumps(told, ensure_ascii=False, indent=1).encode()
+    check_new(path)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
-    except FileExistsError as error:
-        raise InputError(f"path is {str(path)!r}: there is such a file already") from error
+        try:
+            with os.fdopen(handle, "wb") as file:
+                if path.suffix == ".zip":
+                    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                        archive.writestr(MEMBER, text)
+                else:
+                    file.write(text)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise StoreError(f"{path}: it cannot be written ({error})") from error
-    with os.fdopen(handle, "wb") as file:
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr(MEMBER, text)
-        else:
-            file.write(text)
 
 
 def _opened(table: sa.Table, row: Mapping[str, Any], kind: str, keys: Mapping[int, bytes]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dispatch.crm.tables.people import customer, driver
+from dispatch.crm.tables.people import customer, driver, legal_hold
 from dispatch.errors import InputError, StateError
 from dispatch.store import bulk
 
@@ -49,6 +49,22 @@ def locked_in(
         into = f" into {row.merged_into}" if row.status == "merged" else ""
         raise StateError(f"{kind} {person_id} is {row.status}{into}: this cannot be done any more")
     return row
+
+
+def held_in(connection: sa.Connection, kind: str, person_id: int) -> bool:
+    """Tell whether a legal hold of a person is in force."""
+    open_ = sa.select(legal_hold.c.hold_id).where(
+        legal_hold.c.kind == kind,
+        legal_hold.c.person_id == person_id,
+        legal_hold.c.released_at_ms.is_(None),
+    )
+    return connection.execute(open_).first() is not None
+
+
+def refuse_held(connection: sa.Connection, customer_id: int, what: str) -> None:
+    """Raise :class:`StateError` where a legal hold forbids that something known of a customer is lost."""
+    if held_in(connection, "customer", customer_id):
+        raise StateError(f"customer {customer_id} is under a legal hold: {what} until it is released")
 
 
 def current_in(connection: sa.Connection, customer_id: int) -> int:

@@ -22,8 +22,9 @@ from dispatch.crm.people.erasing import (
     note,
     register_path,
 )
-from dispatch.crm.people.persons import TABLE, check_kind, locked_in
+from dispatch.crm.people.persons import TABLE, check_kind, held_in, locked_in
 from dispatch.crm.rules import check_name
+from dispatch.crm.tables.engagement import telemetry
 from dispatch.crm.tables.orders import customer_day, orders
 from dispatch.crm.tables.people import customer, erasure, installation, legal_hold, person_key
 from dispatch.errors import InputError, StateError
@@ -74,15 +75,19 @@ class Privacy:
             A new file to write it to as well, JSON, or a zip by its name's end.
         """
         check_kind(kind)
+        if path is not None:
+            person_export.check_new(path)
         with self._context.acting("person.export", (kind, person_id), at_ms=at_ms) as connection:
             tables = person_export.person_in(connection, self._context.vault, kind, person_id)
-            told = {"format": 1, "kind": kind, "person_id": person_id, "at_ms": at_ms, "tables": tables}
-            if path is not None:
-                person_export.write(path, told)
+        told = {"format": 1, "kind": kind, "person_id": person_id, "at_ms": at_ms, "tables": tables}
+        if path is not None:
+            person_export.write(path, told)  # no file without its entry in the audit
         return told
 
     def hold(self, kind: str, person_id: int, reason: str, *, at_ms: int) -> int:
         """Keep a person from being erased, as long as a law demands it; gives the id of the hold.
+
+        Nor is a customer merged into another meanwhile, or anything told of one forgotten or removed.
 
         Parameters
         ----------
@@ -132,7 +137,7 @@ class Privacy:
             connection.execute(
                 sa.update(legal_hold).where(legal_hold.c.hold_id == hold_id).values(released_at_ms=at_ms)
             )
-            if _pending(connection, kind, person_id) is None or _held(connection, kind, person_id):
+            if _pending(connection, kind, person_id) is None or held_in(connection, kind, person_id):
                 return Erased(False)
             ids = self._erase(connection, kind, person_id, at_ms)
         return Erased(True, tuple(ids), self._context.database.scrub(*SCRUBBED))
@@ -160,7 +165,7 @@ class Privacy:
                 connection.execute(
                     sa.insert(erasure).values(kind=kind, person_id=person_id, asked_at_ms=at_ms)
                 )
-            if _held(connection, kind, person_id):
+            if held_in(connection, kind, person_id):
                 noted["deferred"] = True
                 table = TABLE[kind]
                 connection.execute(
@@ -231,20 +236,23 @@ class Privacy:
                     "rotate first"
                 )
             noted["retired"] = gone = sorted(set(ring.masters) - {ring.version})
-        vault.keyring = ring.only_latest()
-        vault.keyring.save(path)
+            # Under the lock: who rotates right after it would lose the master key that it has just saved.
+            vault.keyring = ring.only_latest()
+            vault.keyring.save(path)
         return tuple(gone)
 
     def blur_locations(self, *, at_ms: int) -> int:
         """Cut coordinates of orders to about 1 km once they are older than ``keep.locations_days``.
 
-        Keys of idempotency that need not be kept any longer go as well. Gives the number of orders.
+        So are those of cars that have told nothing since. Keys of idempotency that need not be kept any
+        longer go as well. Gives the number of orders.
         """
         check_instant("at_ms", at_ms)
         latest = at_ms - self._context.vertical.keep.locations_days * MS_PER_DAY
         noted: dict[str, Any] = {}
         with self._context.acting("privacy.blur", at_ms=at_ms, details=noted) as connection:
-            noted["orders"] = num = blur_in(connection, orders.c.submitted_at_ms < latest)
+            noted["orders"] = num = blur_in(connection, orders, orders.c.submitted_at_ms < latest)
+            noted["cars"] = blur_in(connection, telemetry, telemetry.c.at_ms < latest)
             noted["keys"] = idempotency.forget_in(connection, at_ms)
         return num
 
@@ -317,16 +325,6 @@ class Privacy:
 def _lock_masters(connection: sa.Connection) -> None:
     """Let nobody seal keys of persons, nor change master keys, until the transaction ends."""
     connection.execute(sa.select(installation).with_for_update())
-
-
-def _held(connection: sa.Connection, kind: str, person_id: int) -> bool:
-    """Tell whether a legal hold of a person is in force."""
-    open_ = sa.select(legal_hold.c.hold_id).where(
-        legal_hold.c.kind == kind,
-        legal_hold.c.person_id == person_id,
-        legal_hold.c.released_at_ms.is_(None),
-    )
-    return connection.execute(open_).first() is not None
 
 
 def _pending(connection: sa.Connection, kind: str, person_id: int) -> int | None:

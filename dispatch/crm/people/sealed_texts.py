@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from dispatch.crm.rules import check_letters
 from dispatch.crm.tables.people import customer, driver
 from dispatch.crm.vault import Vault, seal_text, unseal_text
 from dispatch.errors import InputError, StateError
@@ -14,12 +15,13 @@ LONGEST_TEXT: Final = 10_000
 _PERSONS: Final = {"customer": customer.c.customer_id, "driver": driver.c.driver_id}
 
 
-def check_text(field: str, value: object, longest: int = LONGEST_TEXT) -> None:
+def check_text(field: str, value: object, longest: int = LONGEST_TEXT, *, lines: bool = True) -> None:
     """Raise :class:`InputError` unless `value` is a text of 1 to so many letters; it is not repeated."""
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{field} must be a text that is not empty")
     if len(value) > longest:
         raise InputError(f"{field} has {len(value)} letters: at most {longest}")
+    check_letters(field, value, lines=lines)
 
 
 def key_in(connection: sa.Connection, vault: Vault, kind: str, person_id: int) -> bytes:

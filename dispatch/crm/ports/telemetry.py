@@ -11,6 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_id, check_instant
+from dispatch.crm.fleet.vehicles import levels_in
 from dispatch.crm.ports.base import JsonLines
 from dispatch.crm.tables.engagement import telemetry
 from dispatch.crm.tables.people import driver
@@ -127,6 +128,14 @@ class Telemetry:
                 and latest[one].at_ms > (known[one].at_ms or -1)
             ]
             bulk.upsert(connection, telemetry, _columns(fresh), keeps_known=True)
+            levels_in(
+                connection,
+                [
+                    (one.driver_id, one.energy_permille, min(one.at_ms, at_ms))
+                    for one in fresh
+                    if one.energy_permille is not None
+                ],
+            )
         unknown = sum(one.driver_id not in known for one in readings)
         positions = Positions(
             np.array([one.driver_id for one in fresh], np.int64),

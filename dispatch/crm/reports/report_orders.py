@@ -32,6 +32,7 @@ def tables(source: Source) -> dict[str, pa.Table]:
         ),
         texts=("channel",),
     )
+    read["customer_id"] = _current(source, read["customer_id"])
     periods = source.periods
     by_period = Groups(periods.rows(read["submitted_at_ms"]), len(periods.labels))
     by_hour = Groups(periods.hours(read["submitted_at_ms"]), 24)
@@ -128,7 +129,20 @@ def _had_order_before(source: Source) -> Array:
         )
         .distinct()
     )
-    return source.arrays(query)["customer_id"]
+    return _current(source, source.arrays(query)["customer_id"])
+
+
+def _current(source: Source, customer_id: Array) -> Array:
+    """Give the customers (n,) that those of orders (n,) are now: who were merged are one."""
+    query = sa.select(customer.c.customer_id, customer.c.merged_into).where(
+        customer.c.merged_into.is_not(None)
+    )
+    merged = source.arrays(query.order_by(customer.c.customer_id))
+    told, into = merged["customer_id"], merged["merged_into"]
+    if not len(told):
+        return customer_id
+    row = np.minimum(np.searchsorted(told, customer_id), len(told) - 1)
+    return np.where(told[row] == customer_id, into[row], customer_id)
 
 
 def _concentration(read: dict[str, NDArray[Any]]) -> pa.Table:

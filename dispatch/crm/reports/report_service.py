@@ -19,11 +19,16 @@ def tables(source: Source) -> dict[str, pa.Table]:
     read = source.arrays(
         sa.select(
             told.code, told.state, told.verdict, told.filed_at_ms, told.respond_by_ms, told.resolve_by_ms,
-            told.responded_at_ms, told.resolved_at_ms, told.cents,
+            told.responded_at_ms, told.resolved_at_ms, told.waiting_since_ms, told.cents,
         ).where(source.in_span(told.filed_at_ms), source.within(told.scope_id)),
         texts=("code", "state", "verdict"),
     )  # fmt: skip
     by_period = Groups(source.periods.rows(read["filed_at_ms"]), len(source.periods.labels))
+    # The second clock rests while the customer is waited for.
+    waits = read["waiting_since_ms"] != NONE_TOLD
+    read["resolve_by_ms"] = read["resolve_by_ms"] + waits * np.maximum(
+        source.at_ms - read["waiting_since_ms"], 0
+    )
     names, by_code = named_groups(read["code"])
     return {
         "complaints": _counted({"period": list(source.periods.labels)}, by_period, read, source.at_ms),

@@ -193,9 +193,11 @@ def _customers(connection: sa.Connection, customer_ids: Sequence[int]) -> dict[i
     now = {one: merged.get(one, one) for one in customer_ids}
     columns = customer.c
     rows = connection.execute(
-        sa.select(columns.customer_id, columns.scope_id, columns.tier, columns.status).where(
-            bulk.among(connection, columns.customer_id, sorted(set(now.values())))
-        )
+        sa.select(columns.customer_id, columns.scope_id, columns.tier, columns.status)
+        .where(bulk.among(connection, columns.customer_id, sorted(set(now.values()))))
+        # Under the lock: the same problem may be told twice at once.
+        .order_by(columns.customer_id)
+        .with_for_update()
     )
     found = {row.customer_id: row for row in rows}
     for told, one in now.items():

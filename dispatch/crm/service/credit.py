@@ -7,14 +7,15 @@ for a person to decide.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_id, check_not_before
-from dispatch.crm.people.persons import current_among, current_in, locked_in
+from dispatch.crm.loyalty.standing import current_of, lock_in
+from dispatch.crm.people.persons import current_in, locked_in
 from dispatch.crm.rules import CreditRule, check_name, check_one_of
 from dispatch.crm.tables.orders import orders
 from dispatch.crm.tables.service import complaint, credit, credit_event
@@ -69,14 +70,27 @@ class Credit:
             ]
 
     def no_show(self, order_id: int, *, at_ms: int) -> int:
-        """Enter that the customer of an order was not there; gives the standing from then on."""
+        """Enter that the customer of an order was not there; gives the standing from then on.
+
+        Raises
+        ------
+        InputError
+            Nobody known ordered; or the clock goes back.
+        StateError
+            The customer was picked up; or it was entered before.
+        """
         check_id("order_id", order_id)
         with self._context.acting("credit.no_show", ("order", order_id), at_ms=at_ms) as connection:
-            customer_id = connection.execute(
-                sa.select(orders.c.customer_id).where(orders.c.order_id == order_id)
-            ).scalar_one()
+            columns = orders.c
+            customer_id, boarded_ms, done_ms = connection.execute(
+                sa.select(columns.customer_id, columns.picked_up_at_ms, columns.dropped_off_at_ms).where(
+                    columns.order_id == order_id
+                )
+            ).one()
             if customer_id is None:
                 raise InputError(f"order {order_id} has no customer who is known")
+            if boarded_ms is not None or done_ms is not None:
+                raise StateError(f"the customer of order {order_id} was picked up: this is no no-show")
             rule = self._context.vertical.credit
             made_by = self._context.actor.name
             person = current_in(connection, customer_id)
@@ -143,10 +157,12 @@ def credit_orders_in(
     order_id: Sequence[int],
     reasons: Sequence[str],
     at_ms: Sequence[int],
+    merged: Mapping[int, int] | None = None,
 ) -> None:
     """Let orders (n,) in the sequence of time change their customers' standing, each once a reason.
 
-    What changes nothing, such as one more completed order at 100, leaves no event.
+    What changes nothing, such as one more completed order at 100, leaves no event; nor does an order of whom
+    the CRM does not know.
 
     Parameters
     ----------
@@ -155,50 +171,57 @@ def credit_orders_in(
     reasons : (n,) str
         Each one of :data:`OF_ORDERS`.
     at_ms : (n,) int
+    merged : mapping of int to int, optional
+        Where customers are locked already: all who are known, each the one that they were merged into, or
+        the same.
     """
     for reason in set(reasons):
         check_one_of("reasons", reason, OF_ORDERS)
-    done = connection.execute(
-        sa.select(credit_event.c.order_id, credit_event.c.reason).where(
-            bulk.among(connection, credit_event.c.order_id, order_id)
-        )
-    )
-    known = {(row.order_id, row.reason) for row in done}
-    merged = current_among(connection, set(customer_id))
-    now = [merged.get(one, one) for one in customer_id]
-    people = sorted(set(now))
-    locked = (
-        sa.select(credit)
-        .where(bulk.among(connection, credit.c.customer_id, people))
-        .order_by(credit.c.customer_id)
-    )
-    standing = {row.customer_id: row.standing for row in connection.execute(locked.with_for_update())}
-    changed: dict[int, int] = {}
-    told: dict[str, list[Any]] = {
-        name: [] for name in ("customer_id", "reason", "delta", "order_id", "at_ms")
-    }
+    if merged is None:
+        found = lock_in(connection, customer_id)
+        merged = {one: current_of(found, one) for one in found}
+    known = set(_CREDITED.rows(connection, orders=order_id))
+    now = _STANDINGS.rows(connection, ids=sorted({merged[one] for one in customer_id if one in merged}))
+    standing, changed_at_ms = {row[0]: row[1] for row in now}, {row[0]: row[2] for row in now}
+    changed: set[int] = set()
+    rows: list[tuple[int, str, int, int, int]] = []
     deltas = {reason: getattr(rule, reason) for reason in OF_ORDERS}
-    for customer, order, reason, instant in zip(now, order_id, reasons, at_ms, strict=True):
+    for told, order, reason, instant in zip(customer_id, order_id, reasons, at_ms, strict=True):
+        customer = merged.get(told)
+        if customer is None or (known and (order, reason) in known):
+            continue
         before = standing.get(customer, rule.begin)
         after = min(max(before + deltas[reason], 0), HIGHEST)
-        if after == before or (order, reason) in known:
-            continue
-        known.add((order, reason))
-        standing[customer] = after
-        changed[customer] = instant
-        for name, value in zip(told, (customer, reason, after - before, order, instant), strict=True):
-            told[name].append(value)
-    bulk.insert(connection, credit_event, {**told, "made_by": [SYSTEM] * len(told["delta"])})
+        if after != before:
+            standing[customer] = after
+            # Facts may come late: the clock of a standing does not go back for them.
+            changed_at_ms[customer] = max(instant, changed_at_ms.get(customer, 0))
+            changed.add(customer)
+            rows.append((customer, reason, after - before, order, instant))
+    if not rows:
+        return
+    names = ("customer_id", "reason", "delta", "order_id", "at_ms")
+    events = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    bulk.insert(connection, credit_event, {**events, "made_by": [SYSTEM] * len(rows)})
     ids = sorted(changed)
-    bulk.upsert(
-        connection,
-        credit,
-        {
-            "customer_id": ids,
-            "standing": [standing[one] for one in ids],
-            "changed_at_ms": [changed[one] for one in ids],
-        },
+    columns = {
+        "customer_id": ids,
+        "standing": [standing[one] for one in ids],
+        "changed_at_ms": [changed_at_ms[one] for one in ids],
+    }
+    bulk.upsert(connection, credit, columns)
+
+
+_CREDITED: Final = bulk.Prepared(
+    sa.select(credit_event.c.order_id, credit_event.c.reason).where(
+        bulk.among_told(credit_event.c.order_id, "orders")
     )
+)
+_STANDINGS: Final = bulk.Prepared(
+    sa.select(credit.c.customer_id, credit.c.standing, credit.c.changed_at_ms).where(
+        bulk.among_told(credit.c.customer_id, "ids")
+    )
+)
 
 
 def reverse_in(connection: sa.Connection, rule: CreditRule, event_id: int, at_ms: int, made_by: str) -> None:

@@ -299,13 +299,14 @@ class ServiceDesk:
                 ("respond", complaint.c.responded_at_ms),
                 ("resolve", complaint.c.resolved_at_ms),
             ):
-                due = complaint.c[f"{which}_by_ms"]
+                due, since = complaint.c[f"{which}_by_ms"], complaint.c.waiting_since_ms
                 until = sa.func.coalesce(done, at_ms)
+                if which == "resolve":  # which rests while the customer is waited for
+                    until = sa.func.coalesce(done, sa.case((since < at_ms, since), else_=at_ms))
                 is_open = sa.case((done.is_(None), 1), else_=0)
                 rows = connection.execute(
                     sa.select(complaint.c.complaint_id, due, until - due, is_open).where(
                         complaint.c.scope_id == scope_id,
-                        complaint.c.state != WAITING,
                         due >= from_ms,
                         due < until_ms,
                         due < until,

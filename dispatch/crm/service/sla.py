@@ -27,7 +27,8 @@ class Clock:
 class SlaFigures:
     """How well clocks were kept, of the complaints filed in a window.
 
-    A complaint counts for a clock once it was met or missed: one that is not due yet counts for neither.
+    A complaint counts for a clock once it was met or missed: one that is not due yet counts for neither. The
+    second clock rests while the customer is waited for.
     """
 
     num_filed: int
@@ -65,7 +66,7 @@ def figures_in(
 ) -> SlaFigures:
     """Give the figures of a place's complaints that were filed in a window, as they stand at an instant."""
     told = complaint.c
-    filed, respond_by, resolve_by, responded, resolved, waited, verdict = bulk.fetch(
+    filed, respond_by, resolve_by, responded, resolved, waited, waits_since, verdict = bulk.fetch(
         connection,
         sa.select(
             told.filed_at_ms,
@@ -74,6 +75,7 @@ def figures_in(
             told.responded_at_ms,
             told.resolved_at_ms,
             told.waited_ms,
+            told.waiting_since_ms,
             sa.case(
                 (told.verdict == "upheld", 0),
                 (told.verdict == "rejected", 1),
@@ -82,6 +84,7 @@ def figures_in(
             ),
         ).where(told.scope_id == scope_id, told.filed_at_ms >= from_ms, told.filed_at_ms < until_ms),
     )
+    resolve_by += np.where(waits_since >= 0, np.maximum(at_ms - waits_since, 0), 0)
     responding, resolving = responded[responded >= 0] - filed[responded >= 0], resolved - filed - waited
     resolving = resolving[resolved >= 0]
     return SlaFigures(

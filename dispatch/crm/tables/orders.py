@@ -12,6 +12,8 @@ import sqlalchemy as sa
 
 from dispatch.crm.tables.base import id_column, metadata, perhaps, text, whole
 
+IS_DUTY: Final = "kind IN (0, 1)"
+"""Of an event: a driver goes on or off duty. Written out, or the index of such events would not be used."""
 scope: Final = sa.Table(
     "scope",
     metadata,
@@ -82,6 +84,19 @@ order_stage: Final = sa.Table(
     perhaps("driver_id"),
     whole("kind"),  # engine.EventKind
     whole("at_ms"),
+    sa.Index(
+        "ix_order_stage_order_id",
+        "order_id",
+        sqlite_where=sa.text("order_id IS NOT NULL"),
+        postgresql_where=sa.text("order_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_order_stage_duty",
+        "driver_id",
+        "at_ms",
+        sqlite_where=sa.text(IS_DUTY),
+        postgresql_where=sa.text(IS_DUTY),
+    ),
     sqlite_with_rowid=False,
 )
 """Every event of an order or a driver's duty, in the engine's sequence: the log of stages."""

@@ -88,8 +88,7 @@ address: Final = sa.Table(
     whole("customer_id"),
     text("label"),
     sealed("value"),
-    perhaps("lon_e6"),
-    perhaps("lat_e6"),
+    sealed("place"),  # longitude and latitude, in millionths of a degree: they tell the house
     whole("changed_at_ms"),
     sa.Index(None, "customer_id"),
 )

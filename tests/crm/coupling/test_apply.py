@@ -130,7 +130,7 @@ def test_an_error_in_the_middle_leaves_nothing_behind(crm, monkeypatch):
         raise RuntimeError("the power went")
 
     with monkeypatch.context() as patch:
-        patch.setattr("dispatch.crm.coupling.apply._write_duty", fails)
+        patch.setattr("dispatch.crm.coupling.apply._changed_duties", fails)
         with pytest.raises(RuntimeError):
             log.apply(events[50:], first_seq=50)
     assert tables_of(crm) == before

@@ -8,6 +8,7 @@ from crm.conftest import DAY_MS, MONDAY_MS
 from dispatch.crm.loyalty.coupons import grant_in
 from dispatch.crm.loyalty.redemptions import Booking
 from dispatch.crm.tables.loyalty import redemption
+from dispatch.crm.tables.service import credit
 from dispatch.engine.events import EventKind as Kind, make_events
 
 NOW_MS = MONDAY_MS + DAY_MS
@@ -94,3 +95,34 @@ def test_events_of_an_erased_customer_are_still_counted(crm, people):
     done = crm.events.apply(order_of(1, people[0], Kind.ORDER_CLOSED, NOW_MS), first_seq=0)
     assert (done.num_orders, done.num_completed) == (1, 1)
     assert crm.points.balance(people[0], at_ms=NOW_MS + DAY_MS).points == 0
+
+
+def test_what_was_used_on_an_order_that_came_to_nothing_is_given_back_once(crm, people):
+    ada, bo, _ = people
+    with crm.context.database.writing() as connection:
+        grant_in(connection, crm.context, [ada], "gift", 300, MONDAY_MS)
+    (coupon,) = crm.coupons.of_customer(ada, at_ms=NOW_MS)
+    crm.coupons.reserve(ada, coupon.code, Booking(1, FARE), at_ms=NOW_MS)
+    crm.coupons.commit(ada, 1, at_ms=NOW_MS + 1)  # early, by an app that was sure of the ride
+    for one in (ada, bo):
+        crm.points.grant(one, 1000, at_ms=MONDAY_MS, reason="gift", key=f"gift-{one}")
+    for row, points in enumerate((100, 150)):  # several redemptions of one order
+        crm.points.redeem(ada, points, at_ms=NOW_MS + row, key=f"pay-{row}", order_id=1)
+    crm.points.redeem(bo, 200, at_ms=NOW_MS, key="pay-bo", order_id=2)
+    later_ms = NOW_MS + 10 * DAY_MS
+    crm.points.grant(ada, 7, at_ms=later_ms, reason="gift", key="later")  # a command after the events' time
+    log = together(
+        order_of(1, ada, Kind.ORDER_CANCELLED, NOW_MS), order_of(2, bo, Kind.ORDER_CLOSED, NOW_MS + 5)
+    )
+    crm.events.apply(log, first_seq=0)
+    crm.events.apply(order_of(1, ada, Kind.ORDER_CANCELLED, NOW_MS), first_seq=0, stream="again")
+    assert held(crm) == {1: "rolled_back"}
+    assert [one.code for one in crm.coupons.of_customer(ada, at_ms=NOW_MS + DAY_MS)] == [coupon.code]
+    assert crm.points.balance(ada, at_ms=later_ms).points == 1007
+    assert crm.points.balance(bo, at_ms=later_ms).points == 800 + FARE // 100
+
+
+def test_customers_whom_nobody_knows_get_no_standing(crm):
+    crm.events.apply(order_of(1, 4711, Kind.ORDER_CLOSED, NOW_MS), first_seq=0)
+    with crm.context.database.reading() as connection:
+        assert connection.execute(sa.select(credit)).all() == []

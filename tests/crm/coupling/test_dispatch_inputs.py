@@ -5,6 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm.conftest import DAY_MS, MONDAY_MS, actor
+from crm.engaged import insert
 from dispatch.crm.coupling.dispatch_inputs import LONGEST_PATIENCE_MS, PRIOR_GAVE_UP
 from dispatch.crm.service.complaints import NewComplaint
 from dispatch.crm.tables import orders as of_orders
@@ -65,6 +66,12 @@ def test_patience_is_shrunk_to_everybody_s(crm, customers):
     day_of(crm, ada, day, gave_up=30, unanswered_ms=30 * 60_000)
     day_of(crm, bo, day, gave_up=0, unanswered_ms=60 * 60_000)
     day_of(crm, cy, day - 400, gave_up=1000, unanswered_ms=1)  # too long ago to count
+    accepted = {"accepted_at_ms": NOW_MS - DAY_MS, "ended_at_ms": NOW_MS - DAY_MS + 9, "stage": 6}
+    cancelled = {"accepted_at_ms": None, "ended_at_ms": NOW_MS - DAY_MS, "stage": 7}
+    same = {"submitted_at_ms": NOW_MS - DAY_MS - 60_000, "wanted_at_ms": NOW_MS - DAY_MS - 60_000}
+    later = {"submitted_at_ms": NOW_MS + 1, "wanted_at_ms": NOW_MS + 1}  # nobody knows of these yet
+    ends = [*[cancelled | same] * 30, *[accepted | same] * 60, *[cancelled | later] * 9]
+    insert(crm, of_orders.orders, [{"order_id": row, **one} for row, one in enumerate(ends)])
     told = crm.dispatch_inputs.of_orders([ada, bo, cy, di, -1], at_ms=NOW_MS).patience_ms.tolist()
     prior_ms = PRIOR_GAVE_UP * 600_000
     mean = (90 * 60_000 + prior_ms) / (30 + PRIOR_GAVE_UP)
@@ -123,3 +130,17 @@ def test_bad_input_and_other_roles_are_refused(crm, customers):
             crm.acting_as(actor(role)).dispatch_inputs.of_orders(customers, at_ms=NOW_MS)
     nothing = inputs.of_orders(np.empty(0, np.int64), at_ms=NOW_MS)
     assert len(nothing.priority) == len(nothing.patience_ms) == 0
+
+
+def test_a_name_from_before_a_merge_is_that_of_the_one_who_is_left(crm, customers):
+    ada, bo, cy, _ = customers
+    crm.memberships.set_tier(ada, "gold", at_ms=MONDAY_MS, reason="gift")
+    complain(crm, bo, 1, "upheld")
+    day_of(crm, bo, NOW_MS // DAY_MS, gave_up=2, unanswered_ms=10_000)
+    apart = crm.dispatch_inputs.of_orders([bo, cy], at_ms=NOW_MS).patience_ms.tolist()
+    crm.contacts.merge(bo, ada, at_ms=NOW_MS)
+    told = crm.dispatch_inputs.of_orders([bo, ada, cy, ada], at_ms=NOW_MS)
+    assert told.tier.tolist() == [2, 2, 0, 2]
+    assert told.complaint_permille.tolist() == [500, 500, 0, 500]
+    assert told.patience_ms.tolist() == [apart[0], apart[0], apart[1], apart[0]]
+    assert told.customer_id.tolist() == [bo, ada, cy, ada]

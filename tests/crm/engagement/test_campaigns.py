@@ -13,6 +13,7 @@ from dispatch.crm.engagement.campaigns import TRIGGERS, CampaignPlan, Joined, is
 from dispatch.crm.engagement.segment_rules import SegmentRule
 from dispatch.crm.loyalty.coupons import CouponTerms
 from dispatch.crm.tables.engagement import campaign_member
+from dispatch.crm.tables.fleet import energy_purchase
 from dispatch.crm.tables.loyalty import coupon_code
 from dispatch.crm.tables.people import customer
 from dispatch.crm.tables.service import complaint
@@ -250,3 +251,32 @@ def test_who_may_do_what(crm, scope_id):
 def test_bad_plans_are_refused(told, said):
     with pytest.raises(InputError, match=said):
         plan(**told)
+
+
+def test_a_merged_member_does_not_join_again(crm, scope_id):
+    add_customers(crm, scope_id, range(1, 41))
+    say(crm, range(1, 41), "marketing")
+    first = live(crm, scope_id, rule=SegmentRule(), holdout_permille=500)
+    held = sorted(one for one in range(1, 41) if is_held_out(first, one, 500))
+    with crm.context.database.writing() as connection:
+        connection.execute(sa.update(customer).where(customer.c.customer_id > 20).values(status="left"))
+    crm.campaigns.run(MONDAY_MS)
+    into = next(one for one in range(21, 41) if one not in held)
+    with crm.context.database.writing() as connection:
+        connection.execute(sa.update(customer).where(customer.c.customer_id == into).values(status="active"))
+        gone = sa.update(customer).where(customer.c.customer_id == held[0])
+        connection.execute(gone.values(status="merged", merged_into=into))
+    assert crm.campaigns.run(MONDAY_MS + DAY_MS)[first] == Joined()
+    assert into not in arms(crm, first)
+
+
+def test_buying_energy_counts_as_an_order(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2])
+    say(crm, [1, 2], "marketing")
+    row = {"scope_id": scope_id, "station_id": 1, "product": "petrol_95", "millilitres": 9, "cents": 1}
+    bought = [{**row, "customer_id": 1, "key": str(day), "at_ms": MONDAY_MS + day * DAY_MS} for day in (1, 3)]
+    insert(crm, energy_purchase, bought)
+    campaign_id = live(crm, scope_id, trigger="completed_order")
+    assert crm.campaigns.run(MONDAY_MS + 2 * DAY_MS)[campaign_id].treated == 1
+    effect = crm.campaigns.effect(campaign_id, 5, MONDAY_MS + 10 * DAY_MS)
+    assert (effect.treated, effect.treated_repeated) == (1, 1)

@@ -80,7 +80,7 @@ def test_nobody_and_who_comes_later_are_no_rows(crm, scope_id):
         assert found.last_day.tolist() == [NEVER]
         habits = habits_in(connection, found, ZoneInfo("UTC"), scope_id)
         assert len(habits.row) == 0
-        assert np.isnan(stars_in(connection, found)).all()
+        assert np.isnan(stars_in(connection, found, scope_id)).all()
 
 
 def test_habits_are_local_and_stars_are_those_given(crm, scope_id):
@@ -105,19 +105,20 @@ def test_habits_are_local_and_stars_are_those_given(crm, scope_id):
             {
                 "order_id": order_id,
                 "about": "driver",
-                "customer_id": 1,
+                "customer_id": who,
                 "stars": stars,
                 "day": MONDAY,
                 "at_ms": MONDAY_MS,
                 "removed_at_ms": removed,
             }
-            for order_id, stars, removed in ((1, 5, None), (2, 2, None), (3, 1, MONDAY_MS))
+            # 3 was merged into 1: what was rated under that name counts.
+            for order_id, who, stars, removed in ((1, 1, 5, None), (2, 3, 2, None), (3, 1, 1, MONDAY_MS))
         ],
     )
     with crm.context.database.reading() as connection:
         found = features_in(connection, crm.context.vertical, scope_id, MONDAY, 30)
         habits = habits_in(connection, found, ZoneInfo("America/Los_Angeles"), scope_id)
-        stars = stars_in(connection, found)
+        stars = stars_in(connection, found, scope_id)
     assert sorted(zip(habits.row.tolist(), habits.hour.tolist(), habits.weekday.tolist(), strict=True)) == [
         (0, 16, 5),
         (0, 17, 6),

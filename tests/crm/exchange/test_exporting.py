@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from crm.conftest import MONDAY_MS, actor
 from crm.filled import fill
-from crm.made_people import details
+from crm.made_people import details, insert
 from dispatch.crm.exchange.exporting import LISTS, export_list
 from dispatch.crm.permissions import Actor
+from dispatch.crm.tables.orders import orders
 from dispatch.crm.tables.people import audit
 from dispatch.errors import AuthError, InputError
 
@@ -41,8 +42,15 @@ def test_lists_hold_what_is_within_reach(crm, scope_id, tmp_path):
     for what in LISTS:
         with pytest.raises(AuthError):
             read(crm.acting_as(actor("driver")), what, tmp_path / "none.csv")
+    place = dict.fromkeys(("pickup_lon_e6", "pickup_lat_e6", "dropoff_lon_e6", "dropoff_lat_e6"), 7)
+    insert(crm, orders, {"order_id": 99_999, "scope_id": scope_id, **place})
     precise = read(crm, "orders", tmp_path / "precise.parquet", personal=True)
-    assert "pickup_lon_e6" in precise.column_names
+    assert 7 in precise["pickup_lon_e6"].to_pylist()
+    assert (tmp_path / "precise.parquet").stat().st_mode & 0o77 == 0
+    # Where somebody is picked up is their address: an analyst sees none.
+    hidden = read(crm.acting_as(actor("analyst")), "orders", tmp_path / "hidden.parquet", personal=True)
+    for name in place:
+        assert set(hidden[name].to_pylist()) == {None}
     with crm.context.database.reading() as connection:
         noted = connection.scalars(sa.select(audit.c.details).where(audit.c.action == "order.list_out")).all()
     assert '"personal":true' in noted[-1]
@@ -70,7 +78,9 @@ def test_personal_values_as_far_as_the_role_may_see_them(crm, scope_id, tmp_path
     assert (rows[second]["name"], rows[second]["phone"]) == (None, None)
     analyst = crm.acting_as(actor("analyst"))
     rows = {row["customer_id"]: row for row in read(analyst, "customers", path, personal=True).to_pylist()}
-    assert [rows[first][name] for name in ("name", "phone", "email", "birthday_mmdd")] == [None] * 4
+    hidden = ("name", "phone", "email", "birthday_mmdd", "member_no")
+    assert [rows[first][name] for name in hidden] == [None] * 5
+    assert "member_no" not in read(analyst, "customers", path).column_names
 
 
 def test_the_end_of_a_number_for_who_may_see_no_more(crm, scope_id, tmp_path, monkeypatch):

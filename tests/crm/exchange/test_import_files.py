@@ -120,3 +120,39 @@ def test_no_file_and_no_parquet(tmp_path):
     path.write_text("name,phone\n")
     with pytest.raises(InputError, match="no Parquet file"):
         read(path)
+
+
+def test_damaged_pages_and_texts_that_are_none(tmp_path):
+    path = tmp_path / "people.parquet"
+    pq.write_table(pa.table({"phone": [f"+1415555{n}" for n in range(1000, 3000)]}), path)
+    content = bytearray(path.read_bytes())
+    content[200:260] = bytes(60)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="damaged") as caught:
+        read(path)
+    assert "1415" not in str(caught.value)
+    column = pa.array(["abc"], pa.string())
+    any_bytes = pa.StringArray.from_buffers(1, column.buffers()[1], pa.py_buffer(b"a\xf9c"))
+    pq.write_table(pa.table({"phone": any_bytes}), path)
+    with pytest.raises(InputError, match="'phone' is of string: it holds what is no text"):
+        read(path)
+    pq.write_table(pa.table({"phone": [b"\xff\xfe"]}), path)
+    with pytest.raises(InputError, match="'phone' is of binary: it holds what is no text"):
+        read(path)
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "ascii"])
+def test_texts_in_other_encodings_than_told(tmp_path, encoding):
+    path = tmp_path / "people.csv"
+    path.write_bytes(b"name,phone\nAnn,1\n\xff\xff,2\n")
+    with pytest.raises(InputError, match=f"a text is not in the encoding '{encoding}'"):
+        read(path, encoding=encoding)
+
+
+def test_lines_that_end_in_a_way_that_headers_are_not_told_by(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_bytes(b"name,phone\rAnn,1\r")
+    with pytest.raises(InputError, match="its lines end"):
+        read(path)
+    path.write_bytes(b"name,phone\r\nAnn,1\r\n")
+    assert read(path)[2] == {"name": ["Ann"], "phone": ["1"]}

@@ -277,3 +277,32 @@ def test_a_million_rows(tmp_path):
         assert time.perf_counter() - started < 180
         assert (done.rows, done.new + done.num_duplicates) == (num, num)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2_000_000
+
+
+def test_values_of_columns_taken_for_others_are_not_repeated(crm, scope_id, tmp_path):
+    path = write(
+        tmp_path / "people.csv", [["Ann Secret-Lee", phone_of(1), "+1 415 555 0100", "0231"]], "A,B,C,D\n"
+    )
+    for field, column in (("channel", "A"), ("language", "A"), ("member_no", "C"), ("birthday_mmdd", "D")):
+        with pytest.raises(InputError, match=f"row 1, column '{column}': {field}") as caught:
+            run(crm, scope_id, path, mapping={"phone": "B", field: column})
+        assert not any(value in str(caught.value) for value in ("Secret", "555", "0231"))
+
+
+def test_a_file_cut_within_a_quoted_field_is_not_taken_for_one_long_name(crm, scope_id, tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text(
+        f'name,phone\nAnn,{phone_of(1)}\n"Bo Lin,{phone_of(2)}\nCy,{phone_of(3)}\n",{phone_of(4)}\n'
+    )
+    with pytest.raises(InputError, match="row 2, column 'name': name holds a control character"):
+        run(crm, scope_id, path)
+
+
+def test_who_asks_whom_a_file_knows_is_noted(crm, scope_id, tmp_path):
+    path = write(tmp_path / "people.csv", people(3))
+    run(crm, scope_id, path)
+    manager = crm.acting_as(actor("manager"))
+    assert run(manager, scope_id, path, dry_run=True).num_duplicates == 3
+    with crm.context.database.reading() as connection:
+        last = connection.execute(sa.select(audit).order_by(audit.c.seq.desc()).limit(1)).one()
+    assert (last.role, last.action, last.scope_id) == ("manager", "customer.import_check", scope_id)

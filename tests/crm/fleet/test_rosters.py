@@ -115,3 +115,18 @@ def test_planners_at_the_same_time_do_not_overlap(crm, scope_id):
     assert sorted(told.shift_id.tolist()) == sorted(made)
     assert (told.begin_at_ms[1:] >= told.end_at_ms[:-1]).all()
     assert 1 <= len(made) <= 2
+
+
+def test_who_was_on_duty_before_and_after_a_shift_worked_all_of_it(crm, scope_id):
+    crm.drivers.register_many([1, 2], scope_id=scope_id, at_ms=0)
+    for driver in (1, 2):
+        crm.rosters.plan(driver, at(8), at(12), at_ms=0)
+    on, off = EventKind.DRIVER_ONLINE, EventKind.DRIVER_OFFLINE
+    told = [(at(6), 2, on), (at(7), 2, off), (at(7.5), 1, on), (at(12.5), 1, off)]
+    events = np.concatenate(
+        [make_events(kind, 1, at_ms=int(instant), driver_id=driver) for instant, driver, kind in told]
+    )
+    crm.events.apply(events, first_seq=0, scope_id=scope_id)
+    found = crm.rosters.attendance(at(8), at(12), scope_id=scope_id, at_ms=at(20))
+    assert found.online_ms.tolist() == [4 * HOUR_MS, 0]
+    assert found.begun_late_ms.tolist() == [0, -1]

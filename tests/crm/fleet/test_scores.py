@@ -12,7 +12,7 @@ from crm.served import NOW_MS, TODAY, add_driver_days, add_drivers
 from dispatch.crm.fleet.scores import PARTS, driver_terms_in, gini, scores_in
 from dispatch.crm.rules import ScoreRule
 from dispatch.crm.tables.fleet import driver_block
-from dispatch.crm.tables.orders import driver_day
+from dispatch.crm.tables.orders import driver_day, duty
 from dispatch.crm.vertical import Vertical
 from dispatch.errors import AuthError
 from dispatch.store import bulk
@@ -224,3 +224,23 @@ def test_two_thousand_drivers_of_thirty_days_at_once(crm, scope_id):
             took.append(time.perf_counter() - begun)
     assert found.judged.all()
     assert min(took) < 0.5, "five times what it takes on a machine that does nothing else"
+
+
+def test_who_is_on_duty_now_earns_by_the_time_until_now(crm, scope_id):
+    add_drivers(crm, scope_id, [1, 2, 3])
+    hour = 3_600_000
+    rows = [{"driver_id": 1, "income_cents": 8000, "online_ms": hour}]
+    rows += [{"driver_id": 2, "income_cents": 3000, "online_ms": hour}]
+    rows += [{"driver_id": 3, "income_cents": 500, "online_ms": 0}]
+    add_driver_days(crm, rows)
+    long_ago = NOW_MS - 400 * MS_PER_DAY
+    insert(
+        crm,
+        duty,
+        [{"driver_id": one, "online_at_ms": at} for one, at in ((1, NOW_MS - 3 * hour), (3, long_ago))],
+    )
+    incomes = crm.scores.incomes(scope_id=scope_id, at_ms=NOW_MS)
+    assert incomes.driver_id.tolist() == [1, 2, 3]
+    assert incomes.cents_per_hour.tolist()[:2] == [2000, 3000]
+    window_h = crm.context.vertical.score.window_days * 24 - 24 + NOW_MS % MS_PER_DAY / hour
+    assert incomes.cents_per_hour.tolist()[2] == pytest.approx(500 / window_h)

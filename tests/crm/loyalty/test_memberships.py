@@ -11,7 +11,7 @@ from crm.conftest import DAY_MS, HOUR_MS, MONDAY_MS, OTHER_CITY, TENANT, actor
 from crm.engaged import MONDAY, add_customers, add_days, insert
 from dispatch.crm.crm import Crm
 from dispatch.crm.loyalty import ledger, memberships
-from dispatch.crm.loyalty.memberships import Period, progress_in, tiers_of
+from dispatch.crm.loyalty.memberships import Benefits, Period, progress_in, tiers_of
 from dispatch.crm.loyalty.points import Gain
 from dispatch.crm.tables.loyalty import membership
 from dispatch.crm.tables.orders import customer_day
@@ -116,6 +116,23 @@ def test_a_person_sets_a_tier_with_a_reason(crm, scope_id):
     assert_periods_are_dated(crm)
 
 
+def test_a_tier_entitles_to_what_its_rule_says(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2])
+    crm.memberships.set_tier(1, "gold", at_ms=MONDAY_MS, reason="goodwill")
+    rule = crm.context.vertical.tier("gold")
+    assert crm.memberships.benefits(1, 1999, at_ms=MONDAY_MS) == Benefits(
+        "gold", 1999 * rule.fee_discount_permille // 1000, True, rule.weight, rule.service_priority
+    )
+    assert crm.memberships.benefits(1, 1999, at_ms=MONDAY_MS).discount_cents == 99
+    before = crm.memberships.benefits(1, 1999, at_ms=MONDAY_MS - 1)
+    assert before == crm.memberships.benefits(2, 1999, at_ms=MONDAY_MS) == Benefits("basic", 0, False, 1, 0)
+    for fare_cents in (-1, 2.5, True):
+        with pytest.raises(InputError, match="fare_cents"):
+            crm.memberships.benefits(1, fare_cents, at_ms=MONDAY_MS)
+    with pytest.raises(AuthError):
+        crm.acting_as(actor("customer", own=("customer", 2))).memberships.benefits(1, 5, at_ms=MONDAY_MS)
+
+
 def test_history_is_entered_where_nothing_overlaps(crm, scope_id):
     add_customers(crm, scope_id, [1, 2])
     past = [
@@ -204,4 +221,17 @@ def test_thousands_of_customers_progress_and_are_reviewed_in_a_moment(crm, scope
     assert tiers(crm, ids) == expected
     assert num == sum(map(bool, expected))
     assert crm.memberships.review(at_ms=MONDAY_MS + 200 * DAY_MS) == num
+    assert_periods_are_dated(crm)
+
+
+def test_what_happened_before_the_end_of_an_entered_history_overlaps_nothing(crm, scope_id):
+    add_customers(crm, scope_id, [1])
+    crm.memberships.enter(
+        1, [Period("silver", MONDAY_MS, MONDAY_MS + 9 * DAY_MS)], at_ms=MONDAY_MS + 9 * DAY_MS
+    )
+    add_days(crm, [(1, 0, 1, 99_000)])
+    assert progress(crm, [1], MONDAY_MS + DAY_MS) == 0, "the history of that time is told"
+    with pytest.raises(InputError, match="the last change of the tier"):
+        crm.memberships.set_tier(1, "gold", at_ms=MONDAY_MS + 8 * DAY_MS, reason="goodwill")
+    assert progress(crm, [1], MONDAY_MS + 9 * DAY_MS) == 1
     assert_periods_are_dated(crm)

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from crm.conftest import CITY, MONDAY_MS, OTHER_CITY, OTHER_TENANT, TENANT, actor
 from crm.made_people import ADDRESS, CARD, EMAIL, NAME, PHONE, dump, enter, insert
 from dispatch.crm.people.contacts import Contacts
 from dispatch.crm.people.customer_details import CustomerDetails
 from dispatch.crm.tables.orders import customer_day, orders
+from dispatch.crm.tables.people import address
 from dispatch.errors import AuthError, InputError, StateError
 
 OTHER_PHONE = "+14155550199"
@@ -192,3 +194,37 @@ def test_of_a_restricted_customer_only_who_keeps_it_sees_anything(crm, two):
     with pytest.raises(StateError, match="restricted"):
         crm.contacts.add_alias(one, "card", "9", at_ms=MONDAY_MS)
     assert replace(crm.customers.get(one, at_ms=MONDAY_MS)).status == "restricted"
+
+
+def test_a_refusal_that_is_moved_is_the_latest_word(crm, two):
+    one, other = two
+    crm.consents.record(one, "marketing", True, at_ms=MONDAY_MS + 50, source="app")
+    crm.consents.record(other, "marketing", False, at_ms=MONDAY_MS, source="app")
+    with pytest.raises(InputError, match="time goes backwards"):
+        crm.contacts.merge(other, one, at_ms=MONDAY_MS + 9)
+    crm.contacts.merge(other, one, at_ms=MONDAY_MS + 50)
+    assert crm.consents.of(one) == {"marketing": False}
+
+
+def test_the_house_is_sealed_and_moves_with_its_address(crm, two):
+    one, other = two
+    with crm.context.database.reading() as connection:
+        rows = connection.execute(sa.select(address)).all()
+    assert not any("122419416" in str(value) for row in rows for value in row)
+    crm.contacts.merge(other, one, at_ms=MONDAY_MS + 9)
+    places = [(row.lon_e6, row.lat_e6) for row in crm.contacts.addresses_of(one, at_ms=MONDAY_MS)]
+    assert places == [(-122_419_416, 37_774_929)] * 2
+    crm.contacts.add_address(one, "work", "1 Pier", at_ms=MONDAY_MS)
+    assert crm.contacts.addresses_of(one, at_ms=MONDAY_MS)[2].lon_e6 is None
+
+
+@pytest.mark.parametrize("value", ["a\udcff", "a\x1b[2J"])
+def test_letters_that_are_none(crm, two, value):
+    one, _ = two
+    for call in (
+        lambda: crm.contacts.add_alias(one, "app", value, at_ms=MONDAY_MS),
+        lambda: crm.contacts.add_address(one, "work", value, at_ms=MONDAY_MS),
+    ):
+        with pytest.raises(InputError, match="holds a control character"):
+            call()
+    crm.contacts.add_address(one, "work", "1 Pier\nAcme\u3000Ltd", at_ms=MONDAY_MS)

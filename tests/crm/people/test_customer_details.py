@@ -56,7 +56,7 @@ def test_rows_are_named():
         normal_columns({"birthday_mmdd": [101, None, 1301, 1301]}, RULES, "")
     with pytest.raises(InputError, match="row 1: language"):
         normal_columns({"language": ["en", ["en"]]}, RULES, "")
-    with pytest.raises(InputError, match="row 0: birthday_mmdd is True"):
+    with pytest.raises(InputError, match="row 0: birthday_mmdd is no day"):
         normal_columns({"birthday_mmdd": [True]}, RULES, "")
     with pytest.raises(InputError, match="row 1: custom has the field"):
         normal_columns({"custom": [None, {"hat": 1}]}, RULES, "")

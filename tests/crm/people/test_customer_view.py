@@ -35,3 +35,19 @@ def test_one_page(crm, scope_id):
             crm.acting_as(actor(role)).customer_views.view(made, at_ms=MONDAY_MS)
     with pytest.raises(InputError, match="limit"):
         crm.customer_views.view(made, at_ms=MONDAY_MS, limit=0)
+
+
+def test_places_of_a_restricted_customer_are_for_who_keeps_it(crm, scope_id):
+    made = enter(crm, scope_id, custom=None)
+    insert(crm, orders, {"order_id": 1, "customer_id": made, "submitted_at_ms": 1, "pickup_lon_e6": 5})
+    crm.privacy.hold("customer", made, "court", at_ms=MONDAY_MS)
+    agent = crm.acting_as(actor("agent"))
+
+    def places(as_):
+        timeline = as_.customer_views.view(made, at_ms=MONDAY_MS).timeline
+        return [entry.facts.get("pickup_lon_e6") for entry in timeline if entry.what == "orders"]
+
+    assert places(agent) == [5]
+    crm.privacy.erase("customer", made, at_ms=MONDAY_MS)
+    assert places(agent) == [None]
+    assert places(crm) == [5]

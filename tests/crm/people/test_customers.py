@@ -72,14 +72,19 @@ def test_nothing_personal_is_readable_in_any_table(shop):
     [
         ({"name": ""}, "name has 0 letters"),
         ({"name": "x" * 201}, "name has 201 letters"),
-        ({"name": "a\0b"}, "none is NUL"),
+        ({"name": "a\0b"}, "name holds a control character"),
+        ({"name": "a\x1b[31m"}, "name holds a control character"),
+        ({"name": "a\nb"}, "name holds a control character"),
+        ({"name": "a\udcff"}, "name holds a control character"),
+        ({"email": "a\udcff@mail.example"}, "email holds a control character"),
+        ({"custom": {"wish": "a\udcff"}}, "custom.wish holds a control character"),
         ({"phone": "+1 555 000 9999"}, "phone is"),
         ({"phone": 7}, "phone is a int"),
         ({"email": "no-at.example"}, "email is no address"),
         ({"birthday_mmdd": 230}, "birthday_mmdd is no day"),
-        ({"birthday_mmdd": 1332}, "birthday_mmdd is 1332"),
-        ({"language": "e n"}, "language is 'e n'"),
-        ({"member_no": "M 17"}, "member_no is 'M 17'"),
+        ({"birthday_mmdd": 1332}, "birthday_mmdd is no day"),
+        ({"language": "e n"}, "language is no name"),
+        ({"member_no": "M 17"}, "member_no is no member number"),
         ({"custom": {"hat": 1}}, "custom has the field 'hat'"),
         ({"custom": {"seats": "two"}}, "custom.seats is a str: it must be a whole"),
         ({"custom": {"seats": True}}, "custom.seats is a bool"),
@@ -269,7 +274,7 @@ def test_roles_see_as_much_as_they_may(shop):
     assert agent.hidden == ("custom", "birthday_mmdd")
     dispatcher = seen("dispatcher")
     assert (dispatcher.name, dispatcher.phone, dispatcher.email) == (NAME, "…671", None)
-    assert json.loads(last_audit(shop).details)["shown"] == ["name"]
+    assert json.loads(last_audit(shop).details)["shown"] == ["name", "member_no"]
     assert seen("customer", own=("customer", made)).hidden == ()
     for role in ("marketing", "analyst", "auditor", "driver", "customer"):
         with pytest.raises(AuthError):
@@ -356,3 +361,81 @@ def test_a_key_of_another_person_opens_nothing(shop):
     with pytest.raises(StoreError, match="cannot be opened"):
         shop.customers.get(two, at_ms=MONDAY_MS)
     assert replace(shop.customers.get(one, at_ms=MONDAY_MS)).name == NAME
+
+
+def test_ids_can_be_counted_on_from_whatever_was_told(shop):
+    """Who enters somebody of the greatest id there is must not keep all others from being entered."""
+    for call in (
+        lambda: shop.customers.register(CustomerDetails(), scope_id=HOME, at_ms=1, customer_id=2**62 + 1),
+        lambda: shop.customers.register_many({"customer_id": [2**63 - 1]}, scope_id=HOME, at_ms=1),
+        lambda: shop.drivers.register_many([2**63 - 1], scope_id=HOME, at_ms=1),
+    ):
+        with pytest.raises(InputError, match=r"at most 2\^62"):
+            call()
+    shop.customers.register(CustomerDetails(), scope_id=HOME, at_ms=1, customer_id=2**62)
+    assert shop.customers.register(CustomerDetails(), scope_id=HOME, at_ms=1) == 2**62 + 1
+
+
+def test_nobody_takes_over_the_orders_of_another_company(shop):
+    """Orders are kept under the engine's ids, also of customers whom nobody entered."""
+    rows = [(1, 77, FOREIGN), (2, 78, AWAY), (3, 79, None)]
+    insert(shop, orders, *({"order_id": o, "customer_id": c, "scope_id": s} for o, c, s in rows))
+    agent = shop.acting_as(actor("agent"))
+    with pytest.raises(StateError, match="customer_id 77 is taken"):
+        agent.customers.register(CustomerDetails(name="N"), scope_id=HOME, at_ms=MONDAY_MS, customer_id=77)
+    with pytest.raises(StateError, match="customer_id 77 is taken"):
+        shop.customers.register_many({"customer_id": [5, 77]}, scope_id=HOME, at_ms=MONDAY_MS)
+    for one in (78, 79):
+        agent.customers.register(CustomerDetails(), scope_id=HOME, at_ms=MONDAY_MS, customer_id=one)
+        assert len(agent.customers.orders_of(one).rows) == 1
+    shop.customers.register(CustomerDetails(), scope_id=FOREIGN, at_ms=MONDAY_MS, customer_id=77)
+
+
+def test_a_number_that_finds_one_as_an_alias_is_not_another_one_s(shop):
+    one = shop.customers.register(details(), scope_id=HOME, at_ms=MONDAY_MS)
+    other = shop.customers.register(CustomerDetails(name="O"), scope_id=HOME, at_ms=MONDAY_MS)
+    shop.contacts.add_alias(one, "phone", "+14155550123", at_ms=MONDAY_MS)
+    same = CustomerDetails(phone="+14155550123")
+    before = dump(shop)
+    for call in (
+        lambda: shop.customers.register(same, scope_id=HOME, at_ms=MONDAY_MS),
+        lambda: shop.customers.register_many(
+            {"phone": [None, "+14155550199", same.phone]}, scope_id=HOME, at_ms=MONDAY_MS
+        ),
+        lambda: shop.customers.update(other, same, at_ms=MONDAY_MS),
+    ):
+        with pytest.raises(StateError, match="alias of another customer"):
+            call()
+    assert dump(shop) == before
+    shop.customers.register(same, scope_id=AWAY, at_ms=MONDAY_MS)  # another city's customers are apart
+    shop.customers.update(one, same, at_ms=MONDAY_MS)
+    assert shop.customers.find("phone", same.phone, scope_id=HOME, at_ms=MONDAY_MS) == one
+
+
+def test_customers_do_not_say_themselves_who_they_are_to_the_business(shop):
+    made = shop.customers.register(details(), scope_id=HOME, at_ms=MONDAY_MS)
+    own = shop.acting_as(actor("customer", own=("customer", made))).customers
+    own.update(made, CustomerDetails(name="Z", phone="+14155550123"), at_ms=MONDAY_MS)
+    for changes in ({"member_no": "GOLD-1"}, {"channel": "vip"}, {"custom": {"vip": True}}):
+        with pytest.raises(AuthError, match=r"customer\.classify"):
+            own.update(made, CustomerDetails(**changes), at_ms=MONDAY_MS)
+    with pytest.raises(AuthError, match=r"customer\.classify"):
+        own.update(made, CustomerDetails(), forget=["member_no"], at_ms=MONDAY_MS)
+    agent = shop.acting_as(actor("agent")).customers
+    agent.update(made, CustomerDetails(member_no="GOLD-1"), at_ms=MONDAY_MS)
+
+
+@pytest.mark.parametrize(
+    ("by", "value"),
+    [("member_no", None), ("member_no", 5), ("member_no", "a b"), ("member_no", "a\0"), (5, "x"), (None, "x"),
+     ("alias.app", "a\udcff"), ("alias.app", None), ("alias.", "x"), ("email", None), ("phone", 7)],
+)  # fmt: skip
+def test_what_nobody_can_be_found_by(shop, by, value):
+    with pytest.raises(InputError):
+        shop.customers.find(by, value, scope_id=HOME, at_ms=MONDAY_MS)
+
+
+@pytest.mark.parametrize("scope_id", ["x", 10**30, True, -1])
+def test_lists_of_what_is_no_place(shop, scope_id):
+    with pytest.raises(InputError, match="scope_id is"):
+        shop.customers.list(scope_id=scope_id)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import multiprocessing
 import zipfile
 
 import pytest
@@ -39,12 +40,15 @@ from dispatch.crm.people.erasing import (
     noted,
     register_path,
 )
+from dispatch.crm.tables.engagement import telemetry
 from dispatch.crm.tables.orders import customer_day, orders
 from dispatch.crm.tables.people import address, alias, customer, erasure, idempotency, person_key
 from dispatch.errors import StateError, StoreError
 from dispatch.store import sealing
 
 WORDS = [NAME, *NAME.split(), EMAIL, ADDRESS, "Lombardy", WISH, PHONE, *phone_spellings()]
+HOME = "-122419416 37774929"
+"""Where the address is, as it is sealed."""
 
 
 @pytest.fixture
@@ -163,9 +167,9 @@ def test_the_search_finds_everything_where_nothing_is_sealed(database_url, tmp_p
     )
     with Crm.create(database_url, VERTICAL, keys=tmp_path / "crm.keys") as crm:
         live(crm)
-        hits = found_in(files_of(crm, tmp_path), spellings(WORDS))
+        hits = found_in(files_of(crm, tmp_path), spellings([*WORDS, HOME]))
     found = {one for _, one in hits}
-    for value in (NAME, EMAIL, ADDRESS, PHONE, WISH):
+    for value in (NAME, EMAIL, ADDRESS, PHONE, WISH, HOME):
         assert value.encode() in found
     places = {"dump.txt", "values.bin", "members.bin"}
     assert {name for name, _ in hits} >= places | ({"crm.db-wal"} if "sqlite" in database_url else set())
@@ -283,9 +287,9 @@ def test_an_older_database_is_brought_up_to_the_register(shop, tmp_path):
     gone, stays = live(shop)
     register = register_path(tmp_path / "crm.keys")
     name = _name(shop)
-    note(register, "another database", [ErasedPerson("customer", stays, 5)])
-    note(register, name, [ErasedPerson("customer", gone, 5), ErasedPerson("driver", 4, 5)])
-    note(register, name, [ErasedPerson("customer", 4711, 6)])
+    note(register, "another database", [ErasedPerson("customer", stays, MONDAY_MS)])
+    note(register, name, [ErasedPerson("customer", gone, MONDAY_MS), ErasedPerson("driver", 4, MONDAY_MS)])
+    note(register, name, [ErasedPerson("customer", 4711, MONDAY_MS)])
     assert shop.privacy.apply_erasures(at_ms=MONDAY_MS) == 1
     assert shop.customers.get(gone, at_ms=MONDAY_MS).status == "erased"
     assert shop.customers.get(stays, at_ms=MONDAY_MS).status == "active"
@@ -318,6 +322,51 @@ def test_the_register(tmp_path):
         register.write_bytes(kept)
     with pytest.raises(StoreError, match="cannot be written"):
         note(tmp_path / "none" / "x", "a", persons)
+
+
+def test_nobody_is_lost_from_the_register_whoever_writes_at_the_same_time(tmp_path):
+    register = register_path(tmp_path / "crm.keys")
+
+    def write(first):
+        for row in range(first, first + 150):
+            note(register, "a", [ErasedPerson("customer", row, 1)])
+
+    workers = [multiprocessing.get_context("fork").Process(target=write, args=(n * 150,)) for n in range(4)]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join(60)
+    assert sorted(person.person_id for person in noted(register, "a")) == list(range(600))
+
+
+def test_who_was_entered_under_the_same_id_later_is_somebody_else(shop, tmp_path):
+    """A database that was put back counts on from its own highest id: one that somebody erased had before."""
+    gone, _ = live(shop)
+    register = register_path(tmp_path / "crm.keys")
+    note(register, _name(shop), [ErasedPerson("customer", gone, MONDAY_MS - 1)])
+    assert shop.privacy.apply_erasures(at_ms=MONDAY_MS) == 0
+    assert shop.customers.get(gone, at_ms=MONDAY_MS).name == NAME + " Jr"
+
+
+def test_an_erasure_that_was_deferred_in_the_backup_is_done(shop, tmp_path):
+    gone, _ = live(shop)
+    shop.privacy.hold("customer", gone, "court", at_ms=MONDAY_MS)
+    assert not shop.privacy.erase("customer", gone, at_ms=MONDAY_MS).done
+    note(register_path(tmp_path / "crm.keys"), _name(shop), [ErasedPerson("customer", gone, MONDAY_MS + 5)])
+    assert shop.privacy.apply_erasures(at_ms=MONDAY_MS + 9) == 1
+    with shop.context.database.reading() as connection:
+        (row,) = connection.execute(sa.select(erasure)).all()
+    assert (row.asked_at_ms, row.done_at_ms) == (MONDAY_MS, MONDAY_MS + 9)
+
+
+def test_where_a_driver_was_is_forgotten(shop):
+    scope_id = shop.scope(TENANT, CITY)
+    shop.drivers.register_many([4, 5], scope_id=scope_id, at_ms=MONDAY_MS)
+    cars = [{"driver_id": one, "at_ms": MONDAY_MS, "lon_e6": 1_234_567, "lat_e6": 7} for one in (4, 5)]
+    insert(shop, telemetry, *cars)
+    shop.privacy.erase("driver", 4, at_ms=MONDAY_MS)
+    with shop.context.database.reading() as connection:
+        assert connection.scalars(sa.select(telemetry.c.driver_id)).all() == [5]
 
 
 def test_a_failed_erasure_leaves_all_as_it_was(shop, tmp_path):

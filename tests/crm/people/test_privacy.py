@@ -13,6 +13,7 @@ from crm.made_people import ADDRESS, EMAIL, NAME, PHONE, VERTICAL, WISH, dump, e
 from dispatch.crm.crm import Crm
 from dispatch.crm.people.customer_details import CustomerDetails
 from dispatch.crm.people.customers import register_many_in
+from dispatch.crm.tables.engagement import telemetry
 from dispatch.crm.tables.orders import customer_day, orders
 from dispatch.crm.tables.people import consent, erasure, person_key
 from dispatch.crm.vault import Vault
@@ -69,6 +70,34 @@ def test_a_hold_defers_the_erasure(crm, scope_id):
     assert crm.customers.get(kept, at_ms=MONDAY_MS).status == "active"
 
 
+def test_nothing_of_a_held_customer_is_lost(crm, scope_id):
+    held, other = (
+        enter(crm, scope_id, custom=None),
+        enter(crm, scope_id, phone=None, member_no=None, custom=None),
+    )
+    hold = crm.privacy.hold("customer", held, "court_17", at_ms=MONDAY_MS)
+    (card,) = crm.contacts.aliases_of(held, at_ms=MONDAY_MS)
+    (home,) = crm.contacts.addresses_of(held, at_ms=MONDAY_MS)
+    before = dump(crm)
+    lost = (
+        lambda: crm.contacts.merge(held, other, at_ms=MONDAY_MS),
+        lambda: crm.contacts.remove_alias(card.alias_id, at_ms=MONDAY_MS),
+        lambda: crm.contacts.remove_address(home.address_id, at_ms=MONDAY_MS),
+        lambda: crm.customers.update(held, CustomerDetails(), forget=["email"], at_ms=MONDAY_MS),
+    )
+    for call in lost:
+        with pytest.raises(StateError, match="under a legal hold"):
+            call()
+    assert dump(crm) == before
+    crm.customers.update(held, CustomerDetails(name="Zoe"), at_ms=MONDAY_MS)  # corrected it may be
+    crm.contacts.merge(other, held, at_ms=MONDAY_MS)  # and told more of
+    assert not crm.privacy.erase("customer", held, at_ms=MONDAY_MS).done
+    for call in lost[1:]:
+        with pytest.raises(StateError, match="is restricted"):
+            call()
+    assert crm.privacy.release("customer", held, hold, at_ms=MONDAY_MS).done
+
+
 # --- keys ----------------------------------------------------------------------------------------
 
 
@@ -100,6 +129,34 @@ def test_keys_are_rotated_and_retired(crm, scope_id, tmp_path, database_url):
             assert late.customers.get(60, at_ms=MONDAY_MS).name == "Name 60"
     with Crm.open(database_url, "ride", keys=keys) as again:
         assert again.customers.get(ids[29], at_ms=MONDAY_MS).name == "Name 30"
+
+
+def test_master_keys_are_retired_before_anybody_else_can_rotate(crm, scope_id, tmp_path, monkeypatch):
+    """Saved after the commit, the keyring would lose the master key that another process made meanwhile."""
+    add(crm, 3)
+    crm.privacy.rotate_keys(at_ms=MONDAY_MS)
+    keys, saved = tmp_path / "crm.keys", []
+
+    def save(ring, path, **told):
+        done = threading.Event()
+        thread = threading.Thread(
+            target=lambda: (crm_of_another().privacy.rotate_keys(at_ms=MONDAY_MS), done.set())
+        )
+        if not saved:
+            saved.append(thread)
+            thread.start()
+            assert not done.wait(0.2)
+        real(ring, path, **told)
+
+    def crm_of_another():
+        return Crm(replace(crm.context, vault=Vault(Keyring.load(keys), keys)))
+
+    real = Keyring.save
+    monkeypatch.setattr(Keyring, "save", save)
+    assert crm.privacy.retire_keys(at_ms=MONDAY_MS) == (1,)
+    saved[0].join(30)
+    assert set(Keyring.load(keys).masters) == {2, 3}
+    assert crm.customers.get(2, at_ms=MONDAY_MS).name == "Name 2"
 
 
 def test_keys_in_use_are_not_retired(crm, scope_id, tmp_path):
@@ -197,6 +254,8 @@ def test_locations_are_blurred_once_they_are_old(crm, scope_id):
     ]
     insert(crm, orders, *rows)
     crm.customers.register(CustomerDetails(), scope_id=scope_id, at_ms=old, key="k")
+    place = {"lon_e6": 13_376_543, "lat_e6": 52_512_345}
+    insert(crm, telemetry, *({"driver_id": old - at_ms, "at_ms": at_ms, **place} for at_ms in (old, old + 1)))
     assert crm.privacy.blur_locations(at_ms=MONDAY_MS) == 2
     before = dump(crm)["orders"]
     with crm.context.database.reading() as connection:
@@ -207,6 +266,9 @@ def test_locations_are_blurred_once_they_are_old(crm, scope_id):
         (-122_419_416, 37_774_929, NO_COORDINATE),
         (13_370_000, 37_770_000, NO_COORDINATE),
     ]
+    with crm.context.database.reading() as connection:
+        cars = connection.scalars(sa.select(telemetry.c.lon_e6).order_by(telemetry.c.at_ms)).all()
+    assert cars == [13_370_000, 13_376_543]
     crm.privacy.blur_locations(at_ms=MONDAY_MS)
     assert dump(crm)["orders"] == before
     assert dump(crm)["idempotency"] == []
@@ -284,3 +346,24 @@ def test_all_data_of_one_person_opened(database_url, tmp_path):
             own.privacy.export_person("customer", other, at_ms=MONDAY_MS)
         with crm.context.database.reading() as connection:
             assert connection.scalar(sa.select(sa.func.count()).select_from(consent)) == 1
+
+
+def test_no_export_without_its_entry_in_the_audit(crm, scope_id, tmp_path, monkeypatch):
+    made = enter(crm, scope_id, custom=None)
+
+    def fail(*_):
+        raise StoreError("the audit cannot be written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dispatch.crm.context.audit.append", fail)
+        with pytest.raises(StoreError, match="the audit"):
+            crm.privacy.export_person("customer", made, at_ms=MONDAY_MS, path=tmp_path / "me.json")
+    assert not (tmp_path / "me.json").exists()
+
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("dispatch.crm.people.person_export.zipfile.ZipFile.writestr", full)
+    with pytest.raises(StoreError, match="no space"):
+        crm.privacy.export_person("customer", made, at_ms=MONDAY_MS, path=tmp_path / "me.zip")
+    assert not (tmp_path / "me.zip").exists()

@@ -45,7 +45,7 @@ def test_a_text_opens_in_its_row_alone_and_not_after_the_key_is_gone(crm, scope_
             key_in(connection, vault, "driver", 9)
 
 
-@pytest.mark.parametrize("value", ["", "  ", 5, None, "secret" * 2])
+@pytest.mark.parametrize("value", ["", "  ", 5, None, "secret" * 2, "secr\udcff", "s\x1b"])
 def test_texts_are_checked_and_not_repeated(value):
     with pytest.raises(InputError) as caught:
         check_text("words", value, 10)

@@ -3,11 +3,13 @@
 import json
 
 import pytest
+import sqlalchemy as sa
 
 from cities import T0, dispatcher_on, line_city, places, positions
 from crm.conftest import actor
 from crm.engaged import insert
 from dispatch.crm.ports.telemetry import OLDEST_S, Reading, Telemetry, TelemetryFile
+from dispatch.crm.tables.fleet import vehicle
 from dispatch.crm.tables.people import driver
 from dispatch.errors import AuthError, InputError
 
@@ -92,3 +94,28 @@ def test_a_file_is_read_from_where_it_was(tmp_path):
     for _ in range(2):
         with pytest.raises(InputError, match="must hold"):
             port.readings()
+
+
+def test_a_level_that_a_car_tells_is_its_vehicle_s(crm, telemetry, scope_id):
+    add_vehicles(crm, scope_id, ((11, 1, None), (12, 1, None), (13, 1, T0), (21, 2, None)))
+    telemetry.take([Reading(1, T0, 10.0, 50.0, 400), Reading(2, T0, 10.0, 50.0)], T0)
+    assert levels(crm) == {11: None, 12: 400, 13: None, 21: None}, "of the vehicle entered last"
+    assert crm.stations.ranges([1, 2], scope_id=scope_id).tolist() == [40_000, -1]
+    telemetry.take([Reading(1, T0 - 1, 10.0, 50.0, 900)], T0 + 1)
+    assert levels(crm)[12] == 400, "an older reading changes nothing"
+
+
+def add_vehicles(crm, scope_id, rows):
+    same = {"scope_id": scope_id, "vehicle_class": 0, "seats": 4, "energy": "electric", "range_m": 100_000}
+    same |= {"added_at_ms": 0, "insured_until_ms": T0, "inspected_until_ms": T0}
+    insert(
+        crm,
+        vehicle,
+        [{"vehicle_id": one, "driver_id": of, "retired_at_ms": gone, **same} for one, of, gone in rows],
+    )
+
+
+def levels(crm):
+    with crm.context.database.reading() as connection:
+        rows = connection.execute(sa.select(vehicle.c.vehicle_id, vehicle.c.level_permille)).all()
+    return {row[0]: row[1] for row in rows}

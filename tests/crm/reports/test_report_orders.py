@@ -1,6 +1,7 @@
 """Orders of a report where little is known of them."""
 
 from crm.conftest import HOUR_MS, MONDAY_MS
+from crm.engaged import add_customers
 from crm.report_places import source_of
 from dispatch.crm.reports import report_orders
 from dispatch.crm.tables.orders import orders
@@ -48,3 +49,17 @@ def test_one_customer_brings_all(crm, scope_id):
         "customers": 1, "customers_share": 1.0, "revenue_cents": 500, "revenue_share": 1.0,
         "reaches_80": True,
     }  # fmt: skip
+
+
+def test_two_who_turned_out_to_be_one_are_one(crm, scope_id):
+    add_customers(
+        crm, scope_id, [7, 8, 9], status=["merged", "active", "active"], merged_into=[8, None, None]
+    )
+    closed = int(OrderStatus.CLOSED)
+    rows = [(row, who, 0, closed, MONDAY_MS + row, 500, scope_id) for row, who in enumerate((7, 8, 9))]
+    enter(crm, [*rows, (5, 7, 0, closed, MONDAY_MS - 1, 500, scope_id)])
+    with source_of(crm) as source:
+        told = report_orders.tables(source)
+    (people,) = told["customers"].to_pylist()
+    assert (people["active"], people["new"], people["repeat"]) == (2, 1, 1)
+    assert told["concentration"].to_pylist()[-1]["customers"] == 2

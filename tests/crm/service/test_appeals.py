@@ -6,7 +6,7 @@ import pytest
 from crm.conftest import MONDAY_MS, OTHER_CITY, actor
 from crm.engaged import insert
 from crm.fleet.test_blocks import BAD
-from crm.served import NOW_MS, add_driver_days, served_city, sums_of
+from crm.served import NOW_MS, add_driver_days, not_picked_up, served_city, sums_of
 from dispatch.crm.service.complaints import Compensation, NewComplaint
 from dispatch.crm.tables.service import appeal
 from dispatch.engine.events import EventKind as Kind, make_events
@@ -131,6 +131,7 @@ def test_a_block_ends_and_what_it_was_based_on_counts_no_more(city, scope_id):
 def test_ratings_cancellations_and_standings(city, scope_id):
     of_driver = city.ratings.rate(1001, "driver", 1, at_ms=NOW_MS)
     of_customer = city.ratings.rate(1001, "customer", 1, at_ms=NOW_MS)
+    not_picked_up(city, 1002)
     city.credit.no_show(1002, at_ms=NOW_MS)
     (event,) = city.credit.events(2)
     cases = (

@@ -1,10 +1,13 @@
 """Complaints on connections of others: whose they are, and what they are about."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from crm.conftest import DAY_MS
 from crm.engaged import add_customers
-from crm.served import NOW_MS, TODAY, add_drivers, add_finished, sums_of
+from crm.served import NOW_MS, TODAY, add_drivers, add_finished, served_city, sums_of
 from dispatch.crm.service.complaints import NewComplaint, file_in
 from dispatch.crm.service.incidents import Problem
+from dispatch.errors import StateError
 
 
 def test_a_merged_customer_s_orders_can_still_be_complained_of(crm, scope_id):
@@ -47,3 +50,17 @@ def test_an_upheld_complaint_counts_on_the_day_of_the_trip(crm, scope_id):
     with crm.context.database.reading() as connection:
         (day,) = connection.exec_driver_sql("SELECT day FROM driver_day").scalars()
     assert day == TODAY - 3
+
+
+def test_the_same_problem_told_twice_at_once_is_one_complaint(crm, scope_id):
+    served_city(crm, scope_id)
+
+    def tell(_):
+        try:
+            return crm.service_desk.file(NewComplaint(1, "detour", 1001), at_ms=NOW_MS)
+        except StateError:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        made = [one for one in pool.map(tell, range(8)) if one is not None]
+    assert len(made) == len(crm.service_desk.of_customer(1)) == 1

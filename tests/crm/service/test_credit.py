@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from crm.conftest import actor
 from crm.engaged import add_customers
-from crm.served import NOW_MS, served_city
+from crm.served import NOW_MS, not_picked_up, served_city
 from dispatch.crm.service.complaints import NewComplaint
 from dispatch.crm.service.credit import OF_ORDERS, credit_orders_in, standings_in
 from dispatch.crm.tables.service import credit_event
@@ -73,6 +73,7 @@ def test_a_complaint_lowers_nothing_unless_a_person_decides_so(crm, scope_id):
         boss.credit.malicious(1, "invented", at_ms=NOW_MS + 3)
     (event,) = crm.credit.events(1)
     assert (event.reason, event.delta, event.made_by) == ("malicious_complaint", -10, "boss")
+    not_picked_up(crm, 1001)
     assert crm.credit.no_show(1001, at_ms=NOW_MS + 3) == 65
     with pytest.raises(StateError):
         crm.credit.no_show(1001, at_ms=NOW_MS + 4)
@@ -81,3 +82,19 @@ def test_a_complaint_lowers_nothing_unless_a_person_decides_so(crm, scope_id):
     assert crm.acting_as(actor("customer", own=("customer", 1))).credit.standing(1) == 65
     with pytest.raises(AuthError):
         crm.acting_as(actor("customer", own=("customer", 2))).credit.standing(1)
+
+
+def test_a_fact_that_comes_late_does_not_set_the_clock_back(crm, scope_id):
+    served_city(crm, scope_id)
+    orders(crm, [(1, 5001, "completed")], NOW_MS)
+    orders(crm, [(1, 5002, "cancelled_late")], NOW_MS - 9_000_000)
+    not_picked_up(crm, 1001)
+    with pytest.raises(InputError, match="time goes backwards"):
+        crm.credit.no_show(1001, at_ms=NOW_MS - 1)
+
+
+def test_who_was_picked_up_was_there(crm, scope_id):
+    served_city(crm, scope_id)
+    with pytest.raises(StateError, match="was picked up"):
+        crm.credit.no_show(1001, at_ms=NOW_MS)
+    assert crm.credit.standing(1) == 80

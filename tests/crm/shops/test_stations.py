@@ -54,6 +54,17 @@ def test_customers_buy_fuel_once_a_key_and_earn_points(fuel, scope_id, station):
             call()
 
 
+def test_a_fill_up_counts_in_a_customer_s_figures(fuel, scope_id, station):
+    add_customers(fuel, scope_id, [1, 2])
+    for number, day in enumerate((0, 3, 3)):
+        plain = Purchase("petrol_95", 4_000 + number, f"till-1/{number}", customer_id=1, millilitres=30_000)
+        fuel.stations.sell(station, plain, at_ms=MONDAY_MS + day * DAY_MS)
+    found = fuel.statistics.features(scope_id, MONDAY_MS + 5 * DAY_MS)
+    assert found.customer_id.tolist() == [1, 2]
+    assert (found.completed.tolist(), found.spend_cents.tolist()) == ([3, 0], [12_003, 0])
+    assert (found.active_days.tolist(), found.recency_days.tolist()) == ([2, 0], [2, float("inf")])
+
+
 def test_drivers_fill_up_and_get_so_far(fuel, scope_id, station):
     fuel.drivers.register_many([1, 2, 3], scope_id=scope_id, at_ms=0)
     told = {"at_ms": MONDAY_MS}

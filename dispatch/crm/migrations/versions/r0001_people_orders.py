@@ -74,8 +74,7 @@ def _address() -> None:
         sa.Column("customer_id", BIG, nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
         sa.Column("value", sa.LargeBinary()),
-        sa.Column("lon_e6", BIG),
-        sa.Column("lat_e6", BIG),
+        sa.Column("place", sa.LargeBinary()),
         sa.Column("changed_at_ms", BIG, nullable=False),
         sa.PrimaryKeyConstraint("address_id", name="pk_address"),
     )
@@ -373,6 +372,8 @@ def _order_stage() -> None:
         sa.PrimaryKeyConstraint("stream_id", "seq", name="pk_order_stage"),
         sqlite_with_rowid=False,
     )
+    _index("ix_order_stage_duty", "order_stage", "driver_id", "at_ms", where="kind IN (0, 1)")
+    _index("ix_order_stage_order_id", "order_stage", "order_id", where="order_id IS NOT NULL")
 
 
 def _orders() -> None:
