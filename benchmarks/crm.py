@@ -23,7 +23,7 @@ from dispatch.units import NO_VALUE
 SUMMARY = "an engine's events applied to the CRM's tables"
 PACKAGES = ("sqlalchemy",)
 ORM = "SQLAlchemy ORM"
-BATCHES = (1_500, 10_000)
+BATCHES = (300, 1_500, 10_000)
 SHIFT = 10**7
 """Each call has orders of its own."""
 

@@ -106,7 +106,7 @@ def num_alive(group):
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(dispatch, tmp_path):
     # Many windows: the runs take seconds together, so that the first ends well before the last.
     scenario = tmp_path / "tiny.toml"
-    scenario.write_text(TINY.with_value("window_s", 8.0).to_toml())
+    scenario.write_text(TINY.with_value("window_s", 15.0).to_toml())
     folder, whole = tmp_path / "runs", tmp_path / "whole"
     options = ["--vary", "policy=nearest,batch", "--seeds", "4"]
     command = [sys.executable, "-m", "cli.start", "sweep", str(scenario), *options, "--jobs", "2", "--out"]

@@ -116,11 +116,12 @@ def test_a_seed_asks_for_the_same_rides_in_every_variant():
 
 
 def test_two_jobs_are_byte_for_byte_one(tmp_path):
-    sweep = Sweep(TINY, {"drivers": (8, 12), "policy": ("nearest", "batch")}, 2)
+    crowded = TINY.with_value("orders", 400)
+    sweep = Sweep(crowded, {"drivers": (8, 12), "policy": ("nearest", "batch")}, 2)
     tables, kept = [], []
     for jobs in (1, 2):
         folder = tmp_path / str(jobs)
-        with RunStore(folder, TINY, "code") as store, Workers(jobs) as workers:
+        with RunStore(folder, crowded, "code") as store, Workers(jobs) as workers:
             tables.append(run_sweep(sweep, store, workers))
         kept.append(without_times(pq.read_table(folder / "runs.parquet")))
     assert tables[0] == tables[1]

@@ -53,9 +53,8 @@ def test_who_won_a_customer_and_waits_is_locked_as_well(people):
         assert lock_in(connection, []) == {}
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer at a time
 def test_all_are_locked(people):
-    if people.context.database.is_sqlite:
-        pytest.skip("SQLite has one writer at a time")
     free = (
         sa.select(customer.c.customer_id).with_for_update(skip_locked=True).order_by(customer.c.customer_id)
     )
