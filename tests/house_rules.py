@@ -71,6 +71,7 @@ BARE_EXCUSE = re.compile(
     r"|mypy:\s*ignore-errors)\s*$"
 )
 SKIPPING_MARK = re.compile(r"pytest\.mark\.(skip|skipif|xfail)")
+STOPWATCH = re.compile(r"\b(perf_counter|process_time|took_s|elapsed_s)\b")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -271,6 +272,15 @@ def nothing_is_unfinished(source: Source) -> Iterator[str]:
     yield from source.lines_with(UNFINISHED, "unfinished: {}")
 
 
+def tests_judge_no_time(source: Source) -> Iterator[str]:
+    """How fast something is shows in the benchmarks, beside a peer; a machine that is busy breaks no test."""
+    if not source.is_python or not source.path.startswith("tests/"):
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Assert) and STOPWATCH.search(ast.unparse(node.test)):
+            yield source.at(node.lineno, "asserts how long something took")
+
+
 def excuses_have_reasons(source: Source) -> Iterator[str]:
     """What silences a tool says why, on the same line; a skip gives its reason."""
     if not source.is_python:
@@ -404,6 +414,7 @@ RULES = (
     nothing_is_printed,
     no_error_is_swallowed,
     nothing_is_unfinished,
+    tests_judge_no_time,
     excuses_have_reasons,
     the_workshop_stays_out,
     modules_hold_no_state,

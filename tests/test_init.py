@@ -11,16 +11,13 @@ HEAVY = ("numba", "numpy", "scipy", "pyarrow", "shapely", "pyproj", "rich", "typ
 
 def test_import_alone_is_light():
     code = f"""
-import sys, time
-started = time.perf_counter()
+import sys
 import dispatch
-print(time.perf_counter() - started, *(name for name in {HEAVY} if name in sys.modules))
+print(*(name for name in sys.modules if name.partition(".")[0] in {("dispatch", *HEAVY)}))
 """
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True) for _ in range(3)]
-    assert [run.stderr for run in runs] == [""] * 3
-    told = [run.stdout.split() for run in runs]
-    assert min(float(seconds) for seconds, *_ in told) < 0.1
-    assert [loaded for _, *loaded in told] == [[]] * 3
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stderr == ""
+    assert set(run.stdout.split()) == {"dispatch", "dispatch.errors"}
 
 
 @pytest.mark.parametrize("name", dispatch.__all__)

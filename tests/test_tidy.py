@@ -85,6 +85,8 @@ BAD = [
     ("no_error_is_swallowed", "dispatch/a.py", "with contextlib.suppress(ValueError):\n    f()"),
     ("nothing_is_unfinished", "dispatch/page/a.js", "// TO" + "DO: the rest"),
     ("nothing_is_unfinished", "README.md", "FIX" + "ME"),
+    ("tests_judge_no_time", "tests/a.py", "assert time.perf_counter() - started < 2"),
+    ("tests_judge_no_time", "tests/a.py", "assert took_s < 3"),
     ("excuses_have_reasons", "dispatch/a.py", "x = f()  # type: ig" + "nore[arg-type]"),
     ("excuses_have_reasons", "dispatch/a.py", "import x  # no" + "qa: F401"),
     ("excuses_have_reasons", "dispatch/a.py", "if x:  # pragma: " + "no cover\n    f()"),

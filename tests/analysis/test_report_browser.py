@@ -123,14 +123,6 @@ def test_charts_fit_on_paper(browser, pages):
     assert browser.execute_script(widest) > 900
 
 
-def test_a_page_of_one_run_is_drawn_soon(browser, pages):
-    resize(browser, 1280)
-    started = time.monotonic()
-    open_page(browser, pages["one"])
-    # About 2 s on an idle machine; the limit leaves room for a busy one.
-    assert time.monotonic() - started < 10
-
-
 def test_readers_choose_what_the_heat_maps_show(browser, pages):
     resize(browser, 1280)
     open_page(browser, pages["three"])

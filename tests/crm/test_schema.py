@@ -1,7 +1,5 @@
 """The tables in a database: made once, refused where they are of another version, brought up to date."""
 
-import time
-
 import pytest
 import sqlalchemy as sa
 
@@ -57,13 +55,3 @@ def test_names_in_messages_hide_passwords():
     assert "secret" not in schema.name_of(database)
     assert "db.example" in schema.name_of(database)
     database.close()
-
-
-def test_making_a_database_is_quick(tmp_path):
-    """Each test makes one."""
-    took = []
-    for number in range(5):
-        started = time.process_time()
-        Crm.create(tmp_path / f"{number}.db").close()
-        took.append(time.process_time() - started)
-    assert min(took) < 0.15

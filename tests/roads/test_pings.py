@@ -1,5 +1,4 @@
 import datetime
-import time
 
 import numpy as np
 import pyarrow as pa
@@ -153,10 +152,7 @@ def test_a_day_of_san_francisco(data):
     path = data / "san_francisco" / "pings.parquet"
     start = datetime.datetime(2008, 5, 31, 7, tzinfo=datetime.UTC)
     from_at_ms = round(start.timestamp() * 1000)
-    RecordedPings.load(path, from_at_ms, from_at_ms + 1)
-    started = time.perf_counter()
     pings = RecordedPings.load(path, from_at_ms, from_at_ms + 86_400_000)
-    assert time.perf_counter() - started < 2.0  # 0.25 s on an idle machine
     assert len(pings) == 493_390
     assert pings.at_ms.min() >= from_at_ms
     assert pings.at_ms.max() < from_at_ms + 86_400_000

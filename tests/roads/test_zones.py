@@ -1,5 +1,4 @@
 import json
-import time
 
 import numpy as np
 import pytest
@@ -188,13 +187,10 @@ def test_a_side_that_is_none_is_refused(cell_m):
         grid_zones(CITY, cell_m)
 
 
-def test_400_000_points_take_few_seconds():
+def test_400_000_points_have_the_zones_of_their_nodes():
     zones = grid_zones(CITY, 300)
     random = np.random.default_rng(0)
     node = random.integers(0, CITY.graph.num_nodes, 400_000)
     lon, lat = CITY.graph.node_lon[node], CITY.graph.node_lat[node]
-    started = time.perf_counter()
     zone = zones.zone_of(lon, lat)
-    # 0.7 s on an idle machine; the limit leaves room for a busy one.
-    assert time.perf_counter() - started < 4
     assert np.array_equal(zone, zones.of_nodes(CITY.graph)[node])

@@ -34,7 +34,7 @@ def community():
 
 def people_of(num):
     nothing = np.zeros(num, np.int64)
-    return People(np.arange(num) % 50 + 1, nothing, nothing, nothing + 1000, nothing)
+    return People(np.arange(num) % 50 + 1, nothing, nothing, nothing + 1000, nothing, nothing)
 
 
 def test_everybody_is_entered_and_new_ones_may_be_referred(liaison, community):

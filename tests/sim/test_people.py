@@ -14,7 +14,8 @@ from dispatch.sim.scenario import synthetic_scenario
 
 
 def people_of(num, **changes):
-    told = {name: np.zeros(num, np.int64) for name in ("customer_id", "tier", "is_first", "patience_ms")}
+    names = ("customer_id", "tier", "is_first", "patience_ms", "may_upgrade")
+    told = {name: np.zeros(num, np.int64) for name in names}
     return People(**told | {"priority": np.full(num, 1000)} | changes)
 
 

@@ -1,6 +1,5 @@
 """Coupons: what a definition asks for, codes, validation without effect, and who may do what."""
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -171,9 +170,7 @@ def test_rules_grant_coupons_to_many_at_once(crm, scope_id):
     add_customers(crm, scope_id, range(1, 2001), status=["erased", *["active"] * 1999])
     with crm.context.database.writing() as connection:
         for _ in range(2):
-            begin_s = time.perf_counter()
             assert grant_in(connection, crm.context, range(1, 2001), "tier.gold", 800, MONDAY_MS) == 1999
-            assert time.perf_counter() - begin_s < 2
         assert grant_in(connection, crm.context, [], "tier.gold", 900, MONDAY_MS) == 0
     held = crm.coupons.of_customer(7, at_ms=MONDAY_MS)
     assert [(one.name, one.cents, one.until_ms) for one in held] == [

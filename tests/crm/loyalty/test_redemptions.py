@@ -160,6 +160,7 @@ def test_the_storm_finds_limits_that_are_read_before_they_are_written(postgres_u
             raise StateError("used up")
         if limits.most_per_customer and by_customer >= limits.most_per_customer:
             raise StateError("used up")
+        time.sleep(0.02)  # so long that others read the same, on any machine
         one = coupon.c.coupon_id == coupon_id
         connection.execute(sa.update(coupon).where(one).values(num_held=limits.num_held + 1))
         raised = sa.text(
@@ -171,7 +172,7 @@ def test_the_storm_finds_limits_that_are_read_before_they_are_written(postgres_u
     monkeypatch.setattr(redemptions, "take_coupon_in", take_unguarded)
     monkeypatch.setattr(redemptions, "_lower", lambda *_: None)
     with Crm.create(postgres_url, "ride", keys=tmp_path / "crm.keys") as crm:
-        assert storm(crm, 240).over > 0
+        assert storm(crm, 160).over > 0
 
 
 def test_one_code_of_a_person_is_redeemed_once_by_many_at_once(crm):
@@ -272,11 +273,15 @@ def test_what_a_merged_customer_had_goes_on(crm):
 
 
 def test_a_long_list_of_orders_without_coupons_costs_next_to_nothing(tmp_path: Path):
+    """Statements do not grow with the orders."""
     with Crm.create(tmp_path / "crm.db") as crm, crm.context.database.writing() as connection:
-        orders = list(range(100_000))
-        begin_s = time.perf_counter()
-        redemptions.settle_in(connection, orders, [True] * len(orders), [MONDAY_MS] * len(orders))
-        assert time.perf_counter() - begin_s < 1
+        asked = []
+        sa.event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        num_asked = []
+        for num in (1, 100_000):
+            redemptions.settle_in(connection, list(range(num)), [True] * num, [MONDAY_MS] * num)
+            num_asked.append(len(asked))
+        assert num_asked[1] - num_asked[0] <= num_asked[0] + 1
 
 
 def test_discounts_never_exceed_the_fare():
