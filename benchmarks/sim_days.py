@@ -152,7 +152,7 @@ def timed_run(scenario: Any) -> tuple[Any, float]:
 
 def watched(scenario: Any, rounds: int) -> dict[str, Any]:
     """Seconds by kernel, and of the whole day, the means of some rounds."""
-    from dispatch.kernels.jit import stopwatch
+    from dispatch.kernels.stopwatch import stopwatch
     from dispatch.sim.runner import Simulation
 
     whole_s, kernel_s, calls = 0.0, Counter(), {}

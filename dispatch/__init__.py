@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
         Positions as Positions,
     )
     from dispatch.engine.lifecycle import DriverStatus as DriverStatus, OrderStatus as OrderStatus
+    from dispatch.engine.pair_terms import PairTerms as PairTerms
     from dispatch.engine.params import DispatchParams as DispatchParams, FareRule as FareRule
     from dispatch.engine.policy import Policy as Policy, Window as Window, policy_named as policy_named
     from dispatch.engine.terms import DriverTerms as DriverTerms
@@ -51,7 +52,7 @@ if TYPE_CHECKING:  # an alias of its own name is an export, to type checkers
     from dispatch.eta.model import EtaModel as EtaModel
     from dispatch.eta.times import EtaTimes as EtaTimes
     from dispatch.eta.training import train_eta as train_eta
-    from dispatch.kernels.jit import warm_up as warm_up
+    from dispatch.kernels.warming import warm_up as warm_up
     from dispatch.matching.assignment import Assignment as Assignment, Status as Status
     from dispatch.matching.certificate import Certificate as Certificate, certificate as certificate
     from dispatch.matching.dense import linear_sum_assignment as linear_sum_assignment
@@ -132,6 +133,7 @@ _HOME: Final = {
     "OrderStatus": "dispatch.engine.lifecycle",
     "PaceOfDay": "dispatch.roads.pace",
     "PacedTimes": "dispatch.roads.pace",
+    "PairTerms": "dispatch.engine.pair_terms",
     "Places": "dispatch.roads.places",
     "Policy": "dispatch.engine.policy",
     "Positions": "dispatch.engine.inputs",
@@ -175,7 +177,7 @@ _HOME: Final = {
     "solve_nearest": "dispatch.matching.solve",
     "synthetic_scenario": "dispatch.sim.scenario",
     "train_eta": "dispatch.eta.training",
-    "warm_up": "dispatch.kernels.jit",
+    "warm_up": "dispatch.kernels.warming",
     "with_behaviour": "dispatch.sim.behaving",
     "write_log": "dispatch.engine.events",
     "write_player": "dispatch.analysis.player",

@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+import sys
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +39,12 @@ LOWERCASE_GLOBALS_ALLOWED = {
             {"revision", "down_revision"},
             "a revision, as Alembic names it",
         )
-        for name in ("r0001_people_orders", "r0002_fleet_service", "r0003_loyalty_engagement")
+        for name in (
+            "r0001_people_orders",
+            "r0002_fleet_service",
+            "r0003_loyalty_engagement",
+            "r0004_referral_purchase",
+        )
     },
     "dispatch/cli/console.py": ({"out", "err"}, "the two streams of a command"),
     "dispatch/kernels/jit.py": ({"i8", "i32", "i64", "f64", "boolean"}, "scalar types, as numba writes them"),
@@ -47,16 +53,7 @@ MUTATED_GLOBALS_ALLOWED = {
     "dispatch/kernels/jit.py": ({"KERNELS"}, "the registry of kernels, complete once modules are imported"),
 }
 KERNEL_IMPORTS = {"__future__", "math", "typing", "numpy", "numba", "dispatch.units", "dispatch.kernels"}
-KERNEL_IMPORTS_OF_JIT = {
-    "functools",
-    "collections.abc",
-    "contextlib",
-    "dataclasses",
-    "importlib",
-    "pkgutil",
-    "sys",
-    "time",
-}
+KERNEL_TOOLS = {"jit.py", "shared_cache.py", "stopwatch.py", "warming.py"}
 MUTATORS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "clear"}
 DTYPE = re.compile(r"\b(u?int(8|16|32|64)|float(32|64)|bool|complex128|integer)\b")
 SHAPE = re.compile(r"\([\w +*\-]+,[\w +*\-, ]*\)")
@@ -389,10 +386,11 @@ def units_are_the_house_s(source: Source) -> Iterator[str]:
 
 
 def kernels_import_little(source: Source) -> Iterator[str]:
-    """Kernels know numpy, numba, the units and each other; ``jit.py`` also what lists and times them."""
+    """Kernels know numpy, numba, the units and each other; what compiles, lists and times them more."""
     if not source.is_kernel:
         return
-    allowed = KERNEL_IMPORTS | (KERNEL_IMPORTS_OF_JIT if source.path.endswith("/jit.py") else set())
+    is_tool = source.path.rpartition("/")[2] in KERNEL_TOOLS
+    allowed = KERNEL_IMPORTS | (sys.stdlib_module_names if is_tool else frozenset())
     for node in ast.walk(source.tree):
         modules = []
         if isinstance(node, ast.Import):

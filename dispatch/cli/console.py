@@ -31,7 +31,7 @@ out, err = Console(), Console(stderr=True)
 
 def compile_kernels() -> float:
     """Compile or load all kernels behind a progress bar."""
-    from dispatch.kernels.jit import warm_up as compile_all
+    from dispatch.kernels.warming import warm_up as compile_all
 
     with bar("kernels (compiled once, then cached)") as advance:
         return compile_all(lambda _, done, total: advance(done, total))

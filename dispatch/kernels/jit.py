@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +19,8 @@ from numba import types
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.typed_passes import NopythonTypeInference
+
+from dispatch.kernels.shared_cache import save_in_turn
 
 I8, I16, I32, I64 = (t[::1] for t in (types.int8, types.int16, types.int32, types.int64))
 F32, F64, BOOL = types.float32[::1], types.float64[::1], types.boolean[::1]
@@ -44,7 +43,7 @@ class Direct:
         """the kernel; to be looked up at every call, for it changes"""
 
     def _first_call(self, *words: Any) -> Any:
-        self.call = _entry_point(self._name)
+        self.call = entry_point(self._name)
         return self.call(*words)
 
 
@@ -111,6 +110,7 @@ def kernel(
             _nrt=makes_arrays,
             pipeline_class=_Compiler,
         )(function)
+        save_in_turn(compiled)
         name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
         KERNELS[name] = Kernel(name, compiled, signatures)
         return compiled
@@ -123,7 +123,7 @@ def direct(name: str) -> Direct:
     return KERNELS[name].direct
 
 
-def _entry_point(name: str) -> Callable[..., Any]:
+def entry_point(name: str) -> Callable[..., Any]:
     """Give what a kernel of one signature was compiled to.
 
     It skips the search for the right signature: 1.3 to 0.3 µs a call; arguments must have their exact types.
@@ -149,118 +149,3 @@ def load_all() -> dict[str, Kernel]:
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     return KERNELS
-
-
-def warm_up(on_kernel: Callable[[str, int, int], None] | None = None) -> float:
-    """Compile every registered signature, or load it from numba's disk cache.
-
-    Parameters
-    ----------
-    on_kernel : callable, optional
-        Called with ``(name, done, total)`` before each kernel and once at the end.
-
-    Returns
-    -------
-    float
-        Seconds that it took.
-    """
-    started = time.perf_counter()
-    kernels = [k for k in load_all().values() if k.signatures]
-    for done, one in enumerate(kernels):
-        if on_kernel is not None:
-            on_kernel(one.name, done, len(kernels))
-        if hasattr(one.function, "compile"):  # absent under NUMBA_DISABLE_JIT=1
-            for signature in one.signatures:
-                one.function.compile(signature)
-    if on_kernel is not None:
-        on_kernel("", len(kernels), len(kernels))
-    return time.perf_counter() - started
-
-
-class Stopwatch:
-    """What kernels took that Python called while a :func:`stopwatch` ran."""
-
-    def __init__(self) -> None:
-        self._spent: dict[str, list[Any]] = {}
-        self._is_inside = False
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """By the name of each kernel that was called."""
-        return {name: spent for name, (spent, calls) in self._spent.items() if calls}
-
-    @property
-    def calls(self) -> dict[str, int]:
-        """By the name of each kernel that was called."""
-        return {name: calls for name, (_, calls) in self._spent.items() if calls}
-
-    @property
-    def total_s(self) -> float:
-        """Seconds of all kernels."""
-        return sum(self.seconds.values())
-
-    def timed(self, one: Kernel) -> Callable[..., Any]:
-        """Give a kernel's function with its time taken."""
-        function, clock = one.function, time.perf_counter
-        spent = self._spent.setdefault(one.name, [0.0, 0])
-
-        def call(*words: Any) -> Any:
-            started = clock()
-            try:
-                return function(*words)
-            finally:
-                spent[0] += clock() - started
-                spent[1] += 1
-
-        def call_as_plain_python(*words: Any) -> Any:
-            if self._is_inside:  # a kernel calls others by way of their modules
-                return function(*words)
-            self._is_inside = True
-            try:
-                return call(*words)
-            finally:
-                self._is_inside = False
-
-        return call_as_plain_python if type(function) is type(warm_up) else call
-
-
-@contextmanager
-def stopwatch() -> Iterator[Stopwatch]:
-    """Time every kernel with signatures that Python calls, on one thread, until the context ends.
-
-    Where a loaded module of the package holds such a kernel, it holds a timing stand-in meanwhile. A
-    kernel's time is all that Python waits for: that numba reads its arguments, and the kernels that it
-    calls; those that were asked for by :func:`direct` before are timed, too. Not seen are helpers without
-    signatures, and what is kept elsewhere than in a module: these count as Python. A call costs about
-    0.2 µs more.
-
-    Yields
-    ------
-    Stopwatch
-        Filled as kernels run.
-    """
-    warm_up()  # what is compiled while stand-ins are in place would meet them
-    watch = Stopwatch()
-    kernels = [one for one in KERNELS.values() if one.signatures]
-    stand_ins = [(one.function, watch.timed(one)) for one in kernels]
-    _exchange({id(function): stand_in for function, stand_in in stand_ins})
-    directly = [one for one in kernels if "direct" in vars(one)]
-    try:
-        for one in directly:
-            one.direct.call = watch.timed(replace(one, function=_entry_point(one.name)))
-        yield watch
-    finally:
-        for one in directly:
-            one.direct.call = _entry_point(one.name)
-        # Searched anew: a module that was first loaded meanwhile holds stand-ins too.
-        _exchange({id(stand_in): function for function, stand_in in stand_ins})
-
-
-def _exchange(new_of: dict[int, Any]) -> None:
-    """Put others in the place of some values, by ``id``, wherever a module of the package holds them."""
-    package = __package__.partition(".")[0]
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == package:
-            for attribute, value in list(vars(module).items()):
-                if id(value) in new_of:
-                    setattr(module, attribute, new_of[id(value)])

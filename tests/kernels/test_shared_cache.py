@@ -1,0 +1,56 @@
+"""Processes that compile a function for different types at once leave a cache that names the right files."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dispatch.kernels import shared_cache
+
+MODULE = """
+from dispatch.kernels.jit import kernel
+
+@kernel()
+def first(values):
+    return values[0]
+"""
+PROGRAM = """
+import pathlib, sys, time
+import numpy as np
+from crowded import first
+started, num, *kinds = sys.argv[1:]
+(pathlib.Path(started) / kinds[0]).touch()
+while len(list(pathlib.Path(started).iterdir())) < int(num):
+    time.sleep(0.001)
+for kind in kinds:
+    print(kind, first(np.array([3], kind)), sum(first.stats.cache_hits.values()))
+"""
+TYPES = ("int8", "int32", "int64", "float32", "float64")
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(
+    not shared_cache.CAN_SHARE, reason="without locks on files each process keeps its own cache"
+)
+def test_processes_at_once_leave_a_cache_that_names_the_right_files(tmp_path):
+    (tmp_path / "crowded.py").write_text(MODULE)
+    environment = os.environ | {
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)]),
+    }
+
+    def start(folder, num, *kinds):
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, "-c", PROGRAM, str(folder), str(num), *kinds]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    for process in [start(tmp_path / "at_once", len(TYPES), kind) for kind in TYPES]:
+        process.communicate()
+        assert process.returncode == 0
+    assert len(list((tmp_path / "cache").rglob("*.nbc"))) == len(TYPES)
+    # One that compiles nothing loads them all.
+    told = [line.split() for line in start(tmp_path / "after", 1, *TYPES).communicate()[0].splitlines()]
+    assert [(kind, float(value), int(hits)) for kind, value, hits in told] == [
+        (kind, 3.0, row + 1) for row, kind in enumerate(TYPES)
+    ]
