@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -20,16 +21,6 @@ _FOUR_FIFTHS: Final = 0.8
 def charts_of(tables: Mapping[str, pa.Table]) -> dict[str, Figure]:
     """Draw every table that has something to draw, by its name."""
     return {name: draw(tables[name]) for name, draw in _DRAWN.items() if _told(tables[name])}
-
-
-def legend_of(figure: Figure) -> list[tuple[str, str]]:
-    """Give names and colours of a chart's traces, for a legend beside it."""
-    told = []
-    for trace in figure["data"]:
-        colour = trace.get("marker", trace.get("line", {})).get("color")
-        if trace.get("name") and colour:
-            told.append((trace["name"], colour))
-    return told
 
 
 def _told(table: pa.Table) -> bool:
@@ -195,7 +186,7 @@ def _energy(table: pa.Table) -> Figure:
                 "type": "bar",
                 "x": labels,
                 "y": [cents.get(hour, 0) / 100 for hour in range(24)],
-                "name": product,
+                "name": escape(product),
                 "marker": {"color": COLOURS[number % len(COLOURS)]},
                 "hovertemplate": "%{y:,.2f}",
             }

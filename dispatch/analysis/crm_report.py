@@ -12,10 +12,11 @@ import pyarrow as pa
 
 import dispatch
 from dispatch.analysis.charts import Figure
-from dispatch.analysis.crm_charts import charts_of, legend_of, revenue_of
+from dispatch.analysis.crm_charts import charts_of, revenue_of
 from dispatch.analysis.crm_columns import COLUMNS, cell, money
 from dispatch.analysis.formatting import NOT_MEASURED, format_count, format_share
 from dispatch.analysis.page_file import json_for_script, page_part, plotly_source, write_whole
+from dispatch.analysis.page_pieces import card, known_by, titled_chart
 from dispatch.crm.reports.reports import TITLES, Report
 from dispatch.errors import InputError
 
@@ -141,12 +142,7 @@ def _cards(tables: Mapping[str, pa.Table]) -> str:
         ),
         ("filed", "Complaints", format_count(_sum(complaints, "filed")), _per_thousand(complaints, done)),
     ]
-    return "".join(
-        f'<div class="card"><div class="name">{_known(name, label)}</div>'
-        f'<ul><li><span class="value">{escape(value)}</span></li></ul>'
-        f'<p class="more">{escape(note)}</p></div>'
-        for name, label, value, note in told
-    )
+    return "".join(card(_known(name, label), value, note) for name, label, value, note in told)
 
 
 def _sum(table: pa.Table, name: str) -> int:
@@ -158,14 +154,14 @@ def _per_thousand(complaints: pa.Table, done: int) -> str:
 
 
 def _known(name: str, label: str) -> str:
-    return f'<button type="button" class="known" aria-describedby="column-{name}">{escape(label)}</button>'
+    return known_by(f"column-{name}", label)
 
 
 def _section(section: _Section, tables: Mapping[str, pa.Table], figures: Mapping[str, Figure]) -> str:
     drawn = [name for name in section.tables if name in figures]
     if "orders" in drawn:
         drawn.insert(1, "revenue")
-    charts = "".join(_drawn(name, figures[name]) for name in drawn)
+    charts = "".join(titled_chart(name, _TITLES.get(name) or TITLES[name], figures[name]) for name in drawn)
     if len(drawn) > 1:
         charts = f'<div class="two">{charts}</div>'
     shown = [name for name in section.tables if _shown(tables[name])]
@@ -175,26 +171,7 @@ def _section(section: _Section, tables: Mapping[str, pa.Table], figures: Mapping
     )
 
 
-def _drawn(name: str, figure: Figure) -> str:
-    return f"<div><h3>{escape(_TITLES.get(name) or TITLES[name])}</h3>{_legend(figure)}{_place(name)}</div>"
-
-
 _TITLES: Final = {"revenue": "Revenue by period", "energy": "Energy sold by hour"}
-
-
-def _place(name: str) -> str:
-    label = escape(_TITLES.get(name) or TITLES[name])
-    return f'<div class="chart" id="{name}" role="img" aria-label="{label}"></div>'
-
-
-def _legend(figure: Figure) -> str:
-    told = legend_of(figure)
-    if len(told) < 2:
-        return ""
-    spans = "".join(
-        f'<span style="--run: {colour}"><i class="dot"></i>{escape(name)}</span>' for name, colour in told
-    )
-    return f'<p class="legend">{spans}</p>'
 
 
 def _table(name: str, table: pa.Table) -> str:

@@ -16,6 +16,7 @@ from dispatch.analysis.eta_groups import MIN_ROUTE_TRIPS, MIN_TRIPS
 from dispatch.analysis.eta_maps import EtaMaps
 from dispatch.analysis.eta_training import split_gain
 from dispatch.analysis.page_file import json_for_script, page_part, plotly_source, write_whole
+from dispatch.analysis.page_pieces import chart_place
 
 _CHART_NAMES: Final = {
     "calibration": "Observed over promised coverage, per cent",
@@ -64,7 +65,7 @@ def write_eta_report(
     drawn_gain = ""
     if gain:
         figures["gain"] = eta_charts.gains(gain)
-        drawn_gain = _GAIN_HEAD + _place("gain", "Share of each feature, per cent")
+        drawn_gain = _GAIN_HEAD + chart_place("gain", "Share of each feature, per cent")
     days = evaluation.days
     title = [_city_name(evaluation), str(days[0]) if len(days) == 1 else f"{days[0]} … {days[-1]}"]
     page = Template(page_part("eta.html")).substitute(
@@ -99,7 +100,7 @@ def write_eta_report(
         plotly=plotly,
         data=json_for_script({"background": maps.svg, "figures": figures}),
         script=page_part("report.js"),
-        **{name: _place(name, label) for name, label in _CHART_NAMES.items()},
+        **{name: chart_place(name, label) for name, label in _CHART_NAMES.items()},
     )
     write_whole(Path(path), page)
 
@@ -138,7 +139,3 @@ def _figures(evaluation: EtaEvaluation, maps: EtaMaps) -> dict[str, Figure]:
         "map_bias": maps.bias_map(),
         "map_routes": maps.route_map(),
     }
-
-
-def _place(name: str, label: str) -> str:
-    return f'<div class="chart" id="{name}" role="img" aria-label="{escape(label)}"></div>'

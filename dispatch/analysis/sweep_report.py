@@ -12,6 +12,7 @@ import dispatch
 from dispatch.analysis.formatting import NOT_MEASURED
 from dispatch.analysis.kpi_list import KPI, Kpi
 from dispatch.analysis.page_file import json_for_script, page_part, plotly_source, write_whole
+from dispatch.analysis.page_pieces import chart_place, settings_table
 from dispatch.analysis.paired import Interval
 from dispatch.analysis.report_tables import definitions, known
 from dispatch.analysis.sweep_charts import MAX_LINES, Line, axis_key, figures
@@ -88,7 +89,7 @@ def write_sweep_report(
         means_lead="Mean over seeds ± half of its interval." if several else "Of one seed each.",
         means=_means(table, kpis, "mean"),
         all_means=_means(table, table.measured_kpis, "all"),
-        settings=_settings(settings),
+        settings=settings_table(settings),
         definitions=definitions(),
         version=dispatch.__version__,
         plotly=plotly_source(),
@@ -149,8 +150,7 @@ def _chart_place(kpi: Kpi, targets: Mapping[str, float]) -> str:
         sign = "≥" if kpi.better == "up" else "≤"
         aim = f' <span class="aim">to be {sign} {escape(kpi.format(targets[kpi.name]))}</span>'
     label = f"{kpi.label}, means with intervals"
-    place = f'<div class="chart" id="chart-{kpi.name}" role="img" aria-label="{escape(label)}"></div>'
-    return f"<div><h3>{known(kpi, 'chart-of')}{aim}</h3>{place}</div>"
+    return f"<div><h3>{known(kpi, 'chart-of')}{aim}</h3>{chart_place(f'chart-{kpi.name}', label)}</div>"
 
 
 def _differences_lead(table: SweepTable) -> str:
@@ -221,15 +221,4 @@ def _table(
     return (
         f'<div class="scroll"><table class="wide"><thead><tr>{"".join(heads)}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
-
-
-def _settings(settings: Mapping[str, object]) -> str:
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td class="words">{escape(str(value))}</td></tr>'
-        for name, value in settings.items()
-    )
-    return (
-        '<div class="scroll"><table><thead><tr><th scope="col">Setting</th><th scope="col">Value</th></tr>'
-        f"</thead><tbody>{rows}</tbody></table></div>"
     )

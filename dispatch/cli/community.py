@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from dispatch.cli.command import app
 from dispatch.cli.console import INTERRUPTED, bar, compile_kernels, err, interruptible, out
-from dispatch.cli.simulate import check_places
+from dispatch.cli.simulate import ReportOpt, check_places
 from dispatch.errors import InputError
 
 if TYPE_CHECKING:
+    from dispatch.analysis.community_day import CommunityDay
     from dispatch.crm.crm import Crm
-    from dispatch.sim.community_days import CommunityDay, CommunityDays
+    from dispatch.sim.community_days import CommunityDays
     from dispatch.sim.scenario_file import ScenarioFile
 
 ScenarioArg = Annotated[str, typer.Argument(help="A scenario file, or the name of a packaged one.")]
@@ -53,12 +55,13 @@ def community(
     without: WithoutOpt = "",
     seed: Annotated[int | None, typer.Option(help="Of everything random. Default: the scenario's.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the days to this file.")] = None,
+    report: ReportOpt = None,
 ) -> None:
     """Simulate many days of customers who come back or do not, with the CRM behind the engine.
 
     What people feel is made up, and labelled synthetic.
     """
-    check_places({"--json": json_file})
+    check_places({"--json": json_file, "--report": report})
     left_out = _parts_of(without)
     told = {
         "community.days": days,
@@ -73,13 +76,16 @@ def community(
     try:
         started = time.perf_counter()
         run, stopped = _run(file, crm, left_out)
-        _show(run, time.perf_counter() - started)
+        wall_s = time.perf_counter() - started
+        _show(run, wall_s)
     finally:
         if crm is not None:
             crm.close()
     if json_file is not None:
         text = json.dumps([_plain(day) for day in run.days], indent=1, allow_nan=False)
         json_file.write_text(text + "\n", encoding="utf-8")
+    if report is not None and run.days:
+        _report(report, run, file, wall_s)
     if stopped:
         err.print("[yellow]interrupted: the days until then are whole[/]")
         raise typer.Exit(INTERRUPTED)
@@ -123,53 +129,83 @@ def _run(file: ScenarioFile, crm: Crm | None, left_out: set[str]) -> tuple[Commu
 
 
 def _show(run: CommunityDays, wall_s: float) -> None:
+    from dispatch.analysis.community_figures import FIGURES
+    from dispatch.analysis.formatting import NOT_MEASURED
+
     days = run.days
     if not days:
         return
-    table = Table("", "first day", "last day", "all days", title=f"{len(days)} days, synthetic")
-    for label, measure in _ROWS:
-        cells = [measure(part) for part in (days[:1], days[-1:], days)]
-        table.add_row(label, *cells)
+    table = Table("", title=f"{len(days)} days, synthetic")
+    for head in ("first day", "last day", "all days"):
+        table.add_column(head, justify="right")
+    parts = (days[:1], days[-1:], days)
+    for figure in FIGURES:
+        cells = [figure.format(figure.measure(part)) for part in parts]
+        if any(cell != NOT_MEASURED for cell in cells):
+            table.add_row(figure.label, *cells)
+    _add_gaps(table, parts, _tier_names(run))
     out.print(table)
-    crm_s, apply_s = sum(day.crm_s for day in days), sum(day.apply_s for day in days)
-    spent = f"{wall_s:.1f} s"
+    out.print(", ".join(_spent(run, wall_s)), highlight=False)
+
+
+def _add_gaps(table: Table, parts: Sequence[Sequence[CommunityDay]], names: Sequence[str]) -> None:
+    """Add what each tier has above the lowest one."""
+    from dispatch.analysis.community_figures import TIER_FIGURES, gap_text, tier_gap_of, tier_name, tiers_of
+
+    lowest, *others = tiers_of(parts[-1]) or [0]
+    if others:
+        table.add_section()
+        table.add_row(f"[bold]Tier gap to {escape(tier_name(names, lowest))}[/]")
+    for figure in TIER_FIGURES:
+        for tier in others:
+            cells = [gap_text(figure, tier_gap_of(part, figure, tier, lowest)) for part in parts]
+            table.add_row(f"{figure.label}: {escape(tier_name(names, tier))}", *cells)
+
+
+def _tier_names(run: CommunityDays) -> list[str]:
+    return [] if run.liaison is None else [tier.name for tier in run.liaison.crm.context.vertical.tiers]
+
+
+def _spent(run: CommunityDays, wall_s: float) -> list[str]:
+    told = [f"{wall_s:.1f} s"]
     if run.liaison is not None:
+        crm_s, apply_s = (sum(getattr(day, name) for day in run.days) for name in ("crm_s", "apply_s"))
         rate = run.liaison.num_applied / max(apply_s, 1e-9)
-        spent += (
-            f", of which the CRM {crm_s:.1f} s; {run.liaison.num_applied:,} events applied, {rate:,.0f}/s"
+        told.append(f"of which the CRM {crm_s:.1f} s")
+        told.append(f"{run.liaison.num_applied:,} events applied, {rate:,.0f}/s")
+    return told
+
+
+def _report(path: Path, run: CommunityDays, file: ScenarioFile, wall_s: float) -> None:
+    from dispatch.analysis.community_report import write_community_report
+
+    with err.status("drawing the report"):
+        write_community_report(
+            path,
+            run.days,
+            _settings(run, file, wall_s),
+            name=file.name,
+            tiers=_tier_names(run),
+            num_days=run.params.days,
         )
-    out.print(spent, highlight=False)
+    out.print(f"report: {escape(str(path))}", highlight=False, soft_wrap=True)
 
 
-def _share(days: Sequence[CommunityDay], part: str, whole: str) -> str:
-    total = sum(getattr(day, whole) for day in days)
-    return f"{sum(getattr(day, part) for day in days) / total:.1%}" if total else "–"
+def _settings(run: CommunityDays, file: ScenarioFile, wall_s: float) -> dict[str, Any]:
+    """Give what the days were made with."""
+    import dispatch
 
-
-def _silent(days: Sequence[CommunityDay]) -> str:
-    bad = sum(day.num_bad for day in days)
-    return f"{1 - sum(day.num_complaints for day in days) / bad:.1%}" if bad else "–"
-
-
-def _stars(days: Sequence[CommunityDay]) -> str:
-    rated = sum(day.num_rated for day in days)
-    return f"{sum(day.stars for day in days) / rated:.2f}" if rated else "–"
-
-
-_ROWS: Any = (
-    ("orders", lambda days: f"{sum(day.num_orders for day in days):,}"),
-    ("completed", lambda days: _share(days, "num_completed", "num_orders")),
-    ("dissatisfied (synthetic)", lambda days: _share(days, "num_bad", "num_judged")),
-    ("of them silent", _silent),
-    ("stars (synthetic)", _stars),
-    ("rated four or five", lambda days: _share(days, "num_rated_well", "num_rated")),
-    ("drivers dissatisfied (synthetic)", lambda days: _share(days, "num_drivers_bad", "num_drivers_asked")),
-    ("complaints", lambda days: f"{sum(day.num_complaints for day in days):,}"),
-    ("customers, at the end", lambda days: f"{days[-1].num_customers:,}"),
-    ("customers joined", lambda days: f"{sum(day.num_joined for day in days):,}"),
-    ("customers left", lambda days: f"{sum(day.num_left for day in days):,}"),
-    ("drivers left", lambda days: f"{sum(day.num_drivers_left for day in days):,}"),
-)
+    told: dict[str, Any] = {"Scenario": file.path or file.name, "Seed": run.seed}
+    told |= {"Orders of a usual day": f"{run.num_orders:,}", "Drivers on the roster": f"{run.num_drivers:,}"}
+    told["CRM behind the engine"] = "none"
+    if run.liaison is not None:
+        uses = {"tiers": run.liaison.uses_tiers, "scores": run.liaison.uses_scores}
+        known = " and ".join(part for part in PARTS if uses[part])
+        told["CRM behind the engine"] = f"{run.liaison.crm.context.vertical.name}, the engine is told " + (
+            known or "nothing"
+        )
+    told |= {f"community.{key}": value for key, value in vars(run.params).items()}
+    return {**told, "Wall time": ", ".join(_spent(run, wall_s)), "dispatch": dispatch.__version__}
 
 
 def _plain(day: CommunityDay) -> dict[str, Any]:

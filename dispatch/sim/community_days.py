@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from dispatch.analysis.community_day import CommunityDay
 from dispatch.analysis.driver_table import driver_table
-from dispatch.analysis.groups import KpiGroups, kpis_by
-from dispatch.analysis.kpis import Kpis, kpis
+from dispatch.analysis.groups import kpis_by
+from dispatch.analysis.kpis import kpis
 from dispatch.analysis.order_table import OrderTable, order_table
 from dispatch.engine.events import Events
 from dispatch.errors import InputError
@@ -46,44 +47,6 @@ _MS_PER_MIN: Final = 60 * MS_PER_S
 
 MakeDay = Callable[[int, int], Scenario]
 """Gives the scenario of a day, by its number and how many orders it has."""
-
-
-@dataclass(frozen=True)
-class CommunityDay:
-    """What a day came to."""
-
-    day: int
-    kpis: Kpis
-    by_tier: KpiGroups
-    num_orders: int
-    num_completed: int
-    num_events: int
-    num_customers: int
-    """there at the end of the day"""
-    num_joined: int
-    num_left: int
-    num_drivers_left: int
-    num_judged: int
-    """orders that left an experience"""
-    num_bad: int
-    num_complaints: int
-    num_rated: int
-    num_rated_well: int
-    """with four stars or five"""
-    stars: int
-    """sum"""
-    bad_by_tier: tuple[int, ...]
-    judged_by_tier: tuple[int, ...]
-    sim_s: float
-    """wall time of the simulation itself"""
-    crm_s: float
-    """of all that the CRM did for it"""
-    apply_s: float
-    """of this, of applying events"""
-    num_drivers_asked: int = 0
-    """who were online for an hour or longer"""
-    num_drivers_bad: int = 0
-    """dissatisfied with the day; synthetic"""
 
 
 @dataclass
@@ -184,7 +147,7 @@ class CommunityDays:
         by_time = np.argsort(scenario.orders.requested_at_ms, kind="stable")
         is_first[by_time] = self.community.first_orders(customer_id[by_time])
         nothing = np.zeros(num, np.int64)
-        people = People(customer_id, nothing, is_first, nothing + 1000, nothing)
+        people = People(customer_id, nothing, is_first, nothing + 1000, nothing, nothing)
         if self.liaison is None:
             return replace(scenario, people=people)
         told = self.liaison.of_orders(scenario, people, day * ORDERS_A_DAY)
@@ -270,28 +233,33 @@ class CommunityDays:
         num_tiers = int(felt.tier.max(initial=0)) + 1
         rated = felt.stars > 0
         moods = driver_moods(driver_table(events), self.seed, day)
+        sim_s, crm_s, apply_s = spent
+        num_left, num_joined, num_drivers_left = moves
         return CommunityDay(
-            day,
-            kpis(events),
-            kpis_by(events, "tier"),
-            len(orders),
-            int(orders.is_completed.sum()),
-            len(events),
-            int(self.community.is_there.sum()),
-            moves[1],
-            moves[0],
-            moves[2],
-            len(felt.order_id),
-            int(felt.is_bad.sum()),
-            int(felt.complains.sum()),
-            int(rated.sum()),
-            int((felt.stars >= 4).sum()),
-            int(felt.stars.sum()),
-            tuple(np.bincount(felt.tier[felt.is_bad], minlength=num_tiers).tolist()),
-            tuple(np.bincount(felt.tier, minlength=num_tiers).tolist()),
-            *spent,
-            len(moods.driver_id),
-            int(moods.is_bad.sum()),
+            day=day,
+            kpis=kpis(events),
+            by_tier=kpis_by(events, "tier"),
+            num_orders=len(orders),
+            num_completed=int(orders.is_completed.sum()),
+            num_events=len(events),
+            num_customers=int(self.community.is_there.sum()),
+            num_active=len(np.unique(orders.customer_id)),
+            num_joined=num_joined,
+            num_left=num_left,
+            num_drivers_left=num_drivers_left,
+            num_drivers_asked=len(moods.driver_id),
+            num_drivers_bad=int(moods.is_bad.sum()),
+            num_judged=len(felt.order_id),
+            num_bad=int(felt.is_bad.sum()),
+            num_complaints=int(felt.complains.sum()),
+            num_rated=int(rated.sum()),
+            num_rated_well=int((felt.stars >= 4).sum()),
+            stars=int(felt.stars.sum()),
+            bad_by_tier=tuple(np.bincount(felt.tier[felt.is_bad], minlength=num_tiers).tolist()),
+            judged_by_tier=tuple(np.bincount(felt.tier, minlength=num_tiers).tolist()),
+            sim_s=sim_s,
+            crm_s=crm_s,
+            apply_s=apply_s,
         )
 
 

@@ -1,7 +1,7 @@
 import json
 
 from analysis.crm_reports import crm_report
-from dispatch.analysis.crm_charts import charts_of, legend_of, revenue_of
+from dispatch.analysis.crm_charts import charts_of, revenue_of
 
 
 def test_charts_show_the_numbers_of_their_tables():
@@ -31,12 +31,6 @@ def test_few_names_stand_on_an_axis():
     axis = charts_of(crm_report().tables)["orders"]["layout"]["xaxis"]
     assert len(axis["tickvals"]) <= 8
     assert axis["ticktext"][0] == "20 Nov"
-
-
-def test_legends_name_every_colour_once():
-    told = legend_of(charts_of(crm_report().tables)["complaints"])
-    assert [name for name, _ in told] == ["Filed", "Answered in time", "Resolved in time"]
-    assert len({colour for _, colour in told}) == 3
 
 
 def test_nothing_is_drawn_of_nothing():

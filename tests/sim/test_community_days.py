@@ -67,6 +67,16 @@ def test_the_crm_has_seen_all_that_happened(behind):
     assert first < ORDERS_A_DAY
 
 
+def test_customers_who_ordered_on_a_day_are_counted_once(behind):
+    table = of_orders.orders
+    with behind.liaison.crm.context.database.reading() as connection:
+        rows = connection.execute(sa.select(table.c.order_id, table.c.customer_id)).all()
+    for day in behind.days:
+        who = [customer for order, customer in rows if order // ORDERS_A_DAY == day.day]
+        assert len(who) == day.num_orders
+        assert day.num_active == len(set(who)) < day.num_orders
+
+
 def test_staff_decide_what_is_due(behind):
     crm = behind.liaison.crm
     resolved = count(crm, service.complaint, service.complaint.c.state == "resolved")
