@@ -9,11 +9,13 @@ import pytest
 
 from cities import T0, grid_city, places, random_trips, shifts_of, small_scenario
 from dispatch.analysis.invariants import check_invariants
+from dispatch.analysis.kpis import kpis
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EventKind as K, log_sha256
 from dispatch.engine.params import DispatchParams
+from dispatch.roads.city import City
 from dispatch.sim.runner import run
-from dispatch.sim.scenario import SimParams
+from dispatch.sim.scenario import SimParams, made_up_day
 from naive.replay import replay
 
 
@@ -42,6 +44,15 @@ def test_a_fleet_too_small_lets_orders_expire_after_their_patience():
     assert len(expired) > 20
     asked_at_ms = scenario.orders.requested_at_ms[expired["order_id"]]
     assert (expired["at_ms"] - asked_at_ms == 300_000).all()
+
+
+def test_matching_in_batches_drives_less_empty_and_reaches_customers_sooner_than_the_nearest_driver():
+    city = City.synthetic(seed=1, num_nodes_about=600)
+    for seed in (1, 2, 3):
+        day = made_up_day(city, 1000, 30, seed=seed)
+        nearest, batch = (kpis(run(day.with_policy(policy)).events) for policy in ("nearest", "batch"))
+        assert batch["empty_km_share"] < nearest["empty_km_share"]
+        assert batch["wait_mean_s"] < nearest["wait_mean_s"]
 
 
 @pytest.mark.parametrize("policy", ["batch", "nearest"])
