@@ -41,7 +41,7 @@ class CandidateSet:
     eta_ms: NDArray[np.int32]
     """(candidates,) pickup ETA"""
     cost: NDArray[np.int64]
-    """(candidates,) what it costs to give the order to the driver: pickup ETA, risk, terms of the driver"""
+    """(candidates,) cost of giving the order to the driver: pickup ETA, risk, terms of driver and pair"""
     is_cut: NDArray[np.bool_]
     """(orders,) there are eligible drivers that were not looked at, farther away"""
 
@@ -71,7 +71,7 @@ def find_candidates(state: EngineState, world: World, now_ms: int) -> CandidateS
                 live, now_ms, of_orders, world.rules, world.places, refusals, of_cars, world.timetable
             )
         )
-        return _with_risk(timed, state, world, now_ms)
+        return _with_risk(_with_pairs(timed, state), state, world, now_ms)
     order_idx, num_open, driver_idx, rest_ms, first, candidate, from_node, to_node, is_cut = kernels.find(
         orders.live, orders.num_live, now_ms, of_orders, world.rules, world.places, refusals, of_cars
     )
@@ -147,7 +147,24 @@ def _weighed(found: CandidateSet, state: EngineState, world: World, now_ms: int)
     )
     kernels.add_driver_costs(candidate, found.driver_idx, state.fleet.cost_ms, cost)
     weighed = replace(found, first_candidate=first, candidate_driver=candidate, eta_ms=eta_ms, cost=cost)
-    return _with_risk(weighed, state, world, now_ms)
+    return _with_risk(_with_pairs(weighed, state), state, world, now_ms)
+
+
+def _with_pairs(found: CandidateSet, state: EngineState) -> CandidateSet:
+    """Add to costs what is known of single pairs."""
+    if len(state.orders.pair_costs):
+        found.cost[:] += pairs_ms(found, state)
+    return found
+
+
+def pairs_ms(found: CandidateSet, state: EngineState) -> NDArray[np.int64]:
+    """Give what is known of single pairs, of each candidate (candidates,)."""
+    pairs, cost_ms = state.orders.pair_costs, np.zeros(len(found.cost), np.int64)
+    if len(pairs):
+        rows = np.flatnonzero(pairs.has(found.order_idx)[found.order_of_candidate])
+        order_idx = found.order_idx[found.order_of_candidate[rows]]
+        cost_ms[rows] = pairs.of(order_idx, found.driver_idx[found.candidate_driver[rows]])
+    return cost_ms
 
 
 def _with_risk(found: CandidateSet, state: EngineState, world: World, now_ms: int) -> CandidateSet:

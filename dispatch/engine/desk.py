@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dispatch.engine.commit import EngineState, Happening, commit
 from dispatch.engine.inputs import NewOrders, as_lonlat
 from dispatch.engine.params import FareRule
+from dispatch.engine.vehicles import asked_bits_of
 from dispatch.engine.world import World
 from dispatch.errors import InputError, StateError
 from dispatch.limits import check_range, check_whole
@@ -73,20 +74,22 @@ def nearby(
 
 
 def quote(state: EngineState, world: World, fare: FareRule, asked: NewOrders, now_ms: int) -> list[Quote]:
-    """Quote each of the orders asked for."""
+    """Quote each of the orders asked for, by the drivers who may serve it."""
     pickup, dropoff, trip_ms = trip_of(world, asked)
     trip_m = _trip_metres(world, pickup, dropoff)
     fare_cents = fare.fare_cents(trip_m, trip_ms.astype(np.int64))
     driver_idx = world.free_drivers(state.fleet, now_ms)
-    near = world.nearest_drivers(state.fleet, driver_idx, pickup)
-    from_node = state.fleet.node[driver_idx[near.item]]
-    eta_ms = world.pairs_ms(from_node, np.repeat(pickup, np.diff(near.first)))
+    near = _nearest(state, world, driver_idx, pickup, asked)
+    num_near = [len(of_row) for of_row in near]
+    first = np.cumsum([0, *num_near])
+    from_node = state.fleet.node[driver_idx[np.concatenate([np.empty(0, np.int32), *near])]]
+    eta_ms = world.pairs_ms(from_node, np.repeat(pickup, num_near))
     limit_ms = world.params.max_pickup_s * MS_PER_S
     quotes, first_there = [], np.full(len(pickup), NO_INDEX, np.int32)
     for row in range(len(pickup)):
-        of_row = eta_ms[near.first[row] : near.first[row + 1]]
+        of_row = eta_ms[first[row] : first[row + 1]]
         if len(of_row) and of_row.min() <= limit_ms:
-            first_there[row] = from_node[near.first[row] + of_row.argmin()]
+            first_there[row] = from_node[first[row] + of_row.argmin()]
         of_row = of_row[of_row <= limit_ms]
         quotes.append(
             Quote(
@@ -98,6 +101,28 @@ def quote(state: EngineState, world: World, fare: FareRule, asked: NewOrders, no
             )
         )
     return _with_ranges(quotes, world, first_there, pickup, dropoff) if world.uncertain else quotes
+
+
+def _nearest(
+    state: EngineState,
+    world: World,
+    driver_idx: NDArray[np.int32],
+    pickup: NDArray[np.int32],
+    asked: NewOrders,
+) -> list[NDArray[np.int32]]:
+    """Give, for each order (n,), the nearest of the drivers who suit it by class, seats and skills."""
+    (vehicle_class, passengers, may_upgrade, skills) = (
+        np.zeros(len(pickup), np.int64) if column is None else column
+        for column in (asked.vehicle_class, asked.passengers, asked.may_upgrade, asked.skills)
+    )
+    bits = asked_bits_of(vehicle_class, passengers, may_upgrade)
+    near = [np.empty(0, np.int32)] * len(pickup)
+    for one in np.unique(skills).tolist():
+        rows = np.flatnonzero(skills == one)
+        found = world.nearest_drivers(state.fleet, driver_idx, pickup[rows], bits[rows], one)
+        for row, items in zip(rows.tolist(), np.split(found.item, found.first[1:-1]), strict=True):
+            near[row] = items
+    return near
 
 
 def _with_ranges(

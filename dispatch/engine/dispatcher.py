@@ -29,6 +29,7 @@ from dispatch.engine.inputs import (
     is_plain,
 )
 from dispatch.engine.lifecycle import DriverStatus, OrderStatus
+from dispatch.engine.pair_terms import PairTerms
 from dispatch.engine.params import DispatchParams, FareRule
 from dispatch.engine.pickups import PickupEtas, pickup_etas, reestimate
 from dispatch.engine.plain_step import step_plainly
@@ -259,6 +260,21 @@ class Dispatcher:
         """
         submit(self._state, self._world, new_orders, rows)
 
+    def set_pair_terms(self, terms: PairTerms) -> None:
+        """Say which drivers had better not serve certain orders, or must not, from the next step on.
+
+        New ids of drivers are new drivers. A live offer stays, and so does an order's driver, unless the
+        policy reassigns. While a pair of an order that is not finished costs something, steps take longer.
+        """
+        told = terms.checked()
+        orders = self._state.orders
+        order_idx = orders.ids.known_rows(told.order_id, "order_id")
+        ids, row = np.unique(told.driver_id, return_inverse=True)
+        driver_idx = self._state.fleet.register(ids)[row]
+        orders.pair_costs.set(order_idx, driver_idx, told.cost_ms)
+        barred = np.flatnonzero((told.may_meet == 0) & ~orders.refused(order_idx, driver_idx))
+        orders.refuse(order_idx[barred], driver_idx[barred])
+
     def cancel(self, order_id: ArrayLike, at_ms: ArrayLike) -> None:
         """Cancel orders whose passenger is not on board; their drivers are idle again."""
         rows, at = self._known_orders(order_id, at_ms)
@@ -398,7 +414,10 @@ class Dispatcher:
         return desk.nearby(self._state, self._world.at(now_ms), (lon, lat), now_ms, num_cars, radius_m)
 
     def quote(self, order: NewOrders, now_ms: int) -> Sequence[Quote]:
-        """Quote orders without submitting them: pickup ETA, trip time and fare, one quote a row."""
+        """Quote orders without submitting them: pickup ETA, trip time and fare, one quote a row.
+
+        By the free drivers who suit the order: class, seats, skills, and whether it may be upgraded.
+        """
         asked, now_ms = order.checked(self.city.graph.num_nodes), as_instant("now_ms", now_ms)
         return desk.quote(self._state, self._world.at(now_ms), self.fare, asked, now_ms)
 

@@ -7,13 +7,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatch.engine.candidates import CandidateSet
+from dispatch.engine.candidates import CandidateSet, pairs_ms
 from dispatch.engine.commit import EngineState
-from dispatch.engine.explanations import Explanation, Reasons, Weighing
+from dispatch.engine.explanations import Asked, Explanation, Reasons, Weighing
 from dispatch.engine.inputs import as_ids
 from dispatch.engine.lifecycle import OrderStatus
 from dispatch.engine.policy import Policy
-from dispatch.engine.weights import are_starving, cost_of_change, weights_of
+from dispatch.engine.vehicles import asked_of
+from dispatch.engine.weights import are_starving, cost_of_change, cost_of_weight, weights_of
 from dispatch.engine.world import World
 from dispatch.errors import InputError, StateError
 from dispatch.units import INDEX_DTYPE, NO_INDEX, NO_VALUE
@@ -29,9 +30,6 @@ def reasons_of(
     orders, fleet, num = state.orders, state.fleet, len(found.order_idx)
     chosen = np.append(chosen, np.full(num - len(chosen), NO_INDEX, INDEX_DTYPE))
     driver = found.driver_idx[found.candidate_driver]
-    quality_ms, income_ms = fleet.quality_cost_ms[driver], fleet.income_cost_ms[driver]
-    risk_ms = found.cost - found.eta_ms - quality_ms - income_ms
-    change_ms = cost_of_change(found, orders, policy)
     served = np.flatnonzero(chosen != NO_INDEX)
     taken = driver[chosen[served]]
     order_of_driver = np.full(fleet.num_rows, NO_VALUE, np.int64)
@@ -40,18 +38,35 @@ def reasons_of(
     is_told[served] |= taken != orders.driver_idx[found.order_idx[served]]
     weights = weights_of(orders, found.order_idx, policy, now_ms)
     starving = are_starving(found, orders, policy, now_ms) & (not policy.is_own)
-    columns = (column.tolist() for column in (*weights, starving))
+    weighed = (column.tolist() for column in (*weights, starving))
+    asked = (column.tolist() for column in asked_of(orders.class_bits[found.order_idx]))
     return Reasons(
         now_ms,
         orders.order_id[found.order_idx],
         is_told,
         chosen,
-        [Weighing(*row) for row in zip(*columns, strict=True)],
+        [Weighing(*row) for row in zip(*weighed, strict=True)],
+        [Asked(*row) for row in zip(*asked, strict=True)],
         found.first_candidate,
-        np.stack([found.eta_ms, risk_ms, quality_ms, income_ms, change_ms]).astype(np.int32),
+        _terms_of(found, state, policy, weights.weight),
         fleet.driver_id[driver],
+        fleet.vehicle_class[driver],
         order_of_driver[driver],
     )
+
+
+def _terms_of(
+    found: CandidateSet, state: EngineState, policy: Policy, weight: NDArray[np.float64]
+) -> NDArray[np.int32]:
+    """Take the costs of candidates apart; see :attr:`Reasons.terms`."""
+    driver = found.driver_idx[found.candidate_driver]
+    quality_ms, income_ms = state.fleet.quality_cost_ms[driver], state.fleet.income_cost_ms[driver]
+    pair_ms = pairs_ms(found, state)
+    risk_ms = found.cost - found.eta_ms - quality_ms - income_ms - pair_ms
+    weight_ms = cost_of_weight(found, weight, policy)
+    change_ms = cost_of_change(found, state.orders, policy)
+    terms = (found.eta_ms, risk_ms, quality_ms, income_ms, pair_ms, weight_ms, change_ms)
+    return np.stack(terms).astype(np.int32)
 
 
 def explained(state: EngineState, world: World, order_id: int) -> Explanation:

@@ -187,6 +187,7 @@ ORDER_LIMITS: Final = {
     "priority": (1, 100_000),
     "patience_ms": (0, 7 * MS_PER_DAY),
     "skills": (0, ALL_SKILLS),
+    "may_upgrade": (0, 1),
 }
 """Optional columns of new orders, and what they may hold."""
 
@@ -250,6 +251,9 @@ class NewOrders:
         what follows.
     skills : (n,) int64, optional
         Bits 0 … 15 of trainings and permits, all of which the driver must hold.
+    may_upgrade : (n,) int64, optional
+        1 where a car of a better class may serve as well, whatever :attr:`DispatchParams.upgrades` says; 0
+        elsewhere.
     """
 
     order_id: Any
@@ -269,6 +273,7 @@ class NewOrders:
     priority: Any = None
     patience_ms: Any = None
     skills: Any = None
+    may_upgrade: Any = None
 
     def checked(self, num_nodes: int) -> NewOrders:
         """Give the same with every array read and checked; :class:`InputError` otherwise."""

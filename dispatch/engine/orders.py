@@ -1,4 +1,4 @@
-"""The table of orders, and what was refused."""
+"""The table of orders, what was refused, and what single pairs cost."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dispatch.engine.id_map import IdMap
 from dispatch.engine.lifecycle import FINAL_STATUSES, OrderStatus
+from dispatch.engine.pair_terms import PairCosts
 from dispatch.engine.rows import Rows
 from dispatch.kernels.refusals import Refusals, look_up, refuse
 from dispatch.units import NO_INDEX, NO_VALUE
@@ -80,7 +81,7 @@ class Orders(Rows):
     wanted_at_ms: NDArray[np.int64]
     """when the customer wants to be picked up; when it asked, unless it booked ahead"""
     class_bits: NDArray[np.int64]
-    """which cars may serve it: :func:`dispatch.kernels.submission.asked_bit`"""
+    """which cars may serve it: :func:`dispatch.kernels.submission.asked_bits`"""
     tier: NDArray[np.int8]
     priority: NDArray[np.int64]
     """permille of an ordinary order's weight, NO_VALUE where not told"""
@@ -104,6 +105,7 @@ class Orders(Rows):
         self._refusal = np.empty((2, 64), np.int32)
         self._refusals: Refusals | None = None
         self.num_refusals = 0
+        self.pair_costs = PairCosts()
 
     def make_room(self, num_new: int) -> None:
         """Make room for new orders, which a kernel enters as the next rows."""
@@ -155,11 +157,18 @@ class Orders(Rows):
             look_up(self.refusals(0), order_idx, driver_idx, found)
         return found
 
+    def has_pair_costs(self) -> bool:
+        """Tell whether any pair of an unfinished order costs something; those of others are forgotten."""
+        if len(self.pair_costs):
+            self.pair_costs.drop_finished(self.status)
+        return len(self.pair_costs) > 0
+
     def forget_finished(self) -> int:
         """Give up the rows of orders in a final status, and tell how many they were."""
         num_rows = self.num_rows
         kept = np.flatnonzero(~np.isin(self.status[:num_rows], FINAL_STATUSES))
         order, driver = self._refused_pairs(kept)
+        self.pair_costs.keep_orders(kept)
         self.keep(kept)
         self.first_refusal[: self.num_rows] = NO_INDEX
         self.num_refusals = 0

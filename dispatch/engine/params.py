@@ -44,7 +44,8 @@ class DispatchParams:
     prebook_lead_s : float
         An order booked ahead is matched from so long before its wanted pickup on.
     upgrades : bool
-        Cars of a class may serve orders that ask for a lower one.
+        Cars of a class may serve orders that ask for a lower one; else only those that are entitled to it
+        (:attr:`dispatch.NewOrders.may_upgrade`).
     reestimate_every_s : float
         Pickups under way are estimated anew from where their drivers are, so often, at steps. 0: never,
         unless the policy reassigns on misses.

@@ -35,10 +35,10 @@ def step_plainly(state: EngineState, world: World, fare: FareRule, now_ms: int) 
     """Find candidates, match and make offers, as the long way does; tell whether that was all of the step.
 
     It is where a table tells travel times, the policy just matches in batches (without a price of risk, or
-    changes of drivers), nothing has timed out, and no order has to look at all drivers. Else nothing was done
-    but what the long way does again.
+    changes of drivers), no pair of an order and a driver has a cost of its own, nothing has timed out, and no
+    order has to look at all drivers. Else nothing was done but what the long way does again.
     """
-    if world.timetable is None or not world.is_plain:
+    if world.timetable is None or not world.is_plain or state.orders.has_pair_costs():
         return False
     orders, told = state.orders, _told(state, world, fare)
     orders.num_live, num_events = _STEP.call(

@@ -18,6 +18,7 @@ from dispatch.engine.policy import Policy, Window
 from dispatch.engine.weights import (
     are_starving,
     cost_of_change,
+    cost_of_weight,
     overtaking,
     own_driver,
     penalties,
@@ -131,10 +132,12 @@ def match(found: CandidateSet, state: EngineState, world: World, now_ms: int) ->
     cost = found.cost
     if policy.least_gain_s > 0 and found.num_open < len(found.order_idx):
         cost = cost + cost_of_change(found, orders, policy)
+    weight = weights_of(orders, found.order_idx, policy, now_ms).weight
+    if policy.pickup_weight > 0:
+        cost = cost + cost_of_weight(found, weight, policy)
     problem = AssignmentProblem(found.first_candidate, found.candidate_driver, cost, len(found.driver_idx))
     if cost is found.cost and not policy.weighs_people and not policy.starvation_s:
         return SOLVERS["batch"](problem).candidate_of_order
-    weight = weights_of(orders, found.order_idx, policy, now_ms).weight
     return SOLVERS["batch"](problem, penalties(found, orders, weight, starving, cost)).candidate_of_order
 
 

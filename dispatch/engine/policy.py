@@ -83,6 +83,10 @@ class Policy:
     patience_weight : float
         The weight of an order grows by the factor ``1 + patience_weight`` times the share of its expected
         patience that it has waited. 0: not at all.
+    pickup_weight : float
+        How far weights count in the choice of drivers, too: an order's pickup time, with all that is added to
+        it, costs ``1 + pickup_weight`` times (its weight − 1) as much, so that of two orders the heavier one
+        gets the nearer driver. 0: weights tell only who goes without one. ``matching`` ``batch`` alone.
     starvation_s : float
         An order that waited longer comes before all others, whatever their weights, and before those that
         began to wait later: no driver whom it could have is given to them. Orders whose driver is on the way
@@ -117,6 +121,7 @@ class Policy:
     reassign_on_miss: bool = False
     priority_cap: float = 10.0
     patience_weight: float = 0.0
+    pickup_weight: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -136,6 +141,7 @@ class Policy:
             ("reassign_gain_s", "a change of drivers gains anything"),
             ("reassign_on_miss", "a change of drivers gains anything"),
             ("risk_cost_s", "a sure driver is worth a longer way"),
+            ("pickup_weight", "a heavier order is worth a nearer driver"),
         ):
             if getattr(self, name) and self.matching != "batch":
                 raise InputError(
@@ -149,6 +155,7 @@ class Policy:
         check_range("starvation_s", self.starvation_s, 0, 86_400, "seconds")
         check_range("priority_cap", self.priority_cap, 1, 1000)
         check_range("patience_weight", self.patience_weight, 0, 10)
+        check_range("pickup_weight", self.pickup_weight, 0, 1)
 
     @property
     def weighs_people(self) -> bool:

@@ -1,4 +1,4 @@
-"""How much it counts to leave an order unserved, and which orders starve: these come strictly in turn."""
+"""How much orders count, and which of them starve: these come strictly in turn."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from dispatch.kernels.assignment import LARGEST_PENALTY
 from dispatch.kernels.in_turn import serve_in_turn
 from dispatch.units import INDEX_DTYPE, MS_PER_S, NO_INDEX, NO_VALUE
 
+LARGEST_COST_MS: Final = 2**31 - 1
+"""More than three weeks: no weight makes a candidate cost more, so that costs can be told in 32 bits."""
 _PER_WEIGHT: Final = 1000
 """Priorities are told in permille."""
 
@@ -113,6 +115,15 @@ def cost_of_change(found: CandidateSet, orders: Orders, policy: Policy) -> NDArr
     own = own_driver(found, orders)[found.order_of_candidate]
     is_moved = (own != NO_INDEX) & (found.driver_idx[found.candidate_driver] != own)
     return np.where(is_moved, round(policy.least_gain_s * MS_PER_S), 0)
+
+
+def cost_of_weight(found: CandidateSet, weight: NDArray[np.float64], policy: Policy) -> NDArray[np.int64]:
+    """Give what candidates cost more (candidates,), or less, for the weight of their orders (orders,)."""
+    if policy.pickup_weight == 0 or not policy.weighs_people:
+        return np.zeros(len(found.cost), np.int64)
+    more = policy.pickup_weight * (weight - 1)
+    extra: NDArray[np.int64] = np.rint(found.cost * more[found.order_of_candidate]).astype(np.int64)
+    return np.minimum(extra, LARGEST_COST_MS - found.cost)
 
 
 def overtaking(

@@ -286,12 +286,24 @@ class World:
         )
 
     def nearest_drivers(
-        self, fleet: Fleet, driver_idx: NDArray[np.int32], pickup_node: NDArray[np.int32]
+        self,
+        fleet: Fleet,
+        driver_idx: NDArray[np.int32],
+        pickup_node: NDArray[np.int32],
+        class_bits: NDArray[np.int64],
+        skills: int,
     ) -> Neighbours:
-        """Find the nearest of these drivers by air, ``candidates_per_order`` for each pickup (n,)."""
-        index = GridIndex(fleet.x[driver_idx], fleet.y[driver_idx])
+        """Find the nearest of these drivers by air, ``candidates_per_order`` for each pickup (n,).
+
+        Only those who hold certain skills, and whose cars have one of the bits (n,) that is asked for.
+        """
+        index = GridIndex(fleet.x[driver_idx], fleet.y[driver_idx], fleet.class_bits[driver_idx])
         return index.nearest(
-            self.node_x[pickup_node], self.node_y[pickup_node], self.params.candidates_per_order
+            self.node_x[pickup_node],
+            self.node_y[pickup_node],
+            self.params.candidates_per_order,
+            available=(fleet.skills[driver_idx] & skills) == skills,
+            classes=class_bits,
         )
 
 

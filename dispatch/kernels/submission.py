@@ -11,8 +11,12 @@ from dispatch.kernels.id_map import find_one, put_rows
 from dispatch.kernels.jit import F64, I8, I32, I64, i64, kernel, record
 from dispatch.units import NO_INDEX, NO_VALUE, UNREACHABLE_MS
 
+MAX_CLASSES = 8
 MAX_SEATS = 7
 """More passengers than this, or more seats, count as so many."""
+ANY_BITS = (1 << MAX_CLASSES * MAX_SEATS) - 1
+"""A car that may serve every order."""
+ONE_OF_EACH_CLASS = sum(1 << MAX_SEATS * one for one in range(MAX_CLASSES))
 FEW = 128
 """Up to so many ids are compared with each other; sorting more is done elsewhere."""
 SUBMITTED = 2
@@ -20,7 +24,7 @@ SUBMITTED = 2
 
 
 class Told(NamedTuple):
-    """What callers say of new orders; the last nine may be (0,): not told."""
+    """What callers say of new orders; the last ten may be (0,): not told."""
 
     order_id: np.ndarray
     """(n,) int64"""
@@ -56,6 +60,8 @@ class Told(NamedTuple):
     """(n,) int64"""
     skills: np.ndarray
     """(n,) int64, bits"""
+    may_upgrade: np.ndarray
+    """(n,) int64, 1 or 0"""
 
 
 class NewRows(NamedTuple):
@@ -122,7 +128,7 @@ class Entry(NamedTuple):
     """after so long they expire"""
 
 
-TOLD = record(Told, *(I64, F64, F64, F64, F64, I64, I32, I32), *(I64, I64, I64, I64, I64, I64, I64, I64, I64))
+TOLD = record(Told, *(I64, F64, F64, F64, F64, I64, I32, I32), *([I64] * 10))
 NEW_ROWS = record(
     NewRows, *(I64, F64, F64, F64, F64, I32, I32, I32), *(I64, I64, I64, I64, I64, I8, I64, I64, I64)
 )
@@ -147,8 +153,8 @@ def is_in_order(told, limits, num_nodes, clock_ms, slot_id, slot_row):
     Parameters
     ----------
     told : Told
-    limits : (19,) int64
-        The latest instant, then the least and the most of each of the last nine columns.
+    limits : (21,) int64
+        The latest instant, then the least and the most of each of the last ten columns.
     num_nodes, clock_ms : int
     slot_id, slot_row
         The hash table of known ids.
@@ -167,6 +173,7 @@ def is_in_order(told, limits, num_nodes, clock_ms, slot_id, slot_row):
     right = right and _all_within(told.priority, limits[13], limits[14])
     right = right and _all_within(told.patience_ms, limits[15], limits[16])
     right = right and _all_within(told.skills, limits[17], limits[18])
+    right = right and _all_within(told.may_upgrade, limits[19], limits[20])
     for i in range(len(told.order_id)):
         order_id = told.order_id[i]
         right = right and order_id >= 0 and find_one(slot_id, slot_row, order_id) == NO_INDEX
@@ -201,9 +208,10 @@ def _or_no_value(values, i):
 
 
 @kernel()
-def asked_bit(vehicle_class, passengers):
-    """Give the bit of a class of cars and a number of passengers, of which a car must have one."""
-    return np.int64(1) << (vehicle_class * MAX_SEATS + min(max(passengers, 1), MAX_SEATS) - 1)
+def asked_bits(vehicle_class, passengers, may_upgrade):
+    """Give the bits of which a car must have one: of a class and a number of passengers, or of all above."""
+    bit = vehicle_class * MAX_SEATS + min(max(passengers, 1), MAX_SEATS) - 1
+    return (np.int64(ONE_OF_EACH_CLASS) << bit) & ANY_BITS if may_upgrade else np.int64(1) << bit
 
 
 @kernel(makes_arrays=True)
@@ -227,6 +235,7 @@ def _part(told, begin, end):
         told.priority[begin:end],
         told.patience_ms[begin:end],
         told.skills[begin:end],
+        told.may_upgrade[begin:end],
     )
 
 
@@ -294,7 +303,9 @@ def take_in(told, trip_ms, entry, out_register, out_rows, out_log):
         out_rows.patience_ms[row] = max(_or_no_value(told.patience_ms, i), 0)
         out_rows.skills[row] = max(_or_no_value(told.skills, i), 0)
         asked_class = max(_or_no_value(told.vehicle_class, i), 0)
-        out_rows.class_bits[row] = asked_bit(asked_class, _or_no_value(told.passengers, i))
+        out_rows.class_bits[row] = asked_bits(
+            asked_class, _or_no_value(told.passengers, i), _or_no_value(told.may_upgrade, i) > 0
+        )
         write_event(out_log, i, SUBMITTED, at_ms)
         event = out_log[i]
         event["order_id"] = told.order_id[i]

@@ -1,7 +1,11 @@
 """Cars nearby, quotes, assignment by hand."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from cities import (
     T0,
@@ -16,8 +20,9 @@ from cities import (
 )
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EventKind as K
-from dispatch.engine.inputs import Positions
-from dispatch.engine.params import FareRule
+from dispatch.engine.inputs import NewDrivers, Positions
+from dispatch.engine.params import DispatchParams, FareRule
+from dispatch.engine.terms import DriverTerms
 from dispatch.errors import InputError
 from dispatch.roads.spread_times import SpreadTimes
 from dispatch.roads.travel_times import MatrixTravelTimes
@@ -25,7 +30,7 @@ from dispatch.units import UNREACHABLE_MS
 from naive.neighbours import neighbours
 from naive.shortest_paths import arcs_of, travel_times_to
 
-LINE = line_city()
+LINE, SQUARE = line_city(), grid_city(seed=5)
 
 
 def on_line(nodes, at_ms=T0, **params):
@@ -184,6 +189,33 @@ def test_a_quote_is_what_happens():
         events = dispatcher.take_events()
         assert events["eta_ms"][events["kind"] == K.PICKED_UP].tolist() == [quote.trip_ms]
         assert events["fare_cents"][-1] == quote.fare_cents
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_a_quote_goes_by_the_drivers_who_may_serve_the_order(seed, upgrades):
+    """Cars of classes and seats, drivers with skills: what is quoted is what is offered, order by order."""
+    random, num = np.random.default_rng(seed), 12
+    city = SQUARE
+    base = Dispatcher(city, params=DispatchParams(upgrades=upgrades))
+    base.register_drivers(NewDrivers(range(num), random.integers(0, 3, num), random.integers(1, 5, num)))
+    base.set_driver_terms(DriverTerms(range(num), skills=random.integers(0, 4, num)))
+    base.drivers_online(positions(city, np.arange(num), random.integers(0, 81, num)))
+    pickups = random.integers(0, 81, 6)
+    told = {
+        "vehicle_class": random.integers(0, 3, 6),
+        "passengers": random.integers(1, 5, 6),
+        "skills": random.integers(0, 4, 6),
+        "may_upgrade": random.integers(0, 2, 6),
+    }
+    asked = replace(new_orders(city, range(6), pickups, (pickups + 1) % 81), **told)
+    for order, quote in enumerate(base.quote(asked, T0)):
+        dispatcher = copy.deepcopy(base)
+        dispatcher.submit(asked.part(slice(order, order + 1)))
+        events = dispatcher.step(T0)
+        offered = events[events["kind"] == K.ORDER_OFFERED]["eta_ms"].tolist()
+        assert offered == ([] if quote.pickup_eta_ms is None else [quote.pickup_eta_ms])
+        assert events["num_cars"].max() == quote.num_cars
 
 
 def test_quotes_of_many_orders_agree_with_dijkstra():

@@ -9,6 +9,8 @@ from cities import T0, grid_city, new_orders, positions
 from dispatch.engine.candidates import find_candidates
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EventKind as K
+from dispatch.engine.inputs import NewDrivers
+from dispatch.engine.pair_terms import PairTerms
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.policy import Policy
 from dispatch.engine.terms import DriverTerms
@@ -41,6 +43,7 @@ POLICIES = {
     "nearest": Policy(matching="nearest"),
     "risk": Policy(risk_cost_s=300.0, promise_s=60.0),
     "weights": Policy(priority_weights=(1.0, 3.0), patience_weight=2.0, starvation_s=60.0),
+    "nearer": Policy(priority_weights=(1.0, 3.0), pickup_weight=0.5),
     "own": Farthest("farthest"),
 }
 
@@ -62,13 +65,19 @@ def test_the_terms_are_those_of_the_window_and_add_up(name, seed):
     told = new_orders(CITY, range(num_orders), pickups, (pickups + 1) % 81, at_ms)
     tier = random.integers(0, 2, num_orders)
     dispatcher.submit(replace(told, tier=tier, patience_ms=[100_000] * num_orders))
+    apart = random.integers(0, 50_000, (num_orders, num_drivers)) * random.integers(0, 2, num_drivers)
+    orders, drivers = np.divmod(np.arange(apart.size), num_drivers)
+    dispatcher.set_pair_terms(PairTerms(orders, drivers, apart.ravel()))
     found = find_candidates(dispatcher._state, dispatcher._world, T0)
     made = {order: (driver, eta_s) for order, driver, eta_s, _ in offers(dispatcher.step(T0))}
     order_of = {driver: order for order, (driver, _) in made.items()}
     for order in range(num_orders):
         why = dispatcher.explain(order)
         mine = slice(found.first_candidate[order], found.first_candidate[order + 1])
-        expected = dict(zip(found.candidate_driver[mine].tolist(), found.cost[mine].tolist(), strict=True))
+        costs = found.cost[mine]
+        if name == "nearer":
+            costs = costs * (1, 2)[tier[order]]  # 1 + half of what the weight is above 1
+        expected = dict(zip(found.candidate_driver[mine].tolist(), costs.tolist(), strict=True))
         assert (why.order_id, why.at_ms) == (order, T0)
         assert why.driver_id == made.get(order, (NO_VALUE,))[0]
         looked_at = dict(zip(why.candidate_driver_id.tolist(), why.cost.tolist(), strict=True))
@@ -77,6 +86,7 @@ def test_the_terms_are_those_of_the_window_and_add_up(name, seed):
         drivers = why.candidate_driver_id
         assert why.quality_cost_ms.tolist() == quality[drivers].tolist()
         assert why.income_cost_ms.tolist() == income[drivers].tolist()
+        assert why.pair_cost_ms.tolist() == apart[order, drivers].tolist()
         assert (
             why.eta_ms.tolist()
             == METRIC.pairs_ms(
@@ -85,12 +95,13 @@ def test_the_terms_are_those_of_the_window_and_add_up(name, seed):
         )
         assert (why.risk_cost_ms > 0).any() == (name == "risk")
         assert not why.change_cost_ms.any()
+        assert why.weight_cost_ms.any() == (name == "nearer" and tier[order] == 1)
         assert why.given_to.tolist() == [order_of.get(driver, NO_VALUE) for driver in drivers.tolist()]
         assert sum(why.shares().values()) == pytest.approx(1)
         waited_s = (T0 - at_ms[order]) / 1000
         is_weighed = name == "weights"
         assert why.is_starving == (is_weighed and waited_s > 60)
-        assert why.base_weight == (1, 3)[tier[order]] ** is_weighed
+        assert why.base_weight == (1, 3)[tier[order]] ** (is_weighed or name == "nearer")
         assert why.patience_factor == pytest.approx(1 + 2 * waited_s / 100 * is_weighed)
         assert why.weight == pytest.approx(min(why.base_weight * why.patience_factor, 10))
 
@@ -123,6 +134,23 @@ def test_a_change_of_drivers_is_explained_with_its_cost_and_no_change_says_nothi
     assert (why.at_ms, why.driver_id, why.candidate_driver_id.tolist()) == (T0 + 20, 2, [2, 1])
     assert why.change_cost_ms.tolist() == [5000, 0]
     assert why.shares()["change"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("upgrades", [True, False])
+def test_an_upgrade_is_explained(upgrades):
+    """Order 7 may be upgraded, 8 is only where all are, 9 asks for the class that it gets."""
+    dispatcher = line_dispatcher("batch", keep_explanations=10, upgrades=upgrades)
+    dispatcher.register_drivers(NewDrivers([1, 2, 3], [1, 1, 1]))
+    dispatcher.drivers_online(positions(LINE, [1, 2, 3], [3, 8, 15]))
+    told = new_orders(LINE, [7, 8, 9], [3, 8, 15], [9, 9, 9])
+    dispatcher.submit(replace(told, vehicle_class=[0, 0, 1], may_upgrade=[1, 0, 0]))
+    dispatcher.step(T0)
+    why = {order: dispatcher.explain(order) for order in (7, 8, 9)}
+    assert [why[order].is_upgraded for order in (7, 8, 9)] == [True, upgrades, False]
+    assert [why[order].may_upgrade for order in (7, 8, 9)] == [True, False, False]
+    assert [why[order].vehicle_class for order in (7, 8, 9)] == [0, 0, 1]
+    assert all((one.car_class == 1).all() for one in why.values())
+    assert "to which it is entitled" in str(why[7])
 
 
 def no_explanation(dispatcher, order_id, message, error=StateError):

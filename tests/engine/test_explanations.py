@@ -5,15 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from dispatch.engine.explanations import MOST_CANDIDATES, Explanations, Reasons, Weighing
+from dispatch.engine.explanations import MOST_CANDIDATES, Asked, Explanations, Reasons, Weighing
 from dispatch.errors import StateError
 from dispatch.units import NO_VALUE
 
 PLAIN = Weighing(1.0, 1.0, False, 1.0, False, False)
 
 
-def reasons(order_id, num_candidates, chosen, now_ms=5, is_told=None, terms=None, weighing=PLAIN):
+ORDINARY = Asked(0, False)
+
+
+def reasons(order_id, num_candidates, chosen, now_ms=5, **told):
     """So many candidates for each order; drivers 0, 1, … of which those chosen go to their orders."""
+    is_told, terms = told.get("is_told"), told.get("terms")
     num = len(order_id)
     first = np.cumsum([0, *num_candidates]).astype(np.int32)
     driver = np.concatenate([np.arange(n) for n in num_candidates]).astype(np.int64)
@@ -22,18 +26,20 @@ def reasons(order_id, num_candidates, chosen, now_ms=5, is_told=None, terms=None
         if taken >= 0:
             given_to[driver == driver[taken]] = order
     if terms is None:
-        terms = np.zeros((5, first[-1]), np.int32)
+        terms = np.zeros((7, first[-1]), np.int32)
         terms[0] = 1000 * driver
-    told = np.ones(num, bool) if is_told is None else np.array(is_told)
+    are_told = np.ones(num, bool) if is_told is None else np.array(is_told)
     return Reasons(
         now_ms,
         np.array(order_id),
-        told,
+        are_told,
         np.array(chosen, np.int32),
-        [weighing] * num,
+        [told.get("weighing", PLAIN)] * num,
+        [told.get("asked", ORDINARY)] * num,
         first,
         np.array(terms, np.int32),
         driver,
+        np.array(told.get("car_class", np.zeros(first[-1])), np.int32),
         given_to,
     )
 
@@ -83,7 +89,7 @@ def test_the_cheapest_candidates_are_kept_and_the_one_chosen():
 
 
 def test_candidates_come_by_cost_not_by_eta():
-    terms = [[10, 20, 30], [0, 0, 1], [9, 5, 0], [10, 1, 0], [0, 3, 0]]
+    terms = [[10, 20, 30], [0, 0, 1], [9, 5, 0], [4, 1, 0], [6, 0, 0], [0, 0, 0], [0, 3, 0]]
     told = kept(reasons([1], [3], [1], terms=terms)).of(1)
     assert told.candidate_driver_id.tolist() == [0, 1, 2]
     told = kept(reasons([1], [3], [1], terms=[row[::-1] for row in terms])).of(1)
@@ -93,14 +99,18 @@ def test_candidates_come_by_cost_not_by_eta():
 
 def some_explanation(**told):
     """Driver 1 serves order 7: 30 s away, 100 s in all; driver 0 is nearer, driver 2 free and farther."""
-    terms = np.array([[10, 30, 45], [0, 20, 0], [0, 25, 30], [0, 15, 40], [0, 10, 0]]) * 1000
-    window = reasons([6, 7], [1, 3], [0, 2], terms=np.hstack([[[10_000], [0], [0], [0], [0]], terms]), **told)
+    of_weight = [0, 0, 0]
+    terms = [[10, 30, 45], [0, 20, 0], [0, 15, 30], [0, 15, 40], [0, 10, 0], of_weight, [0, 10, 0]]
+    terms = 1000 * np.array(terms)
+    of_other = [[10_000], [0], [0], [0], [0], [0], [0]]
+    window = reasons([6, 7], [1, 3], [0, 2], terms=np.hstack([of_other, terms]), **told)
     return kept(window).of(7)
 
 
 def test_shares_are_those_of_the_cost_of_the_chosen_driver():
     told = some_explanation()
-    assert told.shares() == {"pickup": 0.3, "risk": 0.2, "quality": 0.25, "income": 0.15, "change": 0.1}
+    shares = {"pickup": 0.3, "risk": 0.2, "quality": 0.15, "income": 0.15, "pair": 0.1}
+    assert told.shares() == shares | {"weight": 0, "change": 0.1}
     free = kept(reasons([1], [1], [0])).of(1)
     assert (free.cost.tolist(), free.shares()["pickup"], sum(free.shares().values())) == ([0], 1, 1)
     nobody = kept(reasons([1], [1], [-1])).of(1)
@@ -111,10 +121,10 @@ def test_shares_are_those_of_the_cost_of_the_chosen_driver():
 def test_it_reads():
     assert str(some_explanation()).splitlines() == [
         "order 7 at 5: weight 1 (1 by its tier)",
-        "driver 1 is 30 s away, costs 100 s (30% pickup, 20% risk, 25% quality, 15% income, 10% change); "
-        "3 considered",
-        "driver 0 was 20 s nearer, 20 s cheaper by risk, 25 s cheaper by quality, 15 s cheaper by income, "
-        "10 s cheaper by change and went to order 6",
+        "driver 1 is 30 s away, costs 100 s (30% pickup, 20% risk, 15% quality, 15% income, 10% pair, "
+        "10% change); 3 considered",
+        "driver 0 was 20 s nearer, 20 s cheaper by risk, 15 s cheaper by quality, 15 s cheaper by income, "
+        "10 s cheaper by pair, 10 s cheaper by change and went to order 6",
     ]
     weighing = Weighing(10.0, 9.0, True, 1.5, True, False)
     assert "weight 10 (9 by its own priority, 1.50 times by its wait, capped)" in str(
@@ -128,6 +138,23 @@ def test_it_reads():
     ]
     assert str(kept(reasons([1], [9], [8])).of(1)).splitlines()[-1] == "and 3 more"
     assert str(kept(reasons([1], [0], [-1])).of(1)).splitlines()[1] == "no driver was chosen of 0 considered"
+
+
+def test_an_upgrade_is_told_and_whether_it_was_the_order_s_right():
+    def told(asked, chosen=1):
+        return kept(reasons([7], [2], [chosen], asked=asked, car_class=[0, 2])).of(7)
+
+    entitled = told(Asked(1, True))
+    assert (entitled.is_upgraded, entitled.vehicle_class, entitled.may_upgrade) == (True, 1, True)
+    assert entitled.car_class.tolist() == [0, 2]
+    assert str(entitled).splitlines()[2] == (
+        "the car is of class 2, the order asks for 1: an upgrade, to which it is entitled"
+    )
+    assert str(told(Asked(0, False))).splitlines()[2].endswith("asks for 0: an upgrade")
+    for asked, chosen in ((Asked(2, True), 1), (Asked(0, True), 0), (Asked(0, True), -1)):
+        assert not told(asked, chosen).is_upgraded
+        assert "upgrade" not in str(told(asked, chosen))
+        assert told(asked, chosen).to_dict()["is_upgraded"] is False
 
 
 def test_a_dictionary_of_it_is_json_and_the_arrays_are_the_callers_own():

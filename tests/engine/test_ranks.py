@@ -88,6 +88,16 @@ def test_whose_car_does_not_suit_is_passed_over_and_others_come_from_elsewhere(b
 
 
 @BOTH_WAYS
+def test_an_order_that_may_be_upgraded_takes_the_first_of_the_queue_in_a_better_car(by):
+    dispatcher = at_rank(by, upgrades=False)
+    dispatcher.register_drivers(NewDrivers([1, 2, 3, 4], [1, 0, 2, 0], [4, 4, 4, 4]))
+    assert order(dispatcher, 11, 6, may_upgrade=[0]) == [(11, 2)]
+    assert order(dispatcher, 12, 6, 4, may_upgrade=[1]) == [(12, 1)]
+    assert order(dispatcher, 13, 6, 5, may_upgrade=[1], passengers=[5]) == []
+    assert order(dispatcher, 14, 6, 6, may_upgrade=[1], vehicle_class=[1]) == [(14, 3)]
+
+
+@BOTH_WAYS
 def test_each_rank_has_a_queue_of_its_own(by):
     dispatcher = at_rank(by)
     dispatcher.drivers_online(positions(LINE, [9], [15], T0 + 2000))
@@ -110,16 +120,20 @@ def test_ranks_that_cannot_be_are_refused(node_rank):
     car=st.tuples(st.integers(0, 7), st.integers(1, 9)) | st.none(),
     asked=st.tuples(st.integers(0, 7), st.integers(1, 9)),
     upgrades=st.booleans(),
+    may_upgrade=st.booleans() | st.none(),
 )
-def test_a_car_serves_its_class_and_as_many_as_it_seats(car, asked, upgrades):
+def test_a_car_serves_its_class_and_as_many_as_it_seats(car, asked, upgrades, may_upgrade):
     dispatcher = line_dispatcher("batch", upgrades=upgrades)
     if car is not None:
         dispatcher.register_drivers(NewDrivers([1], [car[0]], [car[1]]))
     dispatcher.drivers_online(positions(LINE, [1], [5]))
     told = {"vehicle_class": [asked[0]], "passengers": [asked[1]]}
+    if may_upgrade is not None:
+        told["may_upgrade"] = [int(may_upgrade)]
     dispatcher.submit(replace(new_orders(LINE, [7], [5], [9]), **told))
     suits = car is None or (
-        (asked[0] <= car[0] if upgrades else asked[0] == car[0]) and min(asked[1], 7) <= min(car[1], 7)
+        (asked[0] <= car[0] if upgrades or may_upgrade else asked[0] == car[0])
+        and min(asked[1], 7) <= min(car[1], 7)
     )
     assert bool(offers(dispatcher.step(T0))) == suits
 

@@ -1,5 +1,6 @@
 """Who is left unserved: told priorities, patience and its cap; and orders that starve, strictly in turn."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from cities import T0, assert_same_tables, dispatcher_on, grid_city, new_orders, positions, tables_of
 from dispatch.engine.events import EventKind as K
 from dispatch.engine.policy import POLICIES, Policy
+from dispatch.engine.terms import DriverTerms
 from dispatch.engine.weights import weights_of
 from dispatch.errors import InputError
 from dispatch.units import NO_INDEX
@@ -100,6 +102,57 @@ def test_the_heavier_one_is_served_told_by_priority_or_grown_by_its_wait():
     assert served_of(replace(tiers, priority_cap=1.5), [0, 0, 0], 2, priority=[1000, 9000, 1400]) == [1, 2]
     hurried = Policy(patience_weight=2.0)
     assert served_of(hurried, [90, 60, 0], patience_ms=[300_000, 80_000, 10_000]) == [1]
+
+
+@pytest.mark.parametrize(("pickup_weight", "expected"), [(0.0, 3), (0.2, 3), (1.0, 1)])
+def test_of_two_that_are_served_the_heavier_one_may_get_the_nearer_driver(pickup_weight, expected):
+    """Order 1 is at 6, order 0 at 3, drivers at 5 and 9: by pickup times alone 1 waits for the far one."""
+    dispatcher = line_dispatcher(Policy(priority_weights=TIERS, pickup_weight=pickup_weight))
+    dispatcher.submit(replace(new_orders(LINE, [0, 1], [3, 6], [9, 9], T0), tier=[0, 2]))
+    dispatcher.drivers_online(positions(LINE, [1, 3], [5, 9]))
+    driver_of = {order: driver for order, driver, *_ in offers(dispatcher.step(T0))}
+    assert driver_of == {1: expected, 0: 4 - expected}
+
+
+def test_a_weight_beyond_measure_leaves_costs_that_can_be_told():
+    policy = Policy(priority_cap=1000, patience_weight=1.0, pickup_weight=1.0)
+    dispatcher = line_dispatcher(policy, keep_explanations=5)
+    dispatcher.submit(replace(new_orders(LINE, [0], [3], [9], T0), priority=[100_000]))
+    dispatcher.drivers_online(positions(LINE, [1], [9]))
+    dispatcher.set_driver_terms(DriverTerms([1], 3_600_000, 3_600_000))
+    assert [driver for _, driver, *_ in offers(dispatcher.step(T0))] == [1]
+    (cost,) = dispatcher.explain(0).cost
+    assert 100 * 7_200_000 < cost < 2**31
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32), st.sampled_from([0.0, 0.3, 1.0]))
+def test_weighted_pickups_are_least_among_all_ways_to_serve_the_heaviest(seed, pickup_weight):
+    """Against all permutations: most weight served first, then the least weighted pickup time."""
+    random = np.random.default_rng(seed)
+    num_orders, num_drivers = random.integers(1, 5, 2).tolist()
+    at, tier = random.integers(0, 20, num_orders), random.integers(0, 3, num_orders)
+    cars = random.permutation(20)[:num_drivers]
+    policy = Policy(priority_weights=TIERS, pickup_weight=pickup_weight)
+    dispatcher = line_dispatcher(policy)
+    dispatcher.submit(replace(new_orders(LINE, range(num_orders), at, [9] * num_orders, T0), tier=tier))
+    dispatcher.drivers_online(positions(LINE, range(num_drivers), cars))
+    found = [(order, driver) for order, driver, *_ in offers(dispatcher.step(T0))]
+    weight = np.array(TIERS)[tier]
+
+    def cost(pairs):
+        served = sorted((weight[order] for order, _ in pairs), reverse=True)
+        factor = 1 + pickup_weight * (weight - 1)
+        pickup = sum(abs(at[order] - cars[driver]) * factor[order] for order, driver in pairs)
+        return [-one for one in served], round(pickup, 6)
+
+    most = min(num_orders, num_drivers)
+    ways = (
+        list(zip(orders, drivers, strict=True))
+        for orders in itertools.combinations(range(num_orders), most)
+        for drivers in itertools.permutations(range(num_drivers), most)
+    )
+    assert cost(found) == min(cost(way) for way in ways)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +277,8 @@ def test_at_a_rank_the_starving_one_has_the_first_turn():
         ({"priority_cap": float("nan")}, "priority_cap is nan"),
         ({"patience_weight": -1.0}, "patience_weight is -1.0: it must be a number from 0 to 10"),
         ({"patience_weight": True}, "patience_weight is True"),
+        ({"pickup_weight": 1.5}, "pickup_weight is 1.5: it must be a number from 0 to 1"),
+        ({"pickup_weight": 0.5, "matching": "nearest"}, "pickup_weight is 0.5 and matching 'nearest'"),
     ],
 )
 def test_wrong_parameters_are_refused(wrong, message):

@@ -136,13 +136,17 @@ def test_nearest_drivers_agree_with_brute_force():
     world, fleet = dispatcher._world, dispatcher._state.fleet
     drivers = np.array([1, 3, 4, 8, 9, 11, 14], np.int32)
     pickups = np.array([0, 40, 80], np.int32)
-    found = world.nearest_drivers(fleet, drivers, pickups)
-    for row, node in enumerate(pickups):
-        mine = slice(found.first[row], found.first[row + 1])
-        told = list(zip(found.distance_m[mine].tolist(), found.item[mine].tolist(), strict=True))
-        assert told == neighbours(
-            fleet.x[drivers], fleet.y[drivers], world.node_x[node], world.node_y[node], 4
-        )
+    fleet.class_bits[drivers], fleet.skills[drivers] = random.choice([1, 2, 3], 7), random.choice([1, 3], 7)
+    for bits, skills in (([7, 7, 7], 0), ([1, 2, 4], 0), ([2, 1, 3], 2)):
+        found = world.nearest_drivers(fleet, drivers, pickups, np.array(bits), skills)
+        for row, node in enumerate(pickups):
+            mine = slice(found.first[row], found.first[row + 1])
+            told = list(zip(found.distance_m[mine].tolist(), found.item[mine].tolist(), strict=True))
+            suits = (fleet.class_bits[drivers] & bits[row]) != 0
+            suits &= (fleet.skills[drivers] & skills) == skills
+            place = world.node_x[node], world.node_y[node]
+            near = neighbours(fleet.x[drivers], fleet.y[drivers], *place, 4, available=suits)
+            assert told == near
 
 
 def test_nearest_by_road_asks_the_metric_of_the_drivers_given():

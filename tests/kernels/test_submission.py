@@ -14,7 +14,7 @@ from dispatch.units import NO_COORDINATE, NO_INDEX, UNREACHABLE_MS
 NUM_NODES, CLOCK_MS = 6, 50
 LIMITS = {"customer_id": (-1, 40), "wanted_after_ms": (0, 30), "tier": (0, 3), "is_first": (0, 1)}
 LIMITS |= {"passengers": (1, 9), "vehicle_class": (0, 7)}
-LIMITS |= {"priority": (1, 50), "patience_ms": (0, 60), "skills": (0, 15)}
+LIMITS |= {"priority": (1, 50), "patience_ms": (0, 60), "skills": (0, 15), "may_upgrade": (0, 1)}
 LOGGED = list(LIMITS)[:6]
 NUMBERS = np.array([99, *(one for pair in LIMITS.values() for one in pair)])
 RANGES = {
@@ -150,8 +150,10 @@ def test_orders_are_written_as_they_were_told(seed, num, first_row):
         wanted_ms = at_ms + of("wanted_after_ms", i, 0)
         assert (table.wanted_at_ms[row], table.expires_at_ms[row]) == (wanted_ms, wanted_ms + 1000)
         seat = min(max(of("passengers", i), 1), 7)
-        class_bit = 1 << 7 * of("vehicle_class", i, 0) + seat - 1
-        assert (table.tier[row], table.class_bits[row]) == (of("tier", i, 0), class_bit)
+        asked = of("vehicle_class", i, 0)
+        classes = range(asked, 8 if of("may_upgrade", i, 0) else asked + 1)
+        class_bits = sum(1 << 7 * one + int(seat) - 1 for one in classes)
+        assert (table.tier[row], table.class_bits[row]) == (of("tier", i, 0), class_bits)
         expected = {name: NO_COORDINATE if name.endswith("_e6") else -1 for name in EVENT_DTYPE.names}
         assert (table.priority[row], table.patience_ms[row]) == (of("priority", i), of("patience_ms", i, 0))
         assert table.skills[row] == of("skills", i, 0)

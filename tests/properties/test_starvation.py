@@ -1,8 +1,9 @@
 """A hundred random little worlds: no driver goes past an order that has waited beyond the bound.
 
 Judged from the event log by plain Python (:mod:`naive.starvation`), with tiers, told priorities, classes,
-skills, drivers who lose their permits, refusals, patience, chains, changes of drivers, risk, and few
-candidates an order, by both matchings. Taken out, each part of what enforces it is missed.
+skills, drivers who lose their permits, pairs who had better not meet or must not, refusals, patience, chains,
+changes of drivers, risk, and few candidates an order, by both matchings. Taken out, each part of what
+enforces it is missed.
 """
 
 from dataclasses import replace
@@ -16,6 +17,7 @@ from dispatch.engine import plan as planning, weights
 from dispatch.engine.dispatcher import Dispatcher
 from dispatch.engine.events import EventKind as K
 from dispatch.engine.inputs import NewDrivers
+from dispatch.engine.pair_terms import PairTerms
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.policy import Policy
 from dispatch.engine.terms import DriverTerms
@@ -39,6 +41,7 @@ class World:
 
     def __init__(self, seed, starvation_s):
         self.random = random = np.random.default_rng(seed)
+        self.likes = np.random.default_rng([seed, 1])
         is_batch = bool(random.random() < 0.75)
         policy = Policy(
             matching="batch" if is_batch else "nearest",
@@ -142,6 +145,20 @@ class World:
                 int(told["passengers"][i]),
                 int(told["skills"][i]),
             )
+
+        self.some_are_kept_apart(ids)
+
+    def some_are_kept_apart(self, order_ids):
+        """One driver had better not serve each order, and sometimes must not."""
+        likes, num = self.likes, len(order_ids)
+        drivers, may_meet = likes.integers(0, self.num_drivers, num), (likes.random(num) < 0.8).astype(int)
+        self.dispatcher.set_pair_terms(
+            PairTerms(order_ids, drivers, likes.integers(0, 90_000, num), may_meet)
+        )
+        for order, driver in zip(
+            order_ids[may_meet == 0].tolist(), drivers[may_meet == 0].tolist(), strict=True
+        ):
+            self.watch.orders[order].refused.add(driver)
 
     def drivers_answer(self, events, at_ms):
         for event in events[events["kind"] == K.ORDER_OFFERED]:
