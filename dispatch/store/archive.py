@@ -29,6 +29,9 @@ from dispatch.store import bulk
 from dispatch.store.chain import canonical
 from dispatch.store.sealing import Keyring, sync_folder
 
+_UNREADABLE: Final = (OSError, EOFError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError)
+"""What the library raises about a zip that is none, or that somebody made for it to fail."""
+
 OnProgress = Callable[[str, int, int], None]
 """Told what is done, how many rows of how many."""
 
@@ -135,8 +138,8 @@ class Archive:
         self.path = path
         try:
             with zipfile.ZipFile(path) as packed:
-                text, signature = packed.read(_MANIFEST), packed.read(_SIGNATURE)
-        except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
+                text, signature = (_stored(packed, name) for name in (_MANIFEST, _SIGNATURE))
+        except _UNREADABLE as error:
             raise StoreError(f"{path}: no backup, or its end was cut ({error})") from error
         self._check_signature(text, signature, keyring)
         self.manifest = self._read(text)
@@ -164,8 +167,8 @@ class Archive:
         """Read a member and hold it against its digest."""
         try:
             with zipfile.ZipFile(self.path) as packed:
-                found = packed.read(member.file)
-        except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
+                found = _stored(packed, member.file)
+        except _UNREADABLE as error:
             raise StoreError(f"{self.path}: {member.file} is damaged or missing ({error})") from error
         if hashlib.sha256(found).hexdigest() != member.sha256:
             raise StoreError(f"{self.path}: {member.file} is damaged: its SHA-256 is another one")
@@ -272,6 +275,14 @@ def _arrow_type(kind: sa.types.TypeEngine[Any]) -> pa.DataType:
     if isinstance(kind, sa.String | sa.JSON):
         return pa.string()
     raise InputError(f"a column is of the type {kind!r}: archives know none such")
+
+
+def _stored(packed: zipfile.ZipFile, name: str) -> bytes:
+    """Read a member as it lies in the file: ours are not compressed, others' might be without end."""
+    told = packed.getinfo(name)
+    if told.compress_type != zipfile.ZIP_STORED or told.file_size != told.compress_size:
+        raise zipfile.BadZipFile(f"{name} is compressed, which those of a backup never are")
+    return packed.read(told)
 
 
 def _plain(column: pa.Array) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +24,11 @@ START: Final = bytes(32)
 
 
 def canonical(entry: Any) -> bytes:
-    """Give the one JSON text of an entry that its hash is made of."""
-    return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    """Give the one JSON text of an entry that its hash is made of; numpy's whole numbers are plain ones."""
+    text = json.dumps(
+        entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=operator.index
+    )
+    return text.encode()
 
 
 def link(before: bytes, entry: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import operator
 import os
 import sqlite3
 import stat
@@ -10,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
@@ -31,7 +34,11 @@ _PRAGMAS: Final = (
 )
 _CONFLICTS: Final = ("40P01", "40001")
 """SQLSTATE of a deadlock, and of what cannot be put in a sequence."""
+_NO_DATABASE: Final = "file is not a database"
 _DRIVER_OF: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+
+
+_WHOLES: Final = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
 
 
 class Database:
@@ -162,10 +169,17 @@ def as_url(where: str | Path) -> URL:
 def _engine(url: URL, is_sqlite: bool) -> sa.Engine:
     if not is_sqlite:
         return sa.create_engine(
-            url, pool_pre_ping=True, hide_parameters=True, connect_args={"client_encoding": "utf8"}
+            url,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            json_serializer=_json,
+            connect_args={"client_encoding": "utf8"},
         )
+    for kind in _WHOLES:
+        sqlite3.register_adapter(kind, _plain)  # it would write their bytes; psycopg knows them
     engine = sa.create_engine(
         url,
+        json_serializer=_json,
         hide_parameters=True,  # errors go to logs, which hold no values of rows
         connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False},
     )
@@ -186,6 +200,15 @@ def _engine(url: URL, is_sqlite: bool) -> sa.Engine:
     return engine
 
 
+def _plain(value: Any) -> int:
+    return int(value)
+
+
+def _json(value: Any) -> str:
+    """Write a value of a column of JSON; numpy's whole numbers are plain ones."""
+    return json.dumps(value, default=operator.index)
+
+
 def is_conflict(error: StoreError) -> bool:
     """Tell whether a transaction was given up because it and another one waited for each other.
 
@@ -204,7 +227,10 @@ def _told(url: URL) -> Iterator[None]:
     except sa.exc.IntegrityError:
         raise
     except sa.exc.DBAPIError as error:
-        name = url.render_as_string(hide_password=True)
+        is_file = url.get_backend_name() == "sqlite"
+        name = str(url.database) if is_file else url.render_as_string(hide_password=True)
+        if is_file and isinstance(error.orig, sqlite3.Error) and str(error.orig) == _NO_DATABASE:
+            raise StoreError(f"{name}: this file is no database of SQLite") from error
         # A server's details and context quote rows; its first sentence names the rule.
         diagnosis = getattr(error.orig, "diag", None)
         told = str(error.orig) if diagnosis is None else diagnosis.message_primary or str(error.orig)

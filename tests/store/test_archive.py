@@ -164,3 +164,22 @@ def test_nothing_is_left_where_it_breaks_off(tmp_path):
             write(database, tmp_path / "all.zip")
         with pytest.raises(InputError, match="its folder is not there"):
             write(database, tmp_path / "none" / "all.zip")
+
+
+def test_members_without_end_are_not_unpacked(tmp_path):
+    """Who has no keys can still send a file: nothing of it is unpacked before its signature is checked."""
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("manifest.json", b"0" * 10_000_000)
+        packed.writestr("manifest.sig", b"00")
+    with pytest.raises(StoreError, match="compressed, which those of a backup never are"):
+        Archive(path, KEYS)
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("manifest.json", b"{}")
+        packed.writestr("manifest.sig", b"00")
+    told = path.read_bytes()
+    at = told.rindex(b"PK\x01\x02", 0, told.rindex(b"PK\x01\x02"))  # the manifest's entry in the directory
+    lies = (2**31 - 1).to_bytes(4, "little") * 2
+    path.write_bytes(told[: at + 20] + lies + told[at + 28 :])
+    with pytest.raises(StoreError, match="no backup, or its end was cut"):
+        Archive(path, KEYS)

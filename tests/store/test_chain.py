@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
@@ -15,6 +16,10 @@ RING = Keyring.new()
 def test_one_text_of_an_entry():
     assert canonical({"b": 1, "a": [None, "é"]}) == '{"a":[null,"é"],"b":1}'.encode()
     assert canonical({"a": 1, "b": 2}) == canonical({"b": 2, "a": 1})
+    assert canonical({"a": np.int64(1), "b": [np.uint8(2)]}) == canonical({"a": 1, "b": [2]})
+    for value in (b"1", np.float64(1.5).astype(np.float32), object()):
+        with pytest.raises(TypeError):
+            canonical({"a": value})
 
 
 @given(st.lists(st.binary(max_size=10), min_size=2, max_size=6, unique=True))

@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -191,3 +192,25 @@ def test_a_deadlock_is_told_from_other_errors(postgres_url):
                 connection.exec_driver_sql(raises)
             assert is_conflict(caught.value) is is_one
     assert not is_conflict(StoreError("the disk is full"))
+
+
+def test_a_file_that_is_no_database_is_told_so(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"no database at all, but as long as the head of one would be" * 20)
+    before = path.read_bytes()
+    with Database(path) as database, pytest.raises(StoreError) as caught, database.reading():
+        pass
+    assert str(caught.value) == f"{path}: this file is no database of SQLite"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int32, np.int64, np.uint16, np.uint64])
+def test_whole_numbers_of_numpy_are_numbers(database, kind):
+    told = sa.Table("told", sa.MetaData(), sa.Column("whole", sa.BigInteger), sa.Column("facts", sa.JSON))
+    with database.writing() as connection:
+        told.create(connection)
+        connection.execute(sa.insert(told).values(whole=kind(7), facts={"a": [kind(7)]}))
+        assert connection.execute(sa.select(told).where(told.c.whole == kind(7))).one() == (7, {"a": [7]})
+        assert connection.scalar(sa.select(told.c.whole + 1)) == 8
+    with pytest.raises((TypeError, sa.exc.StatementError)), database.writing() as connection:
+        connection.execute(sa.insert(told).values(facts={"a": 1j}))

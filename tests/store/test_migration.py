@@ -9,11 +9,11 @@ from dispatch.errors import StoreError
 from dispatch.store.database import Database
 from dispatch.store.migration import Migrations, current
 
-MIGRATIONS = Migrations("dispatch.crm:migrations", "0003", "do this")
+MIGRATIONS = Migrations("dispatch.crm:migrations", "0006", "do this")
 
 
 def test_revisions_stand_in_their_sequence_and_the_head_is_the_last():
-    assert MIGRATIONS.revisions() == ("0001", "0002", "0003")
+    assert MIGRATIONS.revisions() == ("0001", "0002", "0003", "0004", "0005", "0006")
 
 
 def test_stamps_and_checks(database_url):
@@ -22,18 +22,18 @@ def test_stamps_and_checks(database_url):
         with pytest.raises(StoreError, match="somewhere: it holds no tables"):
             MIGRATIONS.check(connection, "somewhere")
         MIGRATIONS.stamp(connection)
-        assert current(connection) == "0003"
+        assert current(connection) == "0006"
         MIGRATIONS.check(connection, "somewhere")
         with pytest.raises(
-            StoreError, match="somewhere: its tables are of revision 0003, needed is 0004; do this"
+            StoreError, match="somewhere: its tables are of revision 0006, needed is 0007; do this"
         ):
-            Migrations("dispatch.crm:migrations", "0004", "do this").check(connection, "somewhere")
+            Migrations("dispatch.crm:migrations", "0007", "do this").check(connection, "somewhere")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'abc'")
         with pytest.raises(StoreError, match="revision abc, made by a newer version"):
             MIGRATIONS.check(connection, "somewhere")
         for change in (MIGRATIONS.upgrade, lambda one: MIGRATIONS.downgrade(one, "base")):
             with pytest.raises(
-                StoreError, match="revision abc: this version of the program knows until 0003"
+                StoreError, match="revision abc: this version of the program knows until 0006"
             ):
                 change(connection)
         connection.exec_driver_sql("DELETE FROM alembic_version")

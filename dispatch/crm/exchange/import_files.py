@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
+from dispatch.crm.exchange.csv_rows import AT_ONCE, BadRow, CsvRows, OnRead
+from dispatch.crm.exchange.spreadsheets import freed
+from dispatch.crm.rules import check_letters
 from dispatch.errors import InputError
 
-OnRead = Callable[[int, int], None]
-"""Told how much of how much is read, in rows or bytes."""
-
-_AT_ONCE: Final = 20_000
-_BLOCK_BYTES: Final = 1 << 22
-_LONGEST_HEADER: Final = 1 << 16
-_SEPARATORS: Final = ",;\t|"
 _JOINED: Final = "+"
 """``first_name + last_name``: a field of two columns, with a blank between."""
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row that breaks a rule; its values are not repeated."""
-
-    row: int
-    """counted from 1, without the header"""
-    column: str
-    """as the file calls it, empty where it is the row itself"""
-    rule: str
+_NAME: Final = "name"
+"""The field whose column is looked at: ``Customer`` is a name in one file, and a number in another."""
+_NUMBERS: Final = r"\A#?[A-Za-z]{0,3}[-_.#/]?[0-9][-_./0-9]*\z"
+"""``1001``, ``C-1001``, ``2024/17``"""
 
 
 @dataclass
@@ -65,42 +52,84 @@ class ImportFile:
     encoding: str = "utf-8"
     columns: dict[str, tuple[str, ...]] = field(init=False)
     """columns of the file, by the field that they make up"""
+    guessed: tuple[str, ...] = field(init=False)
+    """fields whose columns were found by what they are called, not told by the mapping"""
     ignored: tuple[str, ...] = field(init=False)
     """columns of the file that no field takes"""
-    bad: list[BadRow] = field(init=False, default_factory=list)
-    """rows that could not be read at all, as they are come upon"""
 
     def __post_init__(self) -> None:
         """Read the names of columns, and find fields in them."""
         if not self.path.is_file():
             raise InputError(f"{self.path}: no such file")
-        names = self._parquet_names() if self._is_parquet else self._header()
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise InputError(f"{self.path}: the column {twice[0]!r} is there twice")
-        self.columns = _found(names, self.usual, self.mapping, self.path)
-        used = {name for some in self.columns.values() for name in some}
-        self.ignored = tuple(name for name in names if name not in used)
+        self._csv = None if self._is_parquet else CsvRows(self.path, self.encoding)
+        names = self._parquet_names() if self._csv is None else self._csv.names
+        for number, name in enumerate(names, 1):
+            # They are told in messages: who sent the file must not steer the terminal of who looks at it.
+            check_letters(f"{self.path}: the name of column {number}", name)
+        self.names = [name for name in names if name]
+        self._find(())
+        only = self.columns.get(_NAME, ())
+        while _NAME in self.guessed and len(only) == 1 and self._is_numbers(only[0]):
+            self._find({*only, *self._not_names})
+            only = self.columns.get(_NAME, ())
 
     def batches(self, on_progress: OnRead) -> Iterator[tuple[list[int], dict[str, list[Any]]]]:
         """Give numbers of rows, from 1, and texts by fields, None for empty cells; some rows at a time."""
+        for rows, columns in self._arrays(self._wanted(), on_progress):
+            yield rows, {name: self._texts(columns, some) for name, some in self.columns.items()}
+
+    @property
+    def bad(self) -> list[BadRow]:
+        """Rows that could not be read at all, as they are come upon."""
+        return [] if self._csv is None else self._csv.bad
+
+    @property
+    def num_empty(self) -> int:
+        """Rows of separators alone, so far: they are passed over."""
+        return 0 if self._csv is None else self._csv.num_empty
+
+    def _find(self, not_names: Collection[str]) -> None:
+        self._not_names = not_names
+        self.columns = _found(self.names, self.usual, self.mapping, self.path, not_names)
+        self.guessed = tuple(name for name in self.columns if name not in self.mapping)
+        used = {name for some in self.columns.values() for name in some}
+        self.ignored = tuple(name for name in self.names if name not in used)
+        twice = sorted(name for name in used if self.names.count(name) > 1)
+        if twice:
+            raise InputError(f"{self.path}: the column {twice[0]!r} is there twice")
+
+    def _is_numbers(self, name: str) -> bool:
+        """Tell whether the first texts of a column are numbers of persons or the like, all of them."""
+        looked = CsvRows(self.path, self.encoding) if self._csv is not None else None
+        batches = self._arrays([name], lambda _done, _total: None, looked)
+        first = next(batches, None)
+        batches.close()
+        if first is None:
+            return False
+        texts = pc.drop_null(_trimmed(first[1][name], name, self.path))
+        return len(texts) > 0 and bool(pc.all(pc.match_substring_regex(texts, _NUMBERS)).as_py())
+
+    def _arrays(
+        self, wanted: Sequence[str], on_progress: OnRead, rows: CsvRows | None = None
+    ) -> Generator[tuple[list[int], Mapping[str, pa.Array]], None, None]:
+        """Give numbers of rows (n,), and columns (n,) as they are in the file."""
+        if self._csv is not None:
+            yield from (rows or self._csv).batches(wanted, on_progress)
+            return
         number = 0
-        read = self._parquet_batches if self._is_parquet else self._csv_batches
-        for batch in read(on_progress):
-            rows, broken = [], {one.row for one in self.bad}
-            for _ in range(batch.num_rows):
-                number += 1
-                while number in broken:
-                    number += 1
-                rows.append(number)
-            yield rows, {name: self._texts(batch, some) for name, some in self.columns.items()}
+        for batch in self._parquet_batches(wanted, on_progress):
+            numbers = list(range(number + 1, number + 1 + batch.num_rows))
+            number += batch.num_rows
+            yield numbers, {name: batch.column(name) for name in wanted}
 
     @property
     def _is_parquet(self) -> bool:
         return self.path.suffix.lower() in (".parquet", ".pq")
 
-    def _texts(self, batch: pa.RecordBatch, names: Sequence[str]) -> list[str | None]:
-        parts = [_trimmed(batch.column(name), name, self.path) for name in names]
+    def _texts(self, columns: Mapping[str, pa.Array], names: Sequence[str]) -> list[str | None]:
+        parts = [_trimmed(columns[name], name, self.path) for name in names]
+        if not self._is_parquet:
+            parts = [freed(part) for part in parts]  # the apostrophes of our own exports
         if len(parts) == 1:
             told: list[str | None] = parts[0].to_pylist()
             return told
@@ -122,10 +151,10 @@ class ImportFile:
         except UnicodeDecodeError as error:
             raise InputError(f"{self.path}: no Parquet file ({error})") from error
 
-    def _parquet_batches(self, on_progress: OnRead) -> Iterator[pa.RecordBatch]:
+    def _parquet_batches(self, wanted: Sequence[str], on_progress: OnRead) -> Iterator[pa.RecordBatch]:
         file, done = self._parquet(), 0
         with file:
-            parts = file.iter_batches(_AT_ONCE, columns=self._wanted())
+            parts = file.iter_batches(AT_ONCE, columns=list(wanted))
             while (batch := self._next_of(parts)) is not None:
                 done += batch.num_rows
                 on_progress(done, file.metadata.num_rows)
@@ -137,61 +166,6 @@ class ImportFile:
         except (pa.ArrowException, OSError, UnicodeDecodeError):
             # The library's own words may quote a value.
             raise InputError(f"{self.path}: a page of it is damaged: it cannot be read to its end") from None
-
-    def _header(self) -> list[str]:
-        try:
-            with self.path.open("rb") as file:
-                line = file.readline(_LONGEST_HEADER).decode(self.encoding).removeprefix("\ufeff")
-        except (OSError, UnicodeDecodeError, LookupError) as error:
-            raise InputError(f"{self.path}: its header cannot be read ({error})") from error
-        self._separator = max(_SEPARATORS, key=line.count)
-        if "\r" in line.rstrip("\r\n"):
-            raise InputError(f"{self.path}: its lines end as on old Macintoshes: save it with other ends")
-        names = next(csv.reader([line], delimiter=self._separator), [])
-        if not any(names):
-            raise InputError(f"{self.path}: it has no header")
-        return names
-
-    def _csv_batches(self, on_progress: OnRead) -> Iterator[pa.RecordBatch]:
-        def refuse(row: pyarrow.csv.InvalidRow) -> str:
-            rule = f"it has {row.actual_columns} columns, the header has {row.expected_columns}"
-            self.bad.append(BadRow(row.number - 1, "", rule))
-            return "skip"
-
-        size = self.path.stat().st_size
-        with self.path.open("rb") as file:
-            try:
-                yield from self._parsed(file, refuse, lambda: on_progress(min(file.tell(), size), size))
-            except (pa.ArrowException, UnicodeError) as error:
-                # The library's own words may quote a row.
-                is_text = isinstance(error, UnicodeError) or "UTF8" in str(error)
-                what = "a text is not in the encoding" if is_text else "it is no CSV"
-                raise InputError(f"{self.path}: {what} {self.encoding!r}, or is cut off") from None
-
-    def _parsed(
-        self, file: IO[bytes], refuse: Callable[[Any], str], told: Callable[[], None]
-    ) -> Iterator[pa.RecordBatch]:
-        wanted = self._wanted()
-        reader = pyarrow.csv.open_csv(
-            file,
-            # One thread: only then rows that are refused are numbered.
-            read_options=pyarrow.csv.ReadOptions(
-                use_threads=False, block_size=_BLOCK_BYTES, encoding=self.encoding
-            ),
-            parse_options=pyarrow.csv.ParseOptions(
-                delimiter=self._separator, newlines_in_values=True, invalid_row_handler=refuse
-            ),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types={name: pa.string() for name in wanted},
-                include_columns=wanted,
-                strings_can_be_null=False,
-            ),
-        )
-        with reader:
-            for batch in reader:
-                for start in range(0, batch.num_rows, _AT_ONCE):
-                    told()
-                    yield batch.slice(start, _AT_ONCE)
 
 
 def _trimmed(column: pa.Array, name: str, path: Path) -> pa.Array:
@@ -211,7 +185,11 @@ def _trimmed(column: pa.Array, name: str, path: Path) -> pa.Array:
 
 
 def _found(
-    names: Sequence[str], usual: Mapping[str, tuple[str, ...]], mapping: Mapping[str, str], path: Path
+    names: Sequence[str],
+    usual: Mapping[str, tuple[str, ...]],
+    mapping: Mapping[str, str],
+    path: Path,
+    not_names: Collection[str],
 ) -> dict[str, tuple[str, ...]]:
     """Find the columns of each field: those told first, then those that are called as usual."""
     found: dict[str, tuple[str, ...]] = {}
@@ -219,21 +197,34 @@ def _found(
         if name not in usual and not name.startswith("custom."):
             known = ", ".join([*usual, "custom.FIELD"])
             raise InputError(f"mapping has the field {name!r}: it must be one of {known}")
-        some = (told,) if told in names else tuple(part.strip() for part in told.split(_JOINED))
+        some = (told,) if told in names else tuple(" ".join(part.split()) for part in told.split(_JOINED))
         for one in some:
             if one not in names:
                 raise InputError(f"{path}: it has no column {one!r} for {name}; it has {', '.join(names)}")
         found[name] = some
     taken = {one for some in found.values() for one in some}
-    plain = {_plain(name): name for name in reversed(names) if name not in taken}
+    plain: dict[str, list[str]] = {}
+    for name in names:
+        if name not in taken:
+            plain.setdefault(_plain(name), []).append(name)
     for name, words in usual.items():
         if name in found:
             continue
         for word in words:
             parts = word.split(_JOINED)
-            if all(part in plain for part in parts):
-                found[name] = tuple(plain.pop(part) for part in parts)
-                break
+            if not all(part in plain for part in parts):
+                continue
+            alike = [plain[part] for part in parts]
+            if name == _NAME and len(parts) == 1 and set(alike[0]) <= set(not_names):
+                continue
+            for some_names in alike:
+                if len(set(some_names)) > 1:
+                    raise InputError(
+                        f"{path}: the columns {' and '.join(map(repr, some_names))} are called alike: the "
+                        f"mapping must tell which is {name}"
+                    )
+            found[name] = tuple(plain.pop(part)[0] for part in parts)
+            break
     return found
 
 

@@ -22,7 +22,34 @@ from dispatch.errors import InputError
 from dispatch.store import bulk
 
 Columns = dict[str, list[Any]]
-_MMDD: Final = re.compile(r"(?:(?:\d{4})-)?(\d{2})-(\d{2})(?:[T ].*)?|(\d{3,4})")
+_MIDNIGHT: Final = r"(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?)?"
+_DAYS: Final = tuple(
+    re.compile(form, re.ASCII | re.IGNORECASE)
+    for form in (
+        rf"\d{{4}}([-/.])(?P<month>\d{{1,2}})\1(?P<day>\d{{1,2}}){_MIDNIGHT}",
+        r"(?:--)?(?P<month>\d{2})-(?P<day>\d{2})",
+        r"(?:\d{4}|--)?(?P<month>\d{2})(?P<day>\d{2})",
+        r"(?P<month>\d)(?P<day>\d{2})",
+        r"(?:\d{4}年)?(?P<month>\d{1,2})月(?P<day>\d{1,2})日",
+        r"(?P<day>\d{1,2})[-. ]{0,2}(?P<name>[a-z]{3,9})\.?(?:[-, ]{1,2}(?:\d{4}|\d{2}))?",
+        r"(?P<name>[a-z]{3,9})\.? (?P<day>\d{1,2}), ?\d{4}",
+    )
+)
+"""Days that can be read in one way; the year is not kept. Spreadsheets make ``29-Feb`` of ``02-29``."""
+_EITHER: Final = re.compile(r"\d{1,2}([-/. ])\d{1,2}(?:\1(?:\d{2}|\d{4})?)?(?:[T ].*)?", re.ASCII)
+_TIMED: Final = re.compile(r"\d{4}-\d{2}-\d{2}[T ].+", re.ASCII)
+_TWO_NAMES: Final = (
+    "first_name+last_name", "firstname+lastname", "given_name+family_name", "forename+surname",
+    "vorname+nachname",
+)  # fmt: skip
+_MONTHS: Final = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+    "november", "december",
+)  # fmt: skip
+_ROUNDED: Final = re.compile(r"\+?\d+(?:[.,]\d+)?[eE]\+?\d+")
+"""A long number as spreadsheets show it: ``1.4155E+10``."""
+_FRACTION: Final = re.compile(r"\+?\d+\.0")
+"""A whole number as programs write it that have taken it for another one."""
 _FLAGS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _IN_QUESTION: Final = 5_000
 """Values of one look-up; SQLite takes 32,766 at most."""
@@ -35,20 +62,33 @@ class People(Protocol):
     def scope_id(self) -> int:
         """The place."""
 
+    @property
+    def at_ms(self) -> int:
+        """The instant of the import."""
+
     kind: ClassVar[str]
     usual: ClassVar[Mapping[str, tuple[str, ...]]]
     """fields, and what files call them"""
     keys: ClassVar[tuple[str, ...]]
     """fields that tell who somebody is, the surest first"""
+    apart: ClassVar[tuple[str, ...]]
+    """those that each has one of: who has another one is somebody else"""
+    required: ClassVar[tuple[str, ...]]
+    """fields that must be told of everybody"""
+    plain: ClassVar[tuple[str, ...]]
+    """fields that tell of nobody in particular"""
 
-    def read_one(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Check one row of texts; :class:`InputError` names the field and the rule."""
+    def check(self, field: str, value: str) -> None:
+        """Check a text of a field; :class:`InputError`, which does not repeat it, names the rule."""
 
     def read(self, columns: Columns) -> Columns:
         """Check many rows (n,) of texts, and bring them to their one form."""
 
     def known(self, connection: sa.Connection, key: str, values: Sequence[str]) -> dict[str, int]:
         """Find who of the place has one of many values (n,) of a key, by the value."""
+
+    def told(self, connection: sa.Connection, persons: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Tell which of the fields that tell apart many persons (n,) have, by their ids."""
 
     def enter(self, connection: sa.Connection, columns: Columns) -> list[int]:
         """Enter new persons (n,); gives their ids."""
@@ -68,7 +108,7 @@ class CustomerImport:
 
     kind: ClassVar[str] = "customer"
     usual: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "name": ("name", "full_name", "customer_name", "customer", "first_name+last_name", "姓名"),
+        "name": ("name", "full_name", "customer_name", *_TWO_NAMES, "customer", "姓名"),
         "phone": (
             "phone", "phone_number", "mobile", "mobile_number", "mobile_phone", "telephone", "tel", "cell",
             "手机", "手机号", "电话",
@@ -82,15 +122,22 @@ class CustomerImport:
         "birthday_mmdd": ("birthday", "birthday_mmdd", "date_of_birth", "birth_date", "dob", "生日"),
     }  # fmt: skip
     keys: ClassVar[tuple[str, ...]] = ("member_no", "phone", "email")
+    apart: ClassVar[tuple[str, ...]] = ("member_no", "phone")
+    required: ClassVar[tuple[str, ...]] = ()
+    plain: ClassVar[tuple[str, ...]] = ("channel", "language")
 
-    def read_one(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Check one row of texts."""
-        told = {name: [value] for name, value in values.items()}
-        given = {name: column[0] for name, column in self._converted(told).items()}
-        return CustomerDetails(**given).columns(self.context.vertical.custom_fields, self.region)
+    def check(self, field: str, value: str) -> None:
+        """Check a text of a field."""
+        if field in self.apart:
+            _check_number(field, value)
+        given = {name: column[0] for name, column in self._converted({field: [value]}).items()}
+        CustomerDetails(**given).columns(self.context.vertical.custom_fields, self.region)
 
     def read(self, columns: Columns) -> Columns:
         """Check many rows (n,) of texts, and bring them to their one form."""
+        for value in columns.get("member_no", ()):
+            if value is not None and value.endswith(".0"):
+                _check_number("member_no", value)
         return normal_columns(self._converted(columns), self.context.vertical.custom_fields, self.region)
 
     def _converted(self, columns: Columns) -> Columns:
@@ -98,6 +145,8 @@ class CustomerImport:
         told = {name: column for name, column in columns.items() if not name.startswith("custom.")}
         if "birthday_mmdd" in told:
             told["birthday_mmdd"] = [mmdd(value) for value in told["birthday_mmdd"]]
+        if "phone" in told:
+            told["phone"] = _phones(told["phone"])
         custom = {
             name.removeprefix("custom."): columns[name] for name in columns if name.startswith("custom.")
         }
@@ -125,6 +174,17 @@ class CustomerImport:
         found = _matching(connection, alias.c.value_index, other, alias, self.scope_id, alias.c.kind == key)
         return found | _matching(connection, customer.c[f"{key}_index"], own, customer, self.scope_id)
 
+    def told(self, connection: sa.Connection, persons: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Tell of many customers (n,) whether they have a member number and a telephone number."""
+        rows = connection.execute(
+            sa.select(
+                customer.c.customer_id,
+                customer.c.member_no.is_not(None).label("member_no"),
+                customer.c.phone_index.is_not(None).label("phone"),
+            ).where(bulk.among(connection, customer.c.customer_id, list(persons)))
+        ).mappings()
+        return {row["customer_id"]: tuple(key for key in self.apart if row[key]) for row in rows}
+
     def enter(self, connection: sa.Connection, columns: Columns) -> list[int]:
         """Enter new customers (n,); gives their ids."""
         given = {name: column for name, column in columns.items() if name != "custom"}
@@ -151,37 +211,44 @@ class DriverImport:
 
     kind: ClassVar[str] = "driver"
     usual: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "name": ("name", "full_name", "driver_name", "driver", "first_name+last_name", "姓名"),
+        "name": ("name", "full_name", "driver_name", *_TWO_NAMES, "driver", "姓名"),
         "phone": CustomerImport.usual["phone"],
         "address": ("address", "home_address", "地址"),
         "birthday_mmdd": CustomerImport.usual["birthday_mmdd"],
     }
     keys: ClassVar[tuple[str, ...]] = ("phone",)
+    apart: ClassVar[tuple[str, ...]] = ()
+    required: ClassVar[tuple[str, ...]] = ("name",)
+    plain: ClassVar[tuple[str, ...]] = ()
 
-    def read_one(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Check one row of texts."""
-        told = dict(values)
-        if told.get("phone") is not None:
-            told["phone"] = Phones(self.region).e164(told["phone"])
-        if told.get("birthday_mmdd") is not None:
-            told["birthday_mmdd"] = mmdd(told["birthday_mmdd"])
-        read = DriverDetails(**told)
-        if read.name is None:
-            raise InputError("name is missing: it must be told of a driver")
-        return {name: getattr(read, name) for name in values}
+    def check(self, field: str, value: str) -> None:
+        """Check a text of a field."""
+        if field == "phone":
+            _check_number(field, value)
+        self.read({field: [value]})
 
     def read(self, columns: Columns) -> Columns:
         """Check many rows (n,) of texts, and bring them to their one form."""
+        told = dict(columns)
+        if "phone" in told:
+            phones = Phones(self.region)
+            told["phone"] = [value and phones.e164(value) for value in _phones(told["phone"])]
+        if "birthday_mmdd" in told:
+            told["birthday_mmdd"] = [mmdd(value) for value in told["birthday_mmdd"]]
         rows = [
-            self.read_one(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)
+            DriverDetails(**dict(zip(told, row, strict=True))) for row in zip(*told.values(), strict=True)
         ]
-        return {name: [row[name] for row in rows] for name in columns}
+        return {name: [getattr(row, name) for row in rows] for name in columns}
 
     def known(self, connection: sa.Connection, key: str, values: Sequence[str]) -> dict[str, int]:
         """Find who of the place has one of many phone numbers (n,)."""
         ring = self.context.vault.keyring
         own = dict(zip(ring.find_by_many(f"driver.{key}", values), values, strict=True))
         return _matching(connection, driver.c[f"{key}_index"], own, driver, self.scope_id)
+
+    def told(self, connection: sa.Connection, persons: Sequence[int]) -> dict[int, tuple[str, ...]]:  # noqa: ARG002 - as of customers
+        """Tell nothing: drivers are known by their telephone numbers alone."""
+        return {}
 
     def enter(self, connection: sa.Connection, columns: Columns) -> list[int]:
         """Enter new drivers (n,); gives their ids."""
@@ -207,13 +274,49 @@ class DriverImport:
 
 
 def mmdd(text: str | None) -> int | None:
-    """Read a birthday, ``1990-12-31``, ``12-31`` or ``1231``, as month and day; the year is not kept."""
+    """Read a birthday, ``1990-12-31``, ``12-31`` or ``1231``, as month and day; the year is not kept.
+
+    Other forms are read where they can be read in one way only: ``31 Dec 1990`` is, ``05.06.1990`` is not.
+    """
     if text is None:
         return None
-    found = _MMDD.fullmatch(text)
-    if found is None:
-        raise InputError("birthday_mmdd is no day: it must be like 1990-12-31, 12-31 or 1231")
-    return int(found[3]) if found[3] else 100 * int(found[1]) + int(found[2])
+    for form in _DAYS:
+        found = form.fullmatch(text)
+        if found is None:
+            continue
+        told = found.groupdict()
+        month = _month(told["name"]) if "name" in told else int(told["month"])
+        return 100 * month + int(told["day"])
+    if _EITHER.fullmatch(text) is not None:
+        raise InputError("birthday_mmdd may be day or month first: it must be like 1990-12-31 or 12-31")
+    if _TIMED.fullmatch(text) is not None:
+        raise InputError("birthday_mmdd has a time of day, in some zone: it must be the day alone")
+    raise InputError("birthday_mmdd is no day: it must be like 1990-12-31, 12-31 or 1231")
+
+
+def _month(name: str) -> int:
+    """Give the number of a month by its name or the beginning of it; 0 for none."""
+    fits = [month for month, whole in enumerate(_MONTHS, 1) if whole.startswith(name.lower())]
+    return fits[0] if len(fits) == 1 else 0
+
+
+def _phones(texts: Sequence[str | None]) -> list[str | None]:
+    """Give telephone numbers without the ``.0`` of programs that took them for fractions."""
+    return [
+        text[:-2] if text is not None and text.endswith(".0") and _FRACTION.fullmatch(text) else text
+        for text in texts
+    ]
+
+
+def _check_number(field: str, text: str) -> None:
+    """Refuse numbers of which a spreadsheet or program has made others."""
+    if _ROUNDED.fullmatch(text) is not None:
+        raise InputError(
+            f"{field} is a rounded number, as spreadsheets show long ones: its digits are lost; make the "
+            "column one of texts there"
+        )
+    if field == "member_no" and _FRACTION.fullmatch(text) is not None:
+        raise InputError(f"{field} ends with .0: some program took it for a number; it must be a text there")
 
 
 def _custom(value: str | None, name: str, kind: str) -> Any:

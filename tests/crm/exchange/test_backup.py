@@ -1,5 +1,6 @@
 """Backups: what is put back is what was there; damage is refused; who was erased since is erased again."""
 
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,8 +13,12 @@ from crm.filled import fill
 from crm.made_people import EMAIL, NAME, PHONE, details
 from dispatch.crm import schema
 from dispatch.crm.audit import signed_head
+from dispatch.crm.audit_log import AuditFilter
 from dispatch.crm.crm import Crm
 from dispatch.crm.exchange.backup import backup, restore, told_of
+from dispatch.crm.people.customer_details import CustomerDetails
+from dispatch.crm.people.erasing import lineage_of
+from dispatch.crm.people.register import note_backup
 from dispatch.crm.tables.everything import metadata
 from dispatch.crm.tables.orders import orders
 from dispatch.crm.tables.people import customer
@@ -35,6 +40,18 @@ def everything(where):
             query = sa.select(*columns).order_by(*table.primary_key.columns)
             found[table.name] = connection.execute(query).all()
         return found
+
+
+def is_copy_of(after, before):
+    """Tell whether a restored database holds the same rows, but for its name and the entry that tells so."""
+    name = after["installation"][0].name
+    told = {"backup_at_ms": MONDAY_MS + DAY_MS, "from": before["installation"][0].name, "name": name}
+    entry = after["audit"][-1]
+    assert (entry.seq, entry.action, entry.actor) == (len(before["audit"]) + 1, "backup.restore", "system")
+    assert (entry.at_ms, json.loads(entry.details)) == (LATER_MS, told)
+    assert name != before["installation"][0].name
+    own = {"audit": after["audit"][:-1], **{name: before[name] for name in ("audit_head", "installation")}}
+    return after | own == before
 
 
 def make(where, keys):
@@ -76,7 +93,7 @@ def test_a_damaged_database_comes_back_as_it_was(database_url, tmp_path, postgre
     done = restore(file, again, keys, at_ms=LATER_MS)
     assert (done.manifest, done.erased) == (manifest, 0)
     assert done.audit_entries == len(before["audit"]) > 0
-    assert everything(again) == before
+    assert is_copy_of(everything(again), before)
     with Crm.open(again, keys=keys) as restored:
         assert restored.customers.get(first, at_ms=LATER_MS).name == NAME
         made = restored.customers.register(
@@ -89,7 +106,7 @@ def test_a_damaged_database_comes_back_as_it_was(database_url, tmp_path, postgre
         if not database.is_sqlite:
             return  # its own database is the one for the other way
     assert restore(file, postgres_url, keys, at_ms=LATER_MS).audit_entries == done.audit_entries
-    assert everything(postgres_url) == before
+    assert is_copy_of(everything(postgres_url), before)
     with Crm.open(postgres_url, keys=keys) as restored:
         scope_id = restored.scope("acme", "san_francisco")
         assert restored.customers.find("phone", PHONE, scope_id=scope_id, at_ms=LATER_MS) == first
@@ -109,7 +126,7 @@ def test_a_damaged_file_is_no_database_until_it_is_restored(made, tmp_path):
         everything(where)
     where.unlink()
     restore(folder / "crm.zip", where, folder / "crm.keys", at_ms=LATER_MS)
-    assert everything(where) == before
+    assert is_copy_of(everything(where), before)
 
 
 def test_a_damaged_backup_is_refused_and_leaves_nothing(made, tmp_path):
@@ -157,7 +174,7 @@ def test_what_breaks_off_leaves_no_database(made, tmp_path):
 
 def test_who_was_erased_since_is_erased_again(made, database_url, tmp_path):
     folder, _, before, (first, second) = made
-    for name in ("crm.db", "crm.keys", "crm.zip"):
+    for name in ("crm.db", "crm.keys", "crm.keys.erased", "crm.zip"):
         shutil.copy(folder / name, tmp_path / f"own_{name}")
     keys = tmp_path / "own_crm.keys"
     with Crm.open(tmp_path / "own_crm.db", keys=keys) as crm:
@@ -167,12 +184,149 @@ def test_who_was_erased_since_is_erased_again(made, database_url, tmp_path):
     with Crm.open(database_url, keys=keys) as crm:
         assert crm.customers.get(first, at_ms=LATER_MS).status == "erased"
         assert crm.customers.get(second, at_ms=LATER_MS).name == "Bea Bee"
-        assert crm.audit_log.verify() == done.audit_entries + 1 + 2
+        assert crm.audit_log.verify() == done.audit_entries + 2 + 2
     assert len(everything(database_url)["orders"]) == len(before["orders"])
     if database_url.startswith("sqlite"):
         raw = b"".join(path.read_bytes() for path in Path(tmp_path).glob("crm.db*"))
         for told in (NAME, PHONE, EMAIL):
             assert told.encode() not in raw
+
+
+def test_a_keyring_that_was_copied_alone_brings_nobody_back(database_url, tmp_path):
+    """As it was advised once: keys copied, a backup made, somebody erased, all lost but the copies."""
+    keys, file = tmp_path / "crm.keys", tmp_path / "crm.zip"
+    alone, older, where = tmp_path / "alone.keys", tmp_path / "older.keys", tmp_path / "new.db"
+    crm, first, second = make(tmp_path / "lost.db", keys)
+    with crm:
+        for copy in (alone, older):
+            shutil.copy(keys, copy)
+        shutil.copy(f"{keys}.erased", f"{older}.erased")
+        backup(crm.context, file, at_ms=MONDAY_MS + DAY_MS)
+        crm.privacy.erase("customer", first, at_ms=MONDAY_MS + 2 * DAY_MS)
+        backup(crm.context, tmp_path / "later.zip", at_ms=MONDAY_MS + 3 * DAY_MS)
+    before = sorted(tmp_path.iterdir())
+    for copy, why in (
+        (alone, "there is no register of erasures"),
+        (older, "is an older copy than the backup"),
+    ):
+        with pytest.raises(StoreError, match=f"{copy.name}.erased: .*{why}.*--erasures"):
+            restore(file, where, copy, at_ms=LATER_MS)
+    assert sorted(tmp_path.iterdir()) == before
+    # The register itself, found later, or a later backup tells.
+    for told in (f"{keys}.erased", "later.zip"):
+        copy = tmp_path / f"of_{Path(told).name}.keys"
+        shutil.copy(keys, copy)
+        shutil.copy(f"{older}.erased", f"{copy}.erased")
+        done = restore(file, where, copy, at_ms=LATER_MS, erasures=[tmp_path / told])
+        assert done.erased == 1
+        # The later backup does not know whom somebody erased after it.
+        unsure = "erasures are known until the later backup alone, of 2023-11-23 00:00:00 UTC"
+        assert done.unsure == (unsure if told == "later.zip" else "")
+        with Crm.open(where, keys=copy) as restored:
+            assert restored.erased_again == 0
+            assert restored.customers.get(first, at_ms=LATER_MS).status == "erased"
+            assert restored.customers.get(second, at_ms=LATER_MS).name == "Bea Bee"
+        for path in tmp_path.glob("new.db*"):
+            path.unlink()
+    # Put up with, it is said.
+    done = restore(file, database_url, alone, at_ms=LATER_MS, without_register=True)
+    assert (done.erased, done.unsure) == (
+        0,
+        "there is no register of erasures of this database beside the keyring",
+    )
+    with Crm.open(database_url, keys=alone) as restored:
+        assert restored.customers.get(first, at_ms=LATER_MS).name == NAME
+
+
+def test_a_register_that_lacks_who_was_erased_before_the_backup_is_older(tmp_path):
+    """As of a machine that the database was not opened at meanwhile."""
+    keys, there = tmp_path / "crm.keys", tmp_path / "there.keys"
+    crm, first, _ = make(tmp_path / "crm.db", keys)
+    with crm:
+        for ending in ("", ".erased"):
+            shutil.copy(f"{keys}{ending}", f"{there}{ending}")
+        crm.privacy.erase("customer", first, at_ms=MONDAY_MS + DAY_MS)
+        made = backup(crm.context, tmp_path / "crm.zip", at_ms=MONDAY_MS + 2 * DAY_MS)
+    note_backup(Path(f"{there}.erased"), "another", made.facts["mark"], MONDAY_MS)
+    with pytest.raises(StoreError, match="older copy"):
+        restore(tmp_path / "crm.zip", tmp_path / "new.db", there, at_ms=LATER_MS)
+    restore(tmp_path / "crm.zip", tmp_path / "new.db", keys, at_ms=LATER_MS)
+    with pytest.raises(InputError, match="no such register"):
+        restore(tmp_path / "crm.zip", tmp_path / "b.db", keys, at_ms=LATER_MS, erasures=[tmp_path / "none"])
+
+
+def register(crm, name, day):
+    """Enter somebody on a day; gives the id."""
+    scope_id = crm.scope("acme", "san_francisco")
+    return crm.customers.register(CustomerDetails(name), scope_id=scope_id, at_ms=MONDAY_MS + day * DAY_MS)
+
+
+def names(crm, *ids):
+    return [crm.customers.get(one, at_ms=LATER_MS).name for one in ids]
+
+
+def test_a_copy_and_its_original_are_told_apart(database_url, tmp_path):
+    """Both live on with one keyring, and give the same ids to different people."""
+    keys = tmp_path / "crm.keys"
+
+    def erase(crm, person, day):
+        crm.privacy.erase("customer", person, at_ms=MONDAY_MS + day * DAY_MS)
+
+    def save(crm, name, day):
+        backup(crm.context, tmp_path / name, at_ms=MONDAY_MS + day * DAY_MS)
+
+    with Crm.create(database_url, keys=keys) as original:
+        common = [register(original, f"Common {row}", 0) for row in range(3)]
+        save(original, "first.zip", 1)
+        restore(tmp_path / "first.zip", tmp_path / "copy.db", keys, at_ms=MONDAY_MS + DAY_MS)
+        with Crm.open(tmp_path / "copy.db", keys=keys) as copy:
+            ours = [register(original, f"Ours {row}", 2) for row in range(3)]
+            assert [register(copy, f"Theirs {row}", 2) for row in range(3)] == ours
+            save(original, "ours.zip", 3)
+            save(copy, "theirs.zip", 3)
+            # Who was entered in the copy is nobody of the original's, and the other way round.
+            erase(copy, ours[0], 4)
+            erase(original, ours[1], 4)
+            assert original.privacy.apply_erasures(at_ms=LATER_MS) == 0
+            assert copy.privacy.apply_erasures(at_ms=LATER_MS) == 0
+            assert names(original, *ours) == ["Ours 0", None, "Ours 2"]
+            assert names(copy, *ours) == [None, "Theirs 1", "Theirs 2"]
+            # Whoever was there before is one and the same.
+            erase(copy, common[0], 5)
+            erase(original, common[1], 5)
+            assert original.privacy.apply_erasures(at_ms=LATER_MS) == 1
+            assert copy.privacy.apply_erasures(at_ms=LATER_MS) == 1
+            for crm in (original, copy):
+                assert names(crm, *common) == [None, None, "Common 2"]
+    for file, erased, told in (
+        ("first.zip", 2, []),
+        ("ours.zip", 3, ["Ours 0", None, "Ours 2"]),
+        ("theirs.zip", 3, [None, "Theirs 1", "Theirs 2"]),
+    ):
+        where = tmp_path / f"{file}.db"
+        assert restore(tmp_path / file, where, keys, at_ms=LATER_MS).erased == erased
+        with Crm.open(where, keys=keys) as crm:
+            assert names(crm, *common, *ours[: len(told)]) == [None, None, "Common 2", *told]
+            copies = AuditFilter(action="backup.restore")
+            assert len(crm.audit_log.entries(copies, at_ms=LATER_MS).rows) == 1 + (file == "theirs.zip")
+            crm.audit_log.verify()
+
+
+def test_whose_copy_it_is_must_be_told_by_the_audit(made, tmp_path):
+    folder, _, before, _ = made
+    restore(folder / "crm.zip", tmp_path / "new.db", folder / "crm.keys", at_ms=LATER_MS)
+    with Database(tmp_path / "new.db") as database:
+        with database.reading() as connection:
+            lineage = lineage_of(connection)
+        assert lineage.ancestors == ((before["installation"][0].name, MONDAY_MS + DAY_MS),)
+        assert lineage.names[-1] == lineage.origin(MONDAY_MS + DAY_MS + 1) == lineage.name
+        assert lineage.origin(MONDAY_MS + DAY_MS) == before["installation"][0].name
+        for change in ("details = '{}'", "details = 'x'", "action = 'backup.make'"):
+            with database.writing() as connection:
+                connection.exec_driver_sql(f"UPDATE audit SET {change} WHERE action = 'backup.restore'")
+                with pytest.raises(StoreError, match="does not tell of whose backup"):
+                    lineage_of(connection)
+                connection.rollback()
 
 
 def test_a_backup_holds_nothing_personal_and_needs_the_keys_of_its_time(made, tmp_path):
@@ -184,7 +338,10 @@ def test_a_backup_holds_nothing_personal_and_needs_the_keys_of_its_time(made, tm
     ring = Keyring.load(folder / "crm.keys")
     assert ring.masters[1] not in raw
     ring.rotated().save(tmp_path / "rotated.keys")
-    restore(folder / "crm.zip", tmp_path / "new.db", tmp_path / "rotated.keys", at_ms=LATER_MS)
+    register = [folder / "crm.keys.erased"]
+    restore(
+        folder / "crm.zip", tmp_path / "new.db", tmp_path / "rotated.keys", at_ms=LATER_MS, erasures=register
+    )
     ring.rotated().only_latest().save(tmp_path / "retired.keys")
     with pytest.raises(StoreError, match="sealed by master key 1"):
         restore(folder / "crm.zip", tmp_path / "newer.db", tmp_path / "retired.keys", at_ms=LATER_MS)
@@ -212,9 +369,9 @@ def test_a_backup_of_an_older_revision_is_brought_up_to_date(database_url, tmp_p
     assert restore(file, database_url, keys, at_ms=LATER_MS).manifest == manifest
     after = everything(database_url)
     assert {name: len(rows) for name, rows in after.items()} == {
-        name: len(before.get(name, ())) for name in after
+        name: len(before.get(name, ())) + (name == "audit") for name in after
     }
-    with Crm.open(database_url, keys=keys) as restored:
+    with Crm.open(database_url, "ride", keys=keys) as restored:
         assert restored.customers.get(first, at_ms=LATER_MS).name == NAME
         with restored.context.database.reading() as connection:
             assert schema.MIGRATIONS.differences(connection, metadata) == []

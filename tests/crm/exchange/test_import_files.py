@@ -6,11 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dispatch.crm.exchange.import_files import BadRow, ImportFile
+from dispatch.crm.exchange.csv_rows import BadRow
+from dispatch.crm.exchange.import_files import ImportFile
 from dispatch.errors import InputError
 
 USUAL = {
-    "name": ("name", "full_name", "first_name+last_name"),
+    "name": ("name", "full_name", "first_name+last_name", "customer"),
     "phone": ("phone", "mobile", "手机"),
     "birthday_mmdd": ("birthday",),
 }
@@ -40,8 +41,9 @@ def test_csv_of_any_separator_and_usual_names(tmp_path):
         file, rows, columns = read(path)
         assert file.columns == {"name": ("First Name", "LAST-NAME"), "phone": ("Mobile",)}
         assert file.ignored == ("Note",)
-        assert rows == [1, 2, 3]
-        assert columns == {"name": ["Ann Lee", None, "Bo two\nlines"], "phone": ["1", None, "2"]}
+        assert file.guessed == ("name", "phone")
+        assert (rows, file.num_empty) == ([1, 3], 1)
+        assert columns == {"name": ["Ann Lee", "Bo two\nlines"], "phone": ["1", "2"]}
 
 
 def test_parquet_of_numbers_and_days(tmp_path):
@@ -66,6 +68,7 @@ def test_a_mapping_comes_before_what_is_usual(tmp_path):
     path = tmp_path / "people.csv"
     path.write_text("name,A+B,Vor,Nach,mobile\nx,1,Ann,Lee,2\n")
     file, _, columns = read(path, {"phone": "A+B", "name": "Vor + Nach", "custom.size": "mobile"})
+    assert file.guessed == ()
     assert columns == {"phone": ["1"], "name": ["Ann Lee"], "custom.size": ["2"]}
     assert file.ignored == ("name",)
     for mapping, message in (
@@ -96,15 +99,21 @@ def test_encodings(tmp_path):
     with pytest.raises(InputError, match="its header cannot be read"):
         read(path)
     path.write_bytes(b"name,phone\n\xff\xfe,1\n")
-    with pytest.raises(InputError, match="not in the encoding 'utf-8'"):
-        read(path)
+    file, rows, _ = read(path)
+    assert (rows, [(one.row, one.column) for one in file.bad]) == ([], [(1, "name")])
+    assert "not in the encoding 'utf-8'" in file.bad[0].rule
     with pytest.raises(InputError, match="its header cannot be read"):
         read(path, encoding="klingon")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "no header"), ("\n1,2\n", "no header"), ("a,a\n1,2\n", "'a' is there twice")],
+    [
+        ("", "no header"),
+        ("\n1,2\n", "no header"),
+        ("phone,phone\n1,2\n", "'phone' is there twice"),
+        ("PHONE,Phone\n1,2\n", "'PHONE' and 'Phone' are called alike: the mapping must tell which is phone"),
+    ],
 )
 def test_headers_that_are_none(tmp_path, text, message):
     path = tmp_path / "people.csv"
@@ -145,14 +154,57 @@ def test_damaged_pages_and_texts_that_are_none(tmp_path):
 def test_texts_in_other_encodings_than_told(tmp_path, encoding):
     path = tmp_path / "people.csv"
     path.write_bytes(b"name,phone\nAnn,1\n\xff\xff,2\n")
-    with pytest.raises(InputError, match=f"a text is not in the encoding '{encoding}'"):
-        read(path, encoding=encoding)
+    file, rows, _ = read(path, encoding=encoding)
+    assert (rows, [(one.row, one.column) for one in file.bad]) == ([1], [(2, "name")])
+    assert f"a text is not in the encoding '{encoding}'" in file.bad[0].rule
 
 
-def test_lines_that_end_in_a_way_that_headers_are_not_told_by(tmp_path):
+def test_columns_of_numbers_are_no_names(tmp_path):
+    """``Customer`` is a number where first and last names stand beside it, or all of it are numbers."""
     path = tmp_path / "people.csv"
-    path.write_bytes(b"name,phone\rAnn,1\r")
-    with pytest.raises(InputError, match="its lines end"):
-        read(path)
-    path.write_bytes(b"name,phone\r\nAnn,1\r\n")
+    path.write_text("Customer #,First Name,Last Name,Phone\n1001,Ann,Lee,1\n1002,Bob,Ray,2\n")
+    file, _, columns = read(path)
+    assert (columns["name"], file.ignored) == (["Ann Lee", "Bob Ray"], ("Customer #",))
+    for text, told, ignored in (
+        ("Customer,Phone\n1001,1\nC-1002,2\n,3\n", None, ("Customer",)),
+        ("Name,Full Name,Phone\n1,Ann Lee,1\n2,Bob,2\n", ["Ann Lee", "Bob"], ("Name",)),
+        ("Customer,Phone\nStudio 54,1\n4 Seasons,2\n", ["Studio 54", "4 Seasons"], ()),
+        ("Customer,Phone\n1001,1\nAnn,2\n", ["1001", "Ann"], ()),
+        ("Customer,Phone\n=HYPERLINK(1),1\n", ["=HYPERLINK(1)"], ()),
+        ("Customer,Phone\nAnn-Lee2,1\n", ["Ann-Lee2"], ()),
+        ("Customer,Phone\n", [], ()),
+    ):
+        path.write_text(text)
+        file, _, columns = read(path)
+        assert (columns.get("name"), file.ignored) == (told, ignored), text
+    parquet = tmp_path / "people.parquet"
+    pq.write_table(pa.table({"customer": [1001, 1002], "phone": ["1", "2"]}), parquet)
+    assert read(parquet)[0].ignored == ("customer",)
+    assert read(parquet, {"name": "customer"})[2]["name"] == ["1001", "1002"]
+
+
+def test_columns_that_are_there_twice_matter_only_where_they_are_read(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text("name,note,phone,note\nAnn,x,1,y\n")
     assert read(path)[2] == {"name": ["Ann"], "phone": ["1"]}
+    with pytest.raises(InputError, match="'note' is there twice"):
+        read(path, {"name": "note"})
+
+
+def test_lines_that_end_in_other_ways(tmp_path):
+    path = tmp_path / "people.csv"
+    for end in (b"\r", b"\r\n", b"\n"):
+        path.write_bytes(end.join((b"name,phone", b"Ann,1", b"")))
+        assert read(path)[2] == {"name": ["Ann"], "phone": ["1"]}
+
+
+def test_names_of_columns_do_not_steer_the_terminal_of_who_looks_at_them(tmp_path):
+    for name in ("people.csv", "people.parquet"):
+        path = tmp_path / name
+        if name.endswith("csv"):
+            path.write_text("name,phone,\x1b]0;mine\x07x\nAda,1,2\n")
+        else:
+            pq.write_table(pa.table({"name": ["Ada"], "phone": ["1"], "\x1b[2Jx": [1]}), path)
+        with pytest.raises(InputError, match="the name of column 3 holds a control character") as caught:
+            read(path)
+        assert "\x1b" not in str(caught.value)
