@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from dispatch.crm.context import Context, check_id, persistently
+from dispatch.crm.context import Context, check_id, check_not_before, persistently
 from dispatch.crm.coupling.consequences import draw_in
 from dispatch.crm.coupling.folding import (
     ORDER_COLUMNS,
     Folded,
+    Spell,
     Wholes,
     added_days,
     duties,
     fold,
     order_ids,
 )
+from dispatch.crm.coupling.streams import (
+    Stream,
+    check_same_in,
+    close_in,
+    endings_in,
+    find_in,
+    go_on_in,
+    stream_in,
+)
 from dispatch.crm.rules import check_name
 from dispatch.crm.tables import orders as tables
 from dispatch.engine.events import EVENT_DTYPE, EventKind, Events
 from dispatch.engine.lifecycle import OrderStatus
-from dispatch.errors import InputError
+from dispatch.errors import InputError, StateError
 from dispatch.store import bulk
 from dispatch.units import MS_PER_S, NO_VALUE
 
@@ -47,8 +56,26 @@ class Applied:
     """place in the stream of the event to come"""
 
 
+@dataclass(frozen=True)
+class ClosedStream:
+    """What a call of :meth:`EventLog.close_stream` ended."""
+
+    num_lost: int
+    """orders that came to nothing"""
+    num_served: int
+    """orders whose customer had been dropped off: they are closed as others are"""
+    num_off_duty: int
+    """drivers"""
+
+
 class EventLog:
-    """Folds the engine's logs into orders, offers, trips, and sums of days."""
+    """Folds the engine's logs into orders, offers, trips, and sums of days.
+
+    The log is the caller's until it is applied: what a program has taken from its dispatcher and not applied
+    when it dies is lost to the CRM. A program that kept its log goes on at :meth:`next_seq`, and may tell
+    some again. One that did not, or whose engine begins anew, has another log: it closes the old stream
+    (:meth:`close_stream`), and tells the new log under another name, from 0.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -58,9 +85,11 @@ class EventLog:
     ) -> Applied:
         """Apply a part of a log: as a whole, and each event once, however often it is told.
 
-        An event's id is its place in its stream. What was applied before is left out; a part that begins
-        after the next place would lose events and is refused. Several streams may be applied at once; where
-        one and something else wait for each other it begins anew.
+        An event's id is its place in its stream. What was applied before is left out, once it is found to be
+        the same: all of it in batches that are told again as a whole, kind, instant, order and driver in
+        those that are told in part. A part that begins after the next place would lose events and is
+        refused. What follows does not depend on where a log is cut. Several streams may be applied at once;
+        where one and something else wait for each other it begins anew.
 
         Parameters
         ----------
@@ -77,7 +106,9 @@ class EventLog:
         ------
         InputError
             Events are missing before the first; time goes backwards; or the same place held another event
-            before. Nothing was applied.
+            before, as in the log of an engine that was started anew. Nothing was applied.
+        StateError
+            The stream is closed, and some are new.
 
         Complexity
         ----------
@@ -94,10 +125,55 @@ class EventLog:
             found = sa.select(tables.event_stream.c.next_seq).where(tables.event_stream.c.name == stream)
             return int(connection.execute(found).scalar() or 0)
 
+    def close_stream(self, stream: str = "engine", *, at_ms: int) -> ClosedStream:
+        """End what a log left open that goes no further, as that of an engine which died; audited.
+
+        All ends at the last instant that the stream knows of. Orders whose customer was dropped off are
+        closed; all others are lost: they expire, so that coupons and points that were used on them are given
+        back, and no customer's standing suffers. Drivers whom the stream put on duty go off. Orders and
+        drivers of whom another stream has told since are left as they are. Nothing more of the stream can be
+        applied. Closed again, nothing changes.
+
+        Parameters
+        ----------
+        stream : str
+        at_ms : int
+            Now, not before the stream's last event.
+
+        Raises
+        ------
+        InputError
+            There is no such stream, or time goes backwards.
+
+        Complexity
+        ----------
+        Linear in the orders of the database.
+        """
+        check_name("stream", stream)
+        return persistently(lambda: self._close_once(stream, at_ms))
+
+    def _close_once(self, stream: str, at_ms: int) -> ClosedStream:
+        details: dict[str, Any] = {"stream": stream}
+        with self._context.acting("events.close", at_ms=at_ms, details=details) as connection:
+            known = find_in(connection, stream)
+            if known is None:
+                raise InputError(f"stream is {stream!r}: nothing was applied under this name")
+            check_not_before("at_ms", at_ms, known.last_at_ms or 0, f"the last event of stream {stream!r}")
+            nothing = known.closed_at_ms is not None
+            ends = endings_in(connection, known)[: 0 if nothing else None]
+            if len(ends):
+                self._apply(connection, known, ends, 0)
+            if not nothing:
+                close_in(connection, known, at_ms)
+            kinds = (EventKind.ORDER_EXPIRED, EventKind.ORDER_CLOSED, EventKind.DRIVER_OFFLINE)
+            closed = ClosedStream(*(int((ends["kind"] == kind).sum()) for kind in kinds))
+            details.update(asdict(closed))
+            return closed
+
     def _apply_once(self, events: Events, first_seq: int, stream: str, scope_id: int | None) -> Applied:
         at_ms = int(events["at_ms"].max(initial=0))
         with self._context.acting("events.apply", at_ms=at_ms, scope_id=scope_id) as connection:
-            known = _stream(connection, stream, scope_id)
+            known = stream_in(connection, stream, scope_id)
             num_known = known.next_seq - first_seq
             if num_known < 0:
                 raise InputError(
@@ -105,9 +181,13 @@ class EventLog:
                     "between are missing, apply them first"
                 )
             new = events[num_known:]
-            _check_same(connection, known.stream_id, events[:num_known], first_seq)
+            check_same_in(connection, known, events[:num_known], first_seq)
             if not len(new):
                 return Applied(0, len(events), 0, 0, known.next_seq)
+            if known.closed_at_ms is not None:
+                raise StateError(
+                    f"stream {stream!r} was closed at {known.closed_at_ms}: tell the log under another name"
+                )
             if known.last_at_ms is not None and new["at_ms"][0] < known.last_at_ms:
                 raise InputError(
                     f"events[{num_known}].at_ms is {new['at_ms'][0]}: time goes backwards, stream "
@@ -115,7 +195,7 @@ class EventLog:
                 )
             return self._apply(connection, known, new, len(events) - len(new))
 
-    def _apply(self, connection: sa.Connection, known: _Stream, new: Events, num_known: int) -> Applied:
+    def _apply(self, connection: sa.Connection, known: Stream, new: Events, num_known: int) -> Applied:
         told = order_ids(new)
         known_orders = _known_orders(connection, told)
         late_after_ms = self._context.vertical.keep.late_after_s * MS_PER_S
@@ -123,45 +203,11 @@ class EventLog:
         _write_orders(connection, known.scope_id, folded, known_orders)
         _write_offers(connection, folded)
         bulk.insert(connection, tables.trip, {k: _nullable(v) for k, v in folded.trips.items()})
-        _write_days(connection, folded, _changed_duties(connection, new))
+        _write_days(connection, folded, _changed_duties(connection, known.stream_id, new))
         _write_log(connection, known.stream_id, known.next_seq, new)
         draw_in(connection, self._context, folded)
-        next_seq = known.next_seq + len(new)
-        _GO_ON.run(connection, stream=known.stream_id, next=next_seq, last=int(new["at_ms"][-1]))
-        bulk.insert(
-            connection,
-            tables.applied_batch,
-            {
-                "stream_id": [known.stream_id],
-                "first_seq": [known.next_seq],
-                "num_events": [len(new)],
-                "digest": [_digest(new)],
-            },
-        )
+        next_seq = go_on_in(connection, known, new)
         return Applied(len(new), num_known, len(told), len(folded.trips["order_id"]), next_seq)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """A row of ``event_stream``."""
-
-    stream_id: int
-    scope_id: int | None
-    next_seq: int
-    last_at_ms: int | None
-
-
-_STREAM: Final = tables.event_stream
-_AT: Final = bulk.Prepared(
-    sa.select(*(_STREAM.c[name] for name in _Stream.__dataclass_fields__))
-    .where(_STREAM.c.name == sa.bindparam("name"))
-    .with_for_update()
-)
-_GO_ON: Final = bulk.Prepared(
-    sa.update(_STREAM)
-    .where(_STREAM.c.stream_id == sa.bindparam("stream"))
-    .values(next_seq=sa.bindparam("next"), last_at_ms=sa.bindparam("last"))
-)
 
 
 def _check_events(events: Events) -> None:
@@ -174,43 +220,6 @@ def _check_events(events: Events) -> None:
     if len(back):
         row = int(back[0]) + 1
         raise InputError(f"events[{row}].at_ms is {at_ms[row]}: time goes backwards within the events")
-
-
-def _digest(events: Events) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(events).tobytes(), digest_size=16).digest()
-
-
-def _stream(connection: sa.Connection, name: str, scope_id: int | None) -> _Stream:
-    """Give the row of a stream, locked, made where it is new."""
-    rows = _AT.rows(connection, name=name)
-    if not rows:
-        connection.execute(sa.insert(_STREAM).values(name=name, scope_id=scope_id))
-        rows = _AT.rows(connection, name=name)
-    row = _Stream(*rows[0])
-    if scope_id is not None and row.scope_id != scope_id:
-        raise InputError(f"scope_id is {scope_id}: stream {name!r} belongs to {row.scope_id}")
-    return row
-
-
-def _check_same(connection: sa.Connection, stream_id: int, again: Events, first_seq: int) -> None:
-    """Refuse events whose places held others before, where whole batches are told again."""
-    if not len(again):
-        return
-    batch = tables.applied_batch
-    rows = connection.execute(
-        sa.select(batch).where(
-            batch.c.stream_id == stream_id,
-            batch.c.first_seq >= first_seq,
-            batch.c.first_seq + batch.c.num_events <= first_seq + len(again),
-        )
-    )
-    for row in rows:
-        begin = row.first_seq - first_seq
-        if _digest(again[begin : begin + row.num_events]) != row.digest:
-            raise InputError(
-                f"events[{begin}:{begin + row.num_events}]: other events were applied at these places of the "
-                "stream; use another stream for another log"
-            )
 
 
 _KNOWN: Final = bulk.Prepared(
@@ -272,15 +281,21 @@ def _write_offers(connection: sa.Connection, folded: Folded) -> None:
         names = ("what", "when", "of_order", "of_driver")
         rows = zip(*(answers[name].tolist() for name in answers), strict=True)
         connection.execute(change, [dict(zip(names, row, strict=True)) for row in rows])
-    gone = folded.ended[folded.orders["stage"][folded.ended] == OrderStatus.CANCELLED]
-    if len(gone):
-        _LEFT_OPEN.run(connection, orders=folded.orders["order_id"][gone])
+    stage = folded.orders["stage"][folded.ended]
+    for ends, kind in _ENDS_OFFERS:
+        gone = folded.ended[stage == ends]
+        if len(gone):
+            _LEFT_OPEN.run(connection, orders=folded.orders["order_id"][gone], what=int(kind))
 
 
+_ENDS_OFFERS: Final = (
+    (OrderStatus.CANCELLED, EventKind.ORDER_CANCELLED),
+    (OrderStatus.EXPIRED, EventKind.ORDER_EXPIRED),
+)
 _LEFT_OPEN: Final = bulk.Prepared(
     sa.update(tables.offer)
     .where(bulk.among_told(tables.offer.c.order_id, "orders"), tables.offer.c.outcome.is_(None))
-    .values(outcome=sa.literal_column(str(int(EventKind.ORDER_CANCELLED))))
+    .values(outcome=sa.bindparam("what", type_=sa.BigInteger))
 )
 
 
@@ -309,23 +324,28 @@ def _write_log(connection: sa.Connection, stream_id: int, first_seq: int, new: E
     )
 
 
-def _changed_duties(connection: sa.Connection, new: Events) -> dict[str, Wholes]:
+def _changed_duties(connection: sa.Connection, stream_id: int, new: Events) -> dict[str, Wholes]:
     """Keep who is on duty, and give the time of those who went off, by driver and day."""
-    is_duty = (new["kind"] == EventKind.DRIVER_ONLINE) | (new["kind"] == EventKind.DRIVER_OFFLINE)
-    drivers = np.unique(new["driver_id"][is_duty])
+    drivers = np.unique(new["driver_id"])
+    drivers = drivers[drivers != NO_VALUE]
     if not len(drivers):
         return {}
-    before = dict(_ON_DUTY.rows(connection, drivers=drivers))
-    sums, after = duties(new[is_duty], before)
-    _OFF_DUTY.run(connection, drivers=[one for one in before if one not in after])
-    begun = {one: at_ms for one, at_ms in sorted(after.items()) if before.get(one) != at_ms}
-    bulk.upsert(connection, tables.duty, {"driver_id": list(begun), "online_at_ms": list(begun.values())})
+    before = {row[0]: Spell(*row[1:]) for row in _ON_DUTY.rows(connection, drivers=drivers)}
+    sums, after = duties(new, before, stream_id)
+    gone = [one for one in before if one not in after]
+    if gone:
+        _OFF_DUTY.run(connection, drivers=gone)
+    changed = [(one, *spell) for one, spell in sorted(after.items()) if before.get(one) != spell]
+    if changed:
+        names = ("driver_id", *_SPELL)
+        bulk.upsert(connection, tables.duty, dict(zip(names, zip(*changed, strict=True), strict=True)))
     return sums
 
 
+_SPELL: Final = Spell._fields
 _IS_MEANT: Final = bulk.among_told(tables.duty.c.driver_id, "drivers")
 _ON_DUTY: Final = bulk.Prepared(
-    sa.select(tables.duty.c.driver_id, tables.duty.c.online_at_ms)
+    sa.select(tables.duty.c.driver_id, *(tables.duty.c[name] for name in _SPELL))
     .where(_IS_MEANT)
     .order_by(tables.duty.c.driver_id)
     .with_for_update()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import sqlalchemy as sa
 
 from dispatch.crm.context import Context
 from dispatch.crm.coupling.folding import Folded
-from dispatch.crm.loyalty.ledger import earn_trips_in
-from dispatch.crm.loyalty.memberships import progress_in
-from dispatch.crm.loyalty.points import give_back_orders_in
+from dispatch.crm.loyalty.climbing import Trips
+from dispatch.crm.loyalty.closing import Ended, follow_in
 from dispatch.crm.loyalty.redemptions import settle_in
-from dispatch.crm.loyalty.referrals import reward_in
 from dispatch.crm.loyalty.standing import standing_in
 from dispatch.crm.service.credit import credit_orders_in
 from dispatch.engine.lifecycle import OrderStatus
@@ -25,42 +21,37 @@ def draw_in(connection: sa.Connection, context: Context, folded: Folded) -> None
 
     A closed order earns points, keeps its coupon redeemed, may raise the tier, and rewards who referred the
     customer; one that came to nothing gives back the coupon and the points that were redeemed on it. An order
-    of nobody known has none of these. All customers are locked at once, before anything else.
+    of nobody known has none of these. What follows is the same however a log is cut into batches: each order
+    finds what those before it left. All customers are locked at once, before anything else.
     """
-    orders = folded.orders
-    ended = folded.ended[np.argsort(orders["ended_at_ms"][folded.ended], kind="stable")]
-    if not len(ended):
+    orders, rows = folded.orders, folded.ended
+    if not len(rows):
         return
-    stage, customer = orders["stage"][ended], orders["customer_id"][ended]
-    is_closed, has_customer = stage == OrderStatus.CLOSED, customer != NO_VALUE
+    stage, customer = orders["stage"][rows], orders["customer_id"][rows]
+    has_customer, is_closed = customer != NO_VALUE, stage == OrderStatus.CLOSED
     standing = standing_in(connection, context.vertical, customer[has_customer].tolist())
-    is_known = np.array([one in standing for one in customer.tolist()])
-    closed = _listed(orders, ended[is_closed & is_known])
-    if closed["order_id"]:
-        told = (closed["customer_id"], closed["order_id"])
-        cents = [max(fare, 0) for fare in closed["fare_cents"]]
-        earn_trips_in(connection, context.vertical, *told, cents, closed["ended_at_ms"], standing)
-        progress_in(connection, context, closed["customer_id"], closed["ended_at_ms"][-1], standing)
-        reward_in(connection, context, *told, closed["ended_at_ms"], standing)
+    ended = Ended(
+        customer.tolist(),
+        orders["order_id"][rows].tolist(),
+        np.maximum(orders["fare_cents"][rows], 0).tolist(),
+        orders["ended_at_ms"][rows].tolist(),
+        folded.ended_place.tolist(),
+        is_closed.tolist(),
+    )
+    trips = folded.trips
+    columns = (trips["customer_id"], trips["fare_cents"], trips["dropped_off_at_ms"])
+    follow_in(connection, context, ended, Trips(*columns, folded.trip_place), standing)
     # Customers are locked before coupons, as wherever both are.
-    every = _listed(orders, ended)
-    settle_in(connection, every["order_id"], is_closed.tolist(), every["ended_at_ms"])
-    vain = _listed(orders, ended[~is_closed])
-    give_back_orders_in(connection, context, vain["order_id"], vain["ended_at_ms"])
-    gave_up_late = (stage == OrderStatus.CANCELLED) & (orders["driver_id"][ended] != NO_VALUE)
-    counts = _listed(orders, ended[is_known & (is_closed | gave_up_late)])
-    reasons = ["completed" if stage == OrderStatus.CLOSED else "cancelled_late" for stage in counts["stage"]]
+    settle_in(connection, ended.order_id, ended.is_closed, ended.at_ms)
+    gave_up_late = (stage == OrderStatus.CANCELLED) & (orders["driver_id"][rows] != NO_VALUE)
+    is_known = np.array([one in standing for one in ended.customer_id])
+    counts = ended.chosen(np.flatnonzero(is_known & (is_closed | gave_up_late)).tolist())
     credit_orders_in(
         connection,
         context.vertical.credit,
-        counts["customer_id"],
-        counts["order_id"],
-        reasons,
-        counts["ended_at_ms"],
+        counts.customer_id,
+        counts.order_id,
+        ["completed" if is_closed else "cancelled_late" for is_closed in counts.is_closed],
+        counts.at_ms,
         {told: one.customer_id for told, one in standing.items()},
     )
-
-
-def _listed(orders: dict[str, Any], rows: Any) -> dict[str, list[int]]:
-    names = ("order_id", "customer_id", "fare_cents", "ended_at_ms", "stage")
-    return {name: orders[name][rows].tolist() for name in names}

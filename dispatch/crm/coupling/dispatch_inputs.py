@@ -10,13 +10,17 @@ import sqlalchemy as sa
 from numpy.typing import ArrayLike, NDArray
 
 from dispatch.crm.context import Context, check_instant
+from dispatch.crm.coupling.pairs import apart_in
 from dispatch.crm.fleet.scores import driver_terms_in
 from dispatch.crm.people.persons import current_among
+from dispatch.crm.shops.deliveries import Readiness, readiness_in
 from dispatch.crm.tables import orders as of_orders, people, service
 from dispatch.crm.vertical import Vertical
-from dispatch.engine.inputs import as_new_ids, as_whole, as_whole_in, check_as_many
+from dispatch.engine.inputs import ORDER_LIMITS, as_new_ids, as_whole, as_whole_in, check_as_many
 from dispatch.engine.lifecycle import OrderStatus
+from dispatch.engine.pair_terms import PairTerms
 from dispatch.engine.terms import DriverTerms
+from dispatch.errors import StateError
 from dispatch.store import bulk
 from dispatch.units import MS_PER_DAY, NO_VALUE
 
@@ -48,10 +52,22 @@ class OrderInputs:
     tier_permille: Wholes
     complaint_permille: Wholes
     prebooked_permille: Wholes
+    may_upgrade: Wholes
+    """1 where the tier entitles to a better class of car at the ordinary price, 0 elsewhere"""
+
+
+@dataclass(frozen=True)
+class DeliveryInputs:
+    """Numbers of deliveries for :class:`dispatch.NewOrders`, each (n,) int64."""
+
+    wanted_after_ms: Wholes
+    """time until the order is ready for its courier; 0 where it is, or where no merchant prepares it"""
+    readiness: Readiness
+    """what that follows from"""
 
 
 class DispatchInputs:
-    """Gives the engine arrays on customers and drivers."""
+    """Gives the engine arrays on customers, drivers and deliveries."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -102,8 +118,55 @@ class DispatchInputs:
             _keep(connection, told, found, at_ms)
             return found
 
+    def of_deliveries(self, order_id: ArrayLike, *, at_ms: int) -> DeliveryInputs:
+        """Give when couriers are wanted for orders (n,) that are submitted at `at_ms`: when they are ready.
+
+        That is the estimate with which the order was placed, and as much later as is usual for the merchant,
+        see :func:`dispatch.crm.shops.deliveries.usual_delay_in`. The engine begins to look for a courier
+        ``prebook_lead_s`` before: what a courier usually takes to the merchant.
+
+        Raises
+        ------
+        StateError
+            The delivery of an order is cancelled.
+        """
+        check_instant("at_ms", at_ms)
+        asked = as_new_ids("order_id", order_id)
+        with self._context.looking("dispatch.inputs") as connection:
+            found = readiness_in(connection, asked.tolist(), at_ms)
+        if found.is_cancelled.any():
+            row = int(found.is_cancelled.argmax())
+            raise StateError(
+                f"order_id[{row}] is {asked[row]}: its delivery is cancelled, no courier is wanted"
+            )
+        until_ms = np.clip(found.ready_at_ms - at_ms, 0, ORDER_LIMITS["wanted_after_ms"][1])
+        return DeliveryInputs(until_ms, found)
+
+    def of_pairs(self, order_id: ArrayLike, customer_id: ArrayLike, *, at_ms: int) -> PairTerms:
+        """Give which drivers had better not serve orders (n,) of customers (n,), or must not.
+
+        Those whom the customer has rated low of late, who have rated it low, or of whom a complaint of the
+        customer was upheld: :class:`dispatch.crm.rules.PairRule`. For :meth:`Dispatcher.set_pair_terms`, once
+        the orders are submitted. What an appeal took out does not count; nobody is told who said what.
+        """
+        check_instant("at_ms", at_ms)
+        orders, asked = as_new_ids("order_id", order_id), as_whole("customer_id", customer_id)
+        check_as_many("customer_id", asked, "order_id", orders)
+        with self._context.looking("dispatch.inputs") as connection:
+            customers, row = _current(connection, asked)
+            counts_as = {one: one for one in customers.tolist()} | _merged_into(connection, customers)
+            found = apart_in(connection, self._context.vertical.pairs, counts_as, at_ms)
+        first, last = (np.searchsorted(found.customer_id, customers[row], side) for side in ("left", "right"))
+        order = np.repeat(np.arange(len(orders)), last - first)
+        pair = np.arange(len(order)) - np.repeat(np.cumsum(last - first) - last, last - first)
+        return PairTerms(orders[order], found.driver_id[pair], found.cost_ms[pair], found.may_meet[pair])
+
     def of_drivers(self, driver_id: ArrayLike, *, at_ms: int) -> DriverTerms:
-        """Give what the engine is to know of drivers (n,): score, fairness, eligibility, skills."""
+        """Give what the engine is to know of drivers (n,): score, fairness, eligibility, skills.
+
+        Not eligible are those without papers, blocked ones and, where the vertical's ``duty`` asks for it,
+        those outside of their shifts or beyond their hours; :class:`EligibilityCheck` tells why.
+        """
         check_instant("at_ms", at_ms)
         asked = as_new_ids("driver_id", driver_id)
         with self._context.looking("dispatch.inputs") as connection:
@@ -119,6 +182,7 @@ def order_inputs_in(
     tier = _tiers(connection, vertical, customers)
     rule = vertical.priority
     weight = np.array([round(one.weight * PERMILLE) for one in vertical.tiers], np.int64)
+    upgrades = np.array([one.free_upgrade for one in vertical.tiers], np.int64)
     since_ms = at_ms - rule.complaint_days * MS_PER_DAY
     upheld = _upheld(connection, customers, since_ms, at_ms)
     of_complaints = upheld * round(rule.complaint_bonus * PERMILLE)
@@ -133,6 +197,7 @@ def order_inputs_in(
         weight[tier][row],
         of_complaints[row],
         booked,
+        upgrades[tier][row],
     )
 
 

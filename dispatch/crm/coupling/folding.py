@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,11 +101,15 @@ class Folded:
     answers: dict[str, Wholes]
     """to offers of earlier batches"""
     trips: dict[str, Wholes]
+    trip_place: NDArray[np.intp]
+    """(k,) of the trips: place in the batch of the event that ended each, ascending"""
     customer_days: dict[str, Wholes]
     """what is to be added"""
     driver_days: dict[str, Wholes]
     ended: NDArray[np.intp]
-    """(m,) rows of ``orders`` that ended in the batch"""
+    """(m,) rows of ``orders`` that ended in the batch, in the sequence in which they did"""
+    ended_place: NDArray[np.intp]
+    """(m,) places in the batch of the events that ended them"""
 
 
 def order_ids(events: Events) -> Wholes:
@@ -131,7 +136,9 @@ def fold(events: Events, order_id: Wholes, known: dict[str, Wholes], late_after_
     batch = _Batch(events, order_id)
     orders = _orders(batch, known)
     picks = {name: orders[name] for name in ORDER_COLUMNS}
-    ended = np.flatnonzero(batch.position(*_ENDED) >= 0)
+    place = batch.position(*_ENDED)
+    ended = np.flatnonzero(place >= 0)
+    ended = ended[np.argsort(place[ended])]
     offers, answers = _offers(batch)
     return Folded(
         {"order_id": order_id, **picks},
@@ -139,9 +146,11 @@ def fold(events: Events, order_id: Wholes, known: dict[str, Wholes], late_after_
         offers,
         answers,
         _trips(batch, orders),
+        batch.at(Kind.DROPPED_OFF),
         _customer_days(batch, orders, known, late_after_ms),
         _driver_days(batch, orders, known, late_after_ms),
         ended,
+        place[ended],
     )
 
 
@@ -391,32 +400,62 @@ def added_days(person: str, *sums: dict[str, Wholes]) -> dict[str, Wholes]:
     return both.columns()
 
 
-def duties(events: Events, online_at_ms: dict[int, int]) -> tuple[dict[str, Wholes], dict[int, int]]:
+class Spell(NamedTuple):
+    """That a driver is on duty."""
+
+    online_at_ms: int
+    last_at_ms: int
+    """of the driver's last event"""
+    stream_id: int | None
+    """of the log by which it began"""
+
+
+def duties(
+    events: Events, on_duty: Mapping[int, Spell], stream_id: int
+) -> tuple[dict[str, Wholes], dict[int, Spell]]:
     """Give the time on duty that ended in a batch, by driver and day, and who is on duty after it.
+
+    Who goes on duty once more never went off, as after a crash: the earlier spell ends at the driver's last
+    event before.
 
     Parameters
     ----------
     events : (events,) EVENT_DTYPE
-    online_at_ms : dict of int to int
-        Drivers on duty before the batch, since when; at least those whom it speaks of.
+    on_duty : mapping of int to Spell
+        Drivers on duty before the batch; at least those whom it speaks of.
+    stream_id : int
+        Of the log.
 
     Returns
     -------
     driver_days : dict of str to (n,) int64
         A spell counts on the days on which it lies.
-    online_at_ms : dict of int to int
+    on_duty : dict of int to Spell
     """
-    kind = events["kind"]
+    kind, who, when = events["kind"], events["driver_id"], events["at_ms"]
     at = np.flatnonzero((kind == Kind.DRIVER_ONLINE) | (kind == Kind.DRIVER_OFFLINE))
-    on_duty, spells = dict(online_at_ms), []
+    after, spells = dict(on_duty), []
     is_online = (kind[at] == Kind.DRIVER_ONLINE).tolist()
-    for driver, at_ms, begins in zip(
-        events["driver_id"][at].tolist(), events["at_ms"][at].tolist(), is_online, strict=True
-    ):
+    columns = (at.tolist(), who[at].tolist(), when[at].tolist(), is_online)
+    for place, driver, at_ms, begins in zip(*columns, strict=True):
+        spell = after.pop(driver, None)
+        if begins and spell is not None:
+            told = np.flatnonzero(who[:place] == driver)
+            last_ms = max(spell.last_at_ms, int(when[told[-1]]) if len(told) else 0)
+            spells.append((driver, spell.online_at_ms, max(min(last_ms, at_ms), spell.online_at_ms)))
+        elif spell is not None:
+            spells.append((driver, spell.online_at_ms, at_ms))
         if begins:
-            on_duty[driver] = at_ms
-        elif driver in on_duty:
-            spells.append((driver, on_duty.pop(driver), at_ms))
+            after[driver] = Spell(at_ms, at_ms, stream_id)
+    latest = dict(zip(who.tolist(), when.tolist(), strict=True))
+    for driver in after.keys() & latest.keys():
+        if latest[driver] > after[driver].last_at_ms:
+            after[driver] = after[driver]._replace(last_at_ms=latest[driver])
+    return _spell_days(spells), after
+
+
+def _spell_days(spells: Sequence[tuple[int, int, int]]) -> dict[str, Wholes]:
+    """Give the time of spells, driver, begin and end each, by driver and day."""
     sums = _Sums("driver_id")
     begin, end = (np.array([spell[i] for spell in spells], np.int64) for i in (1, 2))
     driver = np.array([spell[0] for spell in spells], np.int64)
@@ -425,4 +464,4 @@ def duties(events: Events, online_at_ms: dict[int, int]) -> tuple[dict[str, Whol
         sums.add("online_ms", driver, begin, np.minimum(end, midnight) - begin)
         goes_on = end > midnight
         driver, begin, end = driver[goes_on], midnight[goes_on], end[goes_on]
-    return sums.columns(), on_duty
+    return sums.columns()

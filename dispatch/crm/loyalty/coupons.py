@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_id, check_instant
-from dispatch.crm.loyalty import redemptions
+from dispatch.crm.loyalty import order_owner, redemptions
 from dispatch.crm.loyalty.redemptions import Booking, Redemption
 from dispatch.crm.outbox import announce_many_in
 from dispatch.crm.rules import MOST_CENTS, check_name
@@ -22,7 +23,7 @@ from dispatch.crm.tables.people import customer
 from dispatch.errors import InputError, StateError
 from dispatch.limits import check_whole
 from dispatch.store import bulk
-from dispatch.units import LATEST_MS, MS_PER_DAY, MS_PER_S
+from dispatch.units import LATEST_MS, MS_PER_DAY
 
 _LETTERS: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without those that are taken for another one: 0 O, 1 I."""
@@ -101,7 +102,8 @@ class Quote:
     discount_cents: int
     refusal: str = ""
     """why it would not be taken: unknown, not_yet, expired, withdrawn, used_up, used_up_by_customer,
-    redeemed, fare_too_low, tier_too_low, channel, vehicle_class"""
+    redeemed, fare_too_low, tier_too_low, channel, vehicle_class; and where the order is known:
+    order_of_another, order_elsewhere, order_ended"""
 
 
 @dataclass(frozen=True)
@@ -210,46 +212,51 @@ class Coupons:
     def validate(self, customer_id: int, code: str, booking: Booking, *, at_ms: int) -> Quote:
         """Tell what a code would do for an order, without reserving it."""
         check_instant("at_ms", at_ms)
+        booking.pickup_ms(at_ms)
         with self._context.looking("coupon.validate", ("customer", customer_id)) as connection:
             found = self._find(connection, customer_id, code)
             if found is None:
                 return Quote(0, "unknown")
-            refusal = self._refusal(connection, found, customer_id, booking, at_ms)
+            refusal = _refusal_of_order(connection, found, customer_id, booking, locks=False)
+            refusal = refusal or self._refusal(connection, found, customer_id, booking, at_ms)
             return Quote(0 if refusal else _discount(found, booking), refusal)
 
     def reserve(self, customer_id: int, code: str, booking: Booking, *, at_ms: int) -> Redemption:
         """Reserve a code for an order; idempotent by the order's id.
 
+        It must hold now, and is held until ``coupons.reserve_for_s`` after the pickup is wanted. The order
+        may be told before its events are: if it turns out to be another customer's, the coupon is given back
+        when that one reserves, or the order ends.
+
         Raises
         ------
         InputError
-            The code is not known, or another customer's.
+            The code is not known, or another customer's; or the pickup was wanted before now, or too far
+            ahead.
         StateError
-            It does not hold now, is used up, or the order has another discount.
+            It does not hold now, is used up, or the order has another discount, or one that expired; or the
+            order is known to be another customer's, of another place, or over.
         """
         check_instant("at_ms", at_ms)
         with self._context.acting("coupon.reserve", ("customer", customer_id), at_ms=at_ms) as connection:
             found = self._find(connection, customer_id, code)
             if found is None:
                 raise InputError("code is not known: check its letters")
-            live = redemptions.live_in(connection, booking.order_id)
-            if live is not None:
-                same = (live.coupon_id, live.code_id, live.customer_id, live.fare_cents)
-                if same != (found.coupon_id, found.code_id, customer_id, booking.fare_cents):
-                    raise StateError(
-                        f"order {booking.order_id} has a discount already: roll it back before another one"
-                    )
-                return redemptions.as_redemption(live)
-            refusal = self._refusal(connection, found, customer_id, booking, at_ms)
+            held_s = self._context.vertical.coupons.reserve_for_s
+            of = {"coupon_id": found.coupon_id, "code_id": found.code_id}
+            refusal = _refusal_of_order(connection, found, customer_id, booking, locks=True)
+            live = redemptions.live_of_in(connection, customer_id, booking.order_id, at_ms)
+            if live is not None and refusal not in order_owner.NOT_THEIRS:
+                return redemptions.answer_again(live, customer_id, booking, at_ms, held_s, **of)
+            booking.pickup_ms(at_ms)
+            refusal = refusal or self._refusal(connection, found, customer_id, booking, at_ms)
             if refusal:
                 raise StateError(
                     f"coupon {found.coupon_id} is refused for order {booking.order_id}: {refusal}"
                 )
             redemptions.take_coupon_in(connection, found.coupon_id, customer_id, found.code_id)
-            until_ms = at_ms + self._context.vertical.coupons.reserve_for_s * MS_PER_S
-            of = {"coupon_id": found.coupon_id, "code_id": found.code_id}
             discount = _discount(found, booking)
-            return redemptions.reserve_in(connection, customer_id, booking, discount, at_ms, until_ms, **of)
+            return redemptions.reserve_in(connection, customer_id, booking, discount, at_ms, held_s, **of)
 
     def commit(self, customer_id: int, order_id: int, *, at_ms: int) -> Redemption:
         """Use what is reserved on an order; told again it changes nothing."""
@@ -400,7 +407,7 @@ def grant_in(
     customer_ids: Iterable[int],
     name: str,
     cents: int,
-    at_ms: int,
+    at_ms: int | Mapping[int, int],
 ) -> int:
     """Give each of many customers a coupon of so many cents, as rules grant them; gives how many.
 
@@ -411,7 +418,9 @@ def grant_in(
         Who is not active gets none.
     name : str
         Of the occasion: ``tier.gold``; a coupon of this name and worth is defined at its first use.
-    cents, at_ms : int
+    cents : int
+    at_ms : int or mapping of int to int
+        The same instant for all, or by customer.
     """
     check_name("name", name)
     check_whole("cents", cents, 1, MOST_CENTS)
@@ -424,10 +433,12 @@ def grant_in(
     )
     for customer_id, scope_id in rows:
         by_scope.setdefault(scope_id, []).append(customer_id)
-    until_ms = min(at_ms + context.vertical.coupons.default_valid_days * MS_PER_DAY, LATEST_MS)
+    valid_ms = context.vertical.coupons.default_valid_days * MS_PER_DAY
     for scope_id, members in sorted(by_scope.items()):
-        coupon_id = _defined_in(connection, scope_id, f"{name}.{cents}", cents, at_ms)
-        _issue_in(connection, coupon_id, members, at_ms, until_ms, None)
+        instants = [at_ms if isinstance(at_ms, int | np.integer) else at_ms[one] for one in members]
+        coupon_id = _defined_in(connection, scope_id, f"{name}.{cents}", cents, min(instants))
+        until_ms = [min(instant + valid_ms, LATEST_MS) for instant in instants]
+        _issue_in(connection, coupon_id, members, instants, until_ms, None)
     return sum(len(members) for members in by_scope.values())
 
 
@@ -458,6 +469,15 @@ def new_codes(num: int, seed: int | None = None) -> list[str]:
     return list(codes)
 
 
+def _refusal_of_order(
+    connection: sa.Connection, found: Any, customer_id: int, booking: Booking, *, locks: bool
+) -> str:
+    order_id, place = booking.order_id, found.scope_id
+    return order_owner.refusal_in(
+        connection, customer_id, order_id, order_owner.OVER, coupon_scope_id=place, locks=locks
+    )
+
+
 def _discount(found: Any, booking: Booking) -> int:
     return redemptions.discount_of(booking.fare_cents, found.cents, found.permille, found.most_cents)
 
@@ -466,12 +486,14 @@ def _issue_in(
     connection: sa.Connection,
     coupon_id: int,
     customer_ids: Sequence[int | None],
-    at_ms: int,
-    until_ms: int,
+    at_ms: int | Sequence[int],
+    until_ms: int | Sequence[int],
     seed: int | None,
 ) -> list[str]:
-    """Add codes (n,), and announce them to whom they are for."""
+    """Add codes (n,), and announce them to whom they are for; instants of all, or of each (n,)."""
     num, codes = len(customer_ids), new_codes(len(customer_ids), seed)
+    issued = [at_ms] * num if isinstance(at_ms, int | np.integer) else at_ms
+    until = [until_ms] * num if isinstance(until_ms, int | np.integer) else until_ms
     bulk.insert(
         connection,
         coupon_code,
@@ -479,13 +501,14 @@ def _issue_in(
             "coupon_id": [coupon_id] * num,
             "code": codes,
             "customer_id": customer_ids,
-            "issued_at_ms": [at_ms] * num,
-            "until_ms": [until_ms] * num,
+            "issued_at_ms": list(issued),
+            "until_ms": list(until),
         },
     )
-    known = [one for one in customer_ids if one is not None]
-    data = {"coupon_id": coupon_id, "until_ms": until_ms}
-    announce_many_in(connection, "coupon.issued", "customer", known, at_ms, data)
+    of = [(one, *told) for one, *told in zip(customer_ids, issued, until, strict=True) if one is not None]
+    data = [{"coupon_id": coupon_id, "until_ms": end_ms} for *_, end_ms in of]
+    instants = [instant for _, instant, _ in of]
+    announce_many_in(connection, "coupon.issued", "customer", [one for one, *_ in of], instants, data)
     return codes
 
 

@@ -30,7 +30,7 @@ from dispatch.errors import InputError, StateError
 from dispatch.store import bulk
 from dispatch.units import MS_PER_DAY
 
-_OF_ORDERS: Final = ("trip", "delivery")
+OF_ORDERS: Final = ("trip", "delivery")
 """What an order of the engine is: the one or the other, as the business has it."""
 _CHANGED: Final = "points.changed"
 # Written out, not as parameters: only so is a partial index known to cover them.
@@ -218,75 +218,90 @@ def give_back_in(connection: sa.Connection, account: Account, entry: Any, at_ms:
         gain_in(connection, account, "rollback", points, at_ms, **more)
 
 
-def earn_trips_in(
-    connection: sa.Connection,
-    vertical: Vertical,
-    customer_id: Sequence[int],
-    order_id: Sequence[int],
-    cents: Sequence[int],
-    at_ms: Sequence[int],
-    standing: Standings | None = None,
-) -> None:
-    """Let customers earn on completed orders (n,), each order once however often it is told.
+@dataclass(frozen=True)
+class Gains:
+    """Points (n,) that facts bring, in the sequence in which they do.
 
-    Facts may arrive after a later command: an entry keeps its own instant, and none is refused. Whom the CRM
-    does not know, or who is not active, earns nothing. `standing` is told where they are locked already.
+    Facts may arrive after a later command: an entry keeps its own instant, and none is refused.
     """
-    orders, first = np.unique(np.asarray(order_id, np.int64), return_index=True)
-    if not len(orders) or not any(rule.on in _OF_ORDERS for rule in vertical.earn):
+
+    owner: Sequence[Standing]
+    points: Sequence[int]
+    kind: Sequence[str]
+    """earn or grant"""
+    at_ms: Sequence[int]
+    order_id: Sequence[int | None]
+    reason: Sequence[str | None]
+    key: Sequence[str | None]
+    """of idempotency; orders that earn have their own"""
+
+
+def gain_many_in(connection: sa.Connection, vertical: Vertical, gains: Gains) -> None:
+    """Add entries that bring points, and their lots; debts are paid first, and each entry is announced.
+
+    Customers are locked already.
+    """
+    if not len(gains.owner):
         return
-    if standing is None:
-        standing = standing_in(connection, vertical, customer_id)
-    # Asked under the locks: the same orders may be told in two transactions at once.
-    earned = {row[0] for row in _EARNED.rows(connection, orders=orders)}
-    first = np.array(
-        [
-            row
-            for row in sorted(first.tolist())
-            if order_id[row] not in earned
-            and (found := standing.get(customer_id[row])) is not None
-            and found.is_active
-        ],
-        np.intp,
-    )
-    told = np.asarray(customer_id, np.int64)[first]
-    tier = np.array([standing[one].tier for one in told.tolist()], np.int64)
-    points = points_for(vertical, _OF_ORDERS, np.asarray(cents, np.int64)[first], tier)
-    gains = points > 0
-    first, told, points = first[gains], told[gains], points[gains]
-    if not len(first):
-        return
-    rows = {"order_id": np.asarray(order_id, np.int64)[first], "at_ms": np.asarray(at_ms, np.int64)[first]}
-    _gain_many(connection, vertical, [standing[one] for one in told.tolist()], points, "earn", rows)
+    mine = np.array([owner.customer_id for owner in gains.owner], np.int64)
+    points, at_ms = np.array(gains.points, np.int64), np.array(gains.at_ms, np.int64)
+    ids, first, row = np.unique(mine, return_index=True, return_inverse=True)
+    accounts = _accounts(connection, ids, [gains.owner[one].scope_id for one in first.tolist()])
+    entry_ids = bulk.next_ids(connection, points_entry, len(mine))
+    expires_at_ms = at_ms + vertical.points.expire_after_days * MS_PER_DAY
+    lot = {"entry_id": entry_ids, "customer_id": mine, "expires_at_ms": expires_at_ms}
+    told = {name: getattr(gains, name) for name in ("kind", "order_id", "reason", "key")}
+    bulk.insert(connection, points_entry, {**lot, **told, "points": points, "at_ms": at_ms})
+    bulk.insert(connection, points_lot, {**lot, "remaining": _after_debts(points, accounts.debt, row)})
+    net, scope_of = (accounts.balance - accounts.debt).tolist(), accounts.scope_id
+    data = []
+    for one, gained, kind in zip(row.tolist(), gains.points, gains.kind, strict=True):
+        net[one] += gained
+        sides = {"balance": max(net[one], 0), "debt": max(-net[one], 0)}
+        data.append({"kind": kind, "points": int(gained), **sides})
+    last = accounts.last_at_ms.copy()
+    np.maximum.at(last, row, at_ms)
+    _save_many(connection, ids, np.array(net, np.int64), last)
+    scopes = [scope_of[one] for one in row.tolist()]
+    announce_many_in(connection, _CHANGED, "customer", mine.tolist(), at_ms.tolist(), data, scopes)
+
+
+def earned_in(connection: sa.Connection, order_ids: Sequence[int]) -> set[int]:
+    """Give those of orders (n,) that were earned on: each is once, however often it is told.
+
+    To be asked under the locks of their customers: the same orders may be told in two transactions at once.
+    """
+    return {row[0] for row in _EARNED.rows(connection, orders=order_ids)}
 
 
 def reward_in(
     connection: sa.Connection,
     vertical: Vertical,
     customer_id: Sequence[int],
-    order_id: Sequence[int],
+    occasion: Sequence[tuple[int | None, str]],
     points: int,
     at_ms: Sequence[int],
     reason: str,
     standing: Standings | None = None,
 ) -> None:
-    """Grant points to customers (n,) for what orders (n,) showed, each order once for a reason.
+    """Grant points to customers (n,) on occasions (n,), each once.
 
-    As of :func:`earn_trips_in`, late facts are not refused, and who is not active gets nothing.
+    An occasion is the order that it was, None where it was none, and the key of the entry. As of
+    :class:`Gains`, late facts are not refused; who is not active gets nothing.
     """
     if standing is None:
         standing = standing_in(connection, vertical, customer_id)
     told = [
-        (standing[one], order, when, f"{reason}:{order}")
-        for one, order, when in zip(customer_id, order_id, at_ms, strict=True)
+        (standing[one], order, when, key)
+        for one, (order, key), when in zip(customer_id, occasion, at_ms, strict=True)
         if one in standing and standing[one].is_active
     ]
     if not told or not points:
         return
     owners, orders, instants, keys = zip(*told, strict=True)
-    rows = {"order_id": orders, "at_ms": np.array(instants, np.int64), "key": keys}
-    rows["reason"] = [reason] * len(told)
-    _gain_many(connection, vertical, owners, np.full(len(told), points), "grant", rows)
+    num = len(told)
+    of_all = ([points] * num, ["grant"] * num, instants, orders, [reason] * num, keys)
+    gain_many_in(connection, vertical, Gains(owners, *of_all))
 
 
 def expire_in(connection: sa.Connection, at_ms: int) -> tuple[int, int]:
@@ -443,32 +458,6 @@ def _accounts(connection: sa.Connection, ids: NDArray[np.int64], scope_ids: Sequ
     return _Accounts(ids, scope_ids, *rows[1:])
 
 
-def _gain_many(
-    connection: sa.Connection,
-    vertical: Vertical,
-    owners: Sequence[Standing],
-    points: NDArray[np.int64],
-    kind: str,
-    rows: dict[str, Any],
-) -> None:
-    """Add entries (n,) that bring points, with further columns, and their lots; debts are paid first."""
-    mine = np.array([owner.customer_id for owner in owners], np.int64)
-    ids, first, row = np.unique(mine, return_index=True, return_inverse=True)
-    accounts = _accounts(connection, ids, [owners[one].scope_id for one in first.tolist()])
-    entry_ids = bulk.next_ids(connection, points_entry, len(mine))
-    lot = {
-        "entry_id": entry_ids,
-        "customer_id": mine,
-        "expires_at_ms": rows["at_ms"] + vertical.points.expire_after_days * MS_PER_DAY,
-    }
-    bulk.insert(connection, points_entry, {**lot, **rows, "points": points, "kind": [kind] * len(mine)})
-    bulk.insert(connection, points_lot, {**lot, "remaining": _after_debts(points, accounts.debt, row)})
-    change, last = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64)
-    np.add.at(change, row, points)
-    np.maximum.at(last, row, rows["at_ms"])
-    _credit(connection, accounts, change, last, kind)
-
-
 def _after_debts(
     points: NDArray[np.int64], debt: NDArray[np.int64], row: NDArray[np.intp]
 ) -> NDArray[np.int64]:
@@ -490,18 +479,24 @@ def _credit(
 ) -> None:
     """Add to accounts (n,), and announce each that changed."""
     net = accounts.balance - accounts.debt + change
-    sums = {
-        "customer_id": accounts.customer_id,
-        "balance": np.maximum(net, 0),
-        "debt": np.maximum(-net, 0),
-        "last_at_ms": np.maximum(accounts.last_at_ms, at_ms),
-    }
-    bulk.upsert(connection, points_account, sums)
+    _save_many(connection, accounts.customer_id, net, np.maximum(accounts.last_at_ms, at_ms))
     told = np.flatnonzero(change)
-    columns = [one[told].tolist() for one in (change, sums["balance"], sums["debt"])]
+    columns = [one[told].tolist() for one in (change, np.maximum(net, 0), np.maximum(-net, 0))]
     data = [
         {"kind": kind, "points": points, "balance": balance, "debt": debt}
         for points, balance, debt in zip(*columns, strict=True)
     ]
     ids, scopes = accounts.customer_id[told].tolist(), [accounts.scope_id[one] for one in told.tolist()]
     announce_many_in(connection, _CHANGED, "customer", ids, at_ms[told].tolist(), data, scopes)
+
+
+def _save_many(
+    connection: sa.Connection,
+    customer_id: NDArray[np.int64],
+    net: NDArray[np.int64],
+    last_at_ms: NDArray[np.int64],
+) -> None:
+    """Write what became of accounts (n,)."""
+    sides = {"balance": np.maximum(net, 0), "debt": np.maximum(-net, 0)}
+    columns = {"customer_id": customer_id, **sides, "last_at_ms": last_at_ms}
+    bulk.upsert(connection, points_account, columns)

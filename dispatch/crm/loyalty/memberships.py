@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from dispatch.crm.context import Context, check_instant, check_not_before
 from dispatch.crm.loyalty import coupons
 from dispatch.crm.loyalty.standing import Standings, standing_in
 from dispatch.crm.outbox import announce_many_in
+from dispatch.crm.people.persons import current_in, family_in
 from dispatch.crm.rules import MOST_CENTS, check_name
 from dispatch.crm.tables.loyalty import membership, points_entry
 from dispatch.crm.tables.orders import customer_day
@@ -60,7 +62,8 @@ class Memberships:
     """Tiers of customers.
 
     Who never had one has the lowest. Periods of a customer never overlap; the tier in force is kept in the
-    customer's row as well.
+    customer's row as well. Who was merged is the customer who is left, whose tier at each instant is the
+    higher of those that they had under either name.
     """
 
     def __init__(self, context: Context) -> None:
@@ -69,7 +72,7 @@ class Memberships:
     def periods(self, customer_id: int) -> list[Period]:
         """Give all periods of a customer, oldest first."""
         with self._context.looking("membership.read", ("customer", customer_id)) as connection:
-            return _periods(connection, customer_id)
+            return periods_in(connection, self._context.vertical, customer_id)
 
     def tier_at(self, customer_id: int, *, at_ms: int) -> str:
         """Give the tier that a customer had at an instant."""
@@ -93,7 +96,7 @@ class Memberships:
         check_instant("at_ms", at_ms)
         vertical = self._context.vertical
         with self._context.looking("membership.read", ("customer", customer_id)) as connection:
-            measure = int(_measured(connection, vertical, [customer_id], at_ms)[0])
+            measure = measure_in(connection, vertical, customer_id, at_ms)
         above = [tier.at_least - measure for tier in vertical.tiers if tier.at_least > measure]
         return measure, above[0] if above else None
 
@@ -147,7 +150,7 @@ class Memberships:
         target = ("customer", customer_id)
         with self._context.acting("membership.enter", target, at_ms=at_ms, details=details) as connection:
             _locked(connection, [customer_id])
-            _check_apart([*_periods(connection, customer_id), *told])
+            _check_apart([*_periods(connection, [customer_id]), *told])
             kept_ms = self._context.vertical.membership.keep_days * MS_PER_DAY
             rows = [
                 {
@@ -256,19 +259,42 @@ def tiers_of(
     return np.array([row_of.get(int(one), 0) for one in customer_ids], np.int64)
 
 
+def periods_in(connection: sa.Connection, vertical: Vertical, customer_id: int) -> list[Period]:
+    """Give all periods of a customer, oldest first; see :class:`Memberships` on those who were merged."""
+    family = family_in(connection, current_in(connection, customer_id))
+    return _highest(vertical, _periods(connection, family))
+
+
+def measure_in(connection: sa.Connection, vertical: Vertical, customer_id: int, at_ms: int) -> int:
+    """Give what a customer's tier is told by, of all names together, within the window that ends now."""
+    return int(_measured(connection, vertical, [current_in(connection, customer_id)], at_ms)[0])
+
+
 def merge_in(connection: sa.Connection, context: Context, from_id: int, into_id: int, at_ms: int) -> None:
-    """End the membership of a customer who is merged into another one: the higher tier of both stays."""
+    """End the membership of a customer who was merged into another one: the higher tier of both stays.
+
+    What they did under both names counts together: a tier that it reaches is theirs at once, with its coupon.
+    Of equal tiers the longer one to be kept stays.
+    """
     vertical = context.vertical
     rows = {row.customer_id: row for row in _locked(connection, sorted((from_id, into_id)))}
     old, new = (rows[one] for one in (from_id, into_id))
     old_row, new_row = (vertical.tier_row.get(row.tier, 0) for row in (old, new))
     if old.from_ms is not None:
         _close(connection, [from_id], at_ms)
-    if old_row > new_row:
-        when = at_ms if new.from_ms is None else max(at_ms, new.from_ms)
-        _change_in(
-            connection, vertical, {into_id: old_row}, when, "merged", max(old.keep_until_ms or 0, when)
-        )
+    when = max(at_ms, new.from_ms or 0, new.last_until_ms or 0)
+    reached = int(_rows_of(vertical, _measured(connection, vertical, [into_id], when))[0])
+    if reached > max(old_row, new_row):
+        kept_ms = when + vertical.membership.keep_days * MS_PER_DAY
+        _change_in(connection, vertical, {into_id: reached}, when, "measured", kept_ms)
+        _grant_coupons(connection, context, {into_id: reached}, when)
+    elif old_row > new_row:
+        kept_ms = max(old.keep_until_ms or 0, when)
+        _change_in(connection, vertical, {into_id: old_row}, when, "merged", kept_ms)
+    elif old_row == new_row and old.from_ms is not None:
+        mine = (membership.c.customer_id == into_id, membership.c.until_ms.is_(None))
+        shorter = sa.update(membership).where(*mine, membership.c.keep_until_ms < old.keep_until_ms)
+        connection.execute(shorter.values(keep_until_ms=old.keep_until_ms))
 
 
 def _change_in(
@@ -330,6 +356,14 @@ def _rows_of(vertical: Vertical, measure: NDArray[np.int64]) -> NDArray[np.int64
     return np.maximum(np.searchsorted(thresholds, measure, side="right") - 1, 0).astype(np.int64)
 
 
+def counts_as_in(connection: sa.Connection, ids: Sequence[int]) -> dict[int, int]:
+    """Give who counts as which of customers (n,): they themselves, and those who were merged into them.
+
+    Orders and points keep the customer under whom they were made.
+    """
+    return {one: one for one in ids} | dict(_MERGED.rows(connection, ids=ids))
+
+
 def _measured(
     connection: sa.Connection, vertical: Vertical, ids: Sequence[int], at_ms: int
 ) -> NDArray[np.int64]:
@@ -337,8 +371,7 @@ def _measured(
     rule = vertical.membership
     if not len(ids):
         return np.zeros(0, np.int64)
-    # Orders and points keep the customer under whom they were made: those merged into one count as that one.
-    counts_as = {one: one for one in ids} | dict(_MERGED.rows(connection, ids=ids))
+    counts_as = counts_as_in(connection, ids)
     if rule.measure == "points":
         until, window = at_ms, rule.window_days * MS_PER_DAY
     else:
@@ -362,21 +395,24 @@ def _sum_of(
 
 
 _ENTRY, _DAY = points_entry.c, customer_day.c
-_SUMS: Final = {
-    "spend_cents": _sum_of(_DAY.customer_id, _DAY.day, _DAY.spend_cents),
-    "orders": _sum_of(_DAY.customer_id, _DAY.day, _DAY.completed),
-    "points": _sum_of(
-        _ENTRY.customer_id,
-        _ENTRY.at_ms,
-        _ENTRY.points,
-        sa.or_(
-            _ENTRY.kind == "earn",
-            _ENTRY.kind == "grant",
-            sa.and_(_ENTRY.kind == "rollback", _ENTRY.points < 0),
+MEASURES: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
+    {
+        "spend_cents": (_DAY.customer_id, _DAY.day, _DAY.spend_cents),
+        "orders": (_DAY.customer_id, _DAY.day, _DAY.completed),
+        "points": (
+            _ENTRY.customer_id,
+            _ENTRY.at_ms,
+            _ENTRY.points,
+            sa.or_(
+                _ENTRY.kind == "earn",
+                _ENTRY.kind == "grant",
+                sa.and_(_ENTRY.kind == "rollback", _ENTRY.points < 0),
+            ),
         ),
-    ),
-}
-"""What tiers are told by."""
+    }
+)
+"""What tiers are told by: whose it is, when (day or instant), how much, and which rows count."""
+_SUMS: Final = {measure: _sum_of(*columns) for measure, columns in MEASURES.items()}
 _MERGED: Final = bulk.Prepared(
     sa.select(customer.c.customer_id, customer.c.merged_into).where(
         bulk.among_told(customer.c.merged_into, "ids")
@@ -407,13 +443,34 @@ def _locked(connection: sa.Connection, ids: Sequence[int]) -> Sequence[Any]:
     ).all()
 
 
-def _periods(connection: sa.Connection, customer_id: int) -> list[Period]:
+def _periods(connection: sa.Connection, customer_ids: Sequence[int]) -> list[Period]:
+    """Give the periods that stand under ids (n,), oldest first."""
     rows = connection.execute(
         sa.select(*(membership.c[name] for name in Period.__dataclass_fields__))
-        .where(membership.c.customer_id == customer_id)
-        .order_by(membership.c.from_ms)
+        .where(bulk.among(connection, membership.c.customer_id, customer_ids))
+        .order_by(membership.c.from_ms, membership.c.membership_id)
     )
     return [Period(*row) for row in rows]
+
+
+def _highest(vertical: Vertical, periods: Sequence[Period]) -> list[Period]:
+    """Give the highest tier at each instant of periods that may overlap; of equal ones that which goes on."""
+    cuts = sorted({at_ms for one in periods for at_ms in (one.from_ms, one.until_ms) if at_ms is not None})
+    found: list[Period] = []
+    latest: Period | None = None
+    for begin_ms, end_ms in zip(cuts, [*cuts[1:], None], strict=False):
+        held = [
+            one
+            for one in periods
+            if one.from_ms <= begin_ms and (one.until_ms is None or begin_ms < one.until_ms)
+        ]
+        best = max(held, key=lambda one: (vertical.tier_row.get(one.tier, 0), one is latest), default=None)
+        if best is not None and best is latest:
+            found[-1] = replace(found[-1], until_ms=end_ms)
+        elif best is not None:
+            found.append(replace(best, from_ms=begin_ms, until_ms=end_ms))
+        latest = best
+    return found
 
 
 def _checked(vertical: Vertical, periods: Sequence[Period], at_ms: int) -> Sequence[Period]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_id, check_instant, check_not_before
-from dispatch.crm.loyalty import redemptions
+from dispatch.crm.loyalty import order_owner, redemptions
 from dispatch.crm.loyalty.redemptions import Booking, Redemption
 from dispatch.crm.people.idempotency import check_key
 from dispatch.crm.people.persons import family_in, locked_in
@@ -16,7 +16,7 @@ from dispatch.crm.rules import PassRule, check_one_of
 from dispatch.crm.tables.loyalty import customer_pass
 from dispatch.crm.tables.orders import customer_day
 from dispatch.errors import InputError, StateError
-from dispatch.units import MS_PER_DAY, MS_PER_S
+from dispatch.units import MS_PER_DAY
 
 WINDOW_DAYS: Final = 30
 """A recommendation is told by the rides of so many days."""
@@ -71,7 +71,7 @@ class Passes:
             One of the vertical's passes.
         at_ms : int
         key : str
-            Of the payment.
+            Of the payment, made of ids: it stays whoever is erased, and must hold nothing personal.
         from_ms : int, optional
             When it begins, by default now.
 
@@ -123,32 +123,37 @@ class Passes:
     def reserve(self, customer_id: int, booking: Booking, *, at_ms: int, product: str = "") -> Redemption:
         """Reserve a ride of a pass for an order, of the one that ends first; idempotent by the order's id.
 
+        The pass must hold when the pickup is wanted: its last day does not give the rides of the days after.
+
         Raises
         ------
+        InputError
+            The pickup was wanted before now, or too far ahead.
         StateError
-            No pass holds now with a ride left, or the order has another discount.
+            No pass holds then with a ride left, or the order has another discount, or one that expired; or
+            the order is known to be another customer's, of another company, or over.
         """
         check_instant("at_ms", at_ms)
         if product:
             self._rule(product)
+        held_s = self._context.vertical.coupons.reserve_for_s
         with self._context.acting("pass.reserve", ("customer", customer_id), at_ms=at_ms) as connection:
-            live = redemptions.live_in(connection, booking.order_id)
-            if live is not None:
-                is_same = live.pass_id is not None and live.fare_cents == booking.fare_cents
-                if not is_same or live.customer_id != customer_id:
-                    raise StateError(
-                        f"order {booking.order_id} has a discount already: roll it back before another one"
-                    )
-                return redemptions.as_redemption(live)
-            found = connection.execute(_usable(customer_id, at_ms, product)).first()
+            refusal = order_owner.refusal_in(connection, customer_id, booking.order_id, order_owner.OVER)
+            live = redemptions.live_of_in(connection, customer_id, booking.order_id, at_ms)
+            if live is not None and refusal not in order_owner.NOT_THEIRS:
+                return redemptions.answer_again(live, customer_id, booking, at_ms, held_s, coupon_id=None)
+            if refusal:
+                raise StateError(f"no pass can be used on order {booking.order_id}: {refusal}")
+            pickup_ms = booking.pickup_ms(at_ms)
+            found = connection.execute(_usable(customer_id, pickup_ms, product)).first()
             if found is None:
-                raise StateError(f"customer {customer_id} has no pass that holds now with a ride left")
+                when = "now" if booking.wanted_at_ms is None else f"at {pickup_ms}"
+                raise StateError(f"customer {customer_id} has no pass that holds {when} with a ride left")
             redemptions.take_pass_in(connection, found.pass_id)
             rule = self._rule(found.product)
             discount = redemptions.discount_of(booking.fare_cents, 0, rule.discount_permille, rule.most_cents)
-            until_ms = at_ms + self._context.vertical.coupons.reserve_for_s * MS_PER_S
             return redemptions.reserve_in(
-                connection, customer_id, booking, discount, at_ms, until_ms, pass_id=found.pass_id
+                connection, customer_id, booking, discount, at_ms, held_s, pass_id=found.pass_id
             )
 
     def commit(self, customer_id: int, order_id: int, *, at_ms: int) -> Redemption:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_id, check_instant
-from dispatch.crm.loyalty import ledger
+from dispatch.crm.loyalty import ledger, order_owner
 from dispatch.crm.loyalty.standing import standing_in
 from dispatch.crm.people.idempotency import check_key
 from dispatch.crm.rules import EARNING, MOST_CENTS, check_name, check_one_of
@@ -78,7 +78,8 @@ class Gain:
     on : str
         ``trip``, ``delivery``, ``energy``, ``activity``.
     key : str
-        Of idempotency: the same one earns once. ``energy:17``, ``activity:survey_3:customer_9``.
+        Of idempotency: the same one earns once. ``energy:17``, ``activity:survey_3:customer_9``: made of ids,
+        for it stays whoever is erased, and must hold nothing personal.
     cents : int
         What was paid.
     product : str
@@ -108,7 +109,8 @@ class Points:
     """The points of customers.
 
     Every command is idempotent by its key: told again with the same values it answers the same and changes
-    nothing; with others it is refused. A command at an instant before the account's last one is refused.
+    nothing; with others it is refused. Keys stay in the ledger, whoever is erased: they must hold nothing
+    personal. A command at an instant before the account's last one is refused.
     """
 
     def __init__(self, context: Context) -> None:
@@ -129,6 +131,7 @@ class Points:
         reason : str
             A name, like ``goodwill``: no free text.
         key : str
+            Of idempotency; nothing personal.
         """
         check_whole("points", points, 1, MOST_POINTS)
         check_name("reason", reason)
@@ -152,12 +155,26 @@ class Points:
     ) -> Redeemed:
         """Redeem points for cents off a fare, or for a reward; those that expire first are taken first.
 
+        They are given back where the order comes to nothing, or turns out at its end to be another
+        customer's: it may be told before its events are.
+
+        Parameters
+        ----------
+        customer_id, points : int
+        at_ms : int
+        key : str
+            Of idempotency; nothing personal.
+        reward : str, optional
+            A name.
+        order_id : int, optional
+
         Raises
         ------
         InputError
             Fewer points than may be redeemed at once.
         StateError
-            The customer has not so many.
+            The customer has not so many; or the order is known to be another customer's, of another company,
+            or to have come to nothing.
         """
         rule = self._context.vertical.points
         check_whole("points", points, 1, MOST_POINTS)
@@ -175,6 +192,8 @@ class Points:
             known = _known(connection, self._context, customer_id, key, told)
             if known is not None:
                 return Redeemed(known.entry_id, points, cents)
+            if order_id is not None:
+                order_owner.check_in(connection, customer_id, order_id, order_owner.VAIN)
             account = ledger.account_in(connection, self._context.vertical, customer_id, at_ms)
             if account.balance < points:
                 raise StateError(
@@ -323,14 +342,18 @@ def roll_back_orders_in(
 
 
 def give_back_orders_in(
-    connection: sa.Connection, context: Context, order_ids: Sequence[int], at_ms: Sequence[int]
+    connection: sa.Connection,
+    context: Context,
+    order_ids: Sequence[int],
+    at_ms: Sequence[int],
+    by: Collection[int] | None = None,
 ) -> int:
     """Give back what was redeemed on orders (n,) that came to nothing; gives how many entries that were.
 
     Facts may come late: where the account has seen a later instant, that one is noted. Who is not active any
-    more gets nothing.
+    more gets nothing. `by` tells customers whose redemptions alone are meant.
     """
-    found = _REDEEMED.rows(connection, orders=order_ids)
+    found = [row for row in _REDEEMED.rows(connection, orders=order_ids) if by is None or row[1] in by]
     if not found:
         return 0
     when, num = dict(zip(order_ids, at_ms, strict=True)), 0
@@ -349,6 +372,14 @@ def give_back_orders_in(
             roll_back_in(connection, context, entry, instant, "order_ended")
             num += 1
     return num
+
+
+def redeemed_orders_in(connection: sa.Connection, order_ids: Sequence[int]) -> dict[int, list[int]]:
+    """Give those of orders (n,) on which points were redeemed, with the customers who did."""
+    found: dict[int, list[int]] = {}
+    for _, customer_id, order_id in _REDEEMED.rows(connection, orders=order_ids):
+        found.setdefault(order_id, []).append(customer_id)
+    return found
 
 
 _REDEEMED: Final = bulk.Prepared(

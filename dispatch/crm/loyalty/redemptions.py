@@ -17,13 +17,19 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dispatch.crm.context import check_id, check_not_before
+from dispatch.crm.context import check_id, check_instant, check_not_before
+from dispatch.crm.loyalty import order_owner
 from dispatch.crm.rules import MOST_CENTS, check_name
 from dispatch.crm.tables.loyalty import coupon, coupon_code, coupon_customer, customer_pass, redemption
 from dispatch.errors import StateError
 from dispatch.limits import check_whole
 from dispatch.store import bulk
+from dispatch.units import MS_PER_DAY, MS_PER_S
 
+MOST_AHEAD_MS: Final = 90 * MS_PER_DAY
+"""A reservation counts against the limits of its coupon until the ride: without a bound one booking would
+block a code for good. The engine takes orders a week ahead; a company may keep longer ones back, for a
+quarter of a year."""
 # Written out, not as parameters: only so are the partial indices known to cover them.
 IS_LIVE: Final = sa.text("redemption.state IN ('reserved', 'committed')")
 """That a redemption counts."""
@@ -41,12 +47,15 @@ class Booking:
         As quoted: the discount is told by it, and stays as it was told.
     channel, vehicle_class : str, optional
         By which and for what it is ordered; some coupons ask for certain ones.
+    wanted_at_ms : int, optional
+        When the pickup is wanted, at most :data:`MOST_AHEAD_MS` ahead; by default at once.
     """
 
     order_id: int
     fare_cents: int
     channel: str = ""
     vehicle_class: str = ""
+    wanted_at_ms: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -55,6 +64,21 @@ class Booking:
         for name in ("channel", "vehicle_class"):
             if getattr(self, name):
                 check_name(name, getattr(self, name))
+        if self.wanted_at_ms is not None:
+            check_instant("wanted_at_ms", self.wanted_at_ms)
+
+    def pickup_ms(self, at_ms: int) -> int:
+        """Give when the pickup is wanted, of an order that is made now.
+
+        Raises
+        ------
+        InputError
+            That was before now, or is more than :data:`MOST_AHEAD_MS` ahead.
+        """
+        if self.wanted_at_ms is None:
+            return at_ms
+        check_whole("wanted_at_ms", self.wanted_at_ms, at_ms, at_ms + MOST_AHEAD_MS)
+        return self.wanted_at_ms
 
 
 @dataclass(frozen=True)
@@ -125,16 +149,63 @@ def live_in(connection: sa.Connection, order_id: int) -> Any:
     return connection.execute(found).one_or_none()
 
 
+def live_of_in(connection: sa.Connection, customer_id: int, order_id: int, at_ms: int) -> Any:
+    """Give what is live on an order that a customer wants a discount on, None if nothing is.
+
+    What another one had reserved on the customer's own order, before it was known whose it is, is given back.
+    """
+    live = live_in(connection, order_id)
+    if live is None or live.customer_id == customer_id:
+        return live
+    if not order_owner.is_owner_in(connection, customer_id, order_id):
+        return live
+    mine = sa.and_(IS_LIVE, redemption.c.redemption_id == live.redemption_id)
+    _end_in(connection, mine, lambda _row: ("rolled_back", max(at_ms, live.reserved_at_ms)))
+    return None
+
+
+def is_void(row: Any, at_ms: int) -> bool:
+    """Tell whether a redemption, a row of the table, was reserved and never committed until too late."""
+    return bool(row.state == "reserved" and row.until_ms < at_ms)
+
+
+def answer_again(
+    live: Any, customer_id: int, booking: Booking, at_ms: int, reserve_for_s: int, **of: int | None
+) -> Redemption:
+    """Give what is live on an order to who asks for it once more; `of` tells columns of the same coupon.
+
+    Raises
+    ------
+    StateError
+        It is another discount, of another customer, for another fare or pickup; or it is void by now.
+    """
+    told = {"customer_id": customer_id, "fare_cents": booking.fare_cents, **of}
+    if booking.wanted_at_ms is not None:
+        told["until_ms"] = booking.wanted_at_ms + reserve_for_s * MS_PER_S
+    if any(getattr(live, name) != value for name, value in told.items()):
+        raise StateError(f"order {booking.order_id} has a discount already: roll it back before another one")
+    if is_void(live, at_ms):
+        raise StateError(
+            f"the reservation on order {booking.order_id} expired at {live.until_ms}: roll it back before "
+            "another one"
+        )
+    return as_redemption(live)
+
+
 def reserve_in(
     connection: sa.Connection,
     customer_id: int,
     booking: Booking,
     discount_cents: int,
     at_ms: int,
-    until_ms: int,
+    reserve_for_s: int,
     **of: int | None,
 ) -> Redemption:
-    """Add a reservation whose use was counted; `of` names its coupon_id and code_id, or its pass_id."""
+    """Add a reservation whose use was counted; `of` names its coupon_id and code_id, or its pass_id.
+
+    It is held for `reserve_for_s` from the pickup on, which may lie ahead: a coupon must not lapse before.
+    """
+    until_ms = booking.pickup_ms(at_ms) + reserve_for_s * MS_PER_S
     row = {
         "customer_id": customer_id,
         "order_id": booking.order_id,
@@ -181,13 +252,17 @@ def end_one_in(
     InputError
         The instant lies before the reservation.
     StateError
-        The customer has nothing on the order; or it cannot be committed any more, being void.
+        The customer has nothing on the order; or it cannot be committed any more, being void; or the order is
+        another customer's, of another place, or came to nothing.
     """
     mine = sa.select(redemption).where(
         redemption.c.order_id == order_id, redemption.c.customer_id == customer_id
     )
     last = connection.execute(mine.order_by(redemption.c.redemption_id.desc()).limit(1)).one_or_none()
     if last is not None:
+        if state == "committed" and last.state == "reserved":
+            # Before the coupon is locked, as those do who apply events.
+            order_owner.check_in(connection, customer_id, order_id, order_owner.VAIN, last.coupon_id)
         _lock(connection, [last])
         found = sa.select(redemption).where(redemption.c.redemption_id == last.redemption_id)
         last = connection.execute(found).one()
@@ -196,12 +271,12 @@ def end_one_in(
     if last.state == state:
         return as_redemption(last)
     check_not_before("at_ms", at_ms, last.reserved_at_ms, "the reservation")
-    is_void = last.state == "expired" or (last.state == "reserved" and at_ms > last.until_ms)
-    if is_void and state == "committed":
+    is_over = last.state == "expired" or is_void(last, at_ms)
+    if is_over and state == "committed":
         raise StateError(f"the reservation on order {order_id} expired at {last.until_ms}")
     if last.state == "expired":
         return as_redemption(last)
-    state = "expired" if is_void else state
+    state = "expired" if is_over else state
     _write(connection, [last], [state], [at_ms])
     return Redemption(**{**as_redemption(last).__dict__, "state": state})
 
@@ -212,30 +287,36 @@ def settle_in(
     """Commit or roll back what is reserved on orders (n,) that ended; orders without are not affected.
 
     A reservation that was void by then is given back, whether or not :func:`expire_in` saw it before. So is
-    what was committed early on an order that came to nothing.
+    what was committed early on an order that came to nothing; and what was reserved on an order that turned
+    out to be another customer's, or of a place that the coupon is not for.
     """
-    touched = [row[0] for row in _LIVE.rows(connection, orders=order_id)]
-    if not touched:
+    found = _LIVE.rows(connection, orders=order_id)
+    if not found:
         return
+    touched = [row[1] for row in found]
+    not_due = order_owner.not_due_in(connection, [row[0] for row in found])
     when = dict(zip(map(int, order_id), zip(completed, map(int, at_ms), strict=True), strict=True))
 
     def ended(row: Any) -> tuple[str, int]:
         is_completed, at = when[row.order_id]
-        if row.state == "reserved" and row.until_ms < at:
+        if is_void(row, at):
             return "expired", at
-        return ("committed" if is_completed else "rolled_back"), at
+        is_due = is_completed and row.redemption_id not in not_due
+        return ("committed" if is_due else "rolled_back"), at
 
     _end_in(connection, sa.and_(IS_LIVE, bulk.among(connection, redemption.c.order_id, touched)), ended)
 
 
 def expire_in(connection: sa.Connection, at_ms: int) -> int:
-    """Give back all reservations that are void; gives how many."""
+    """Give back all reservations that are void; gives how many: see :func:`is_void`."""
     void = sa.and_(_IS_RESERVED, redemption.c.until_ms < at_ms)
     return _end_in(connection, void, lambda _row: ("expired", at_ms))
 
 
 _LIVE: Final = bulk.Prepared(
-    sa.select(redemption.c.order_id).where(IS_LIVE, bulk.among_told(redemption.c.order_id, "orders"))
+    sa.select(redemption.c.redemption_id, redemption.c.order_id).where(
+        IS_LIVE, bulk.among_told(redemption.c.order_id, "orders")
+    )
 )
 
 

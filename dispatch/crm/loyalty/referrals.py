@@ -1,18 +1,18 @@
-"""Referrals: who won whom, and what both get once the new customer's first order is completed."""
+"""Referrals: who won whom, and what both get once the new customer has bought for the first time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_instant
 from dispatch.crm.loyalty import coupons, ledger
-from dispatch.crm.loyalty.standing import Standings, standing_in
-from dispatch.crm.people.persons import locked_in
+from dispatch.crm.loyalty.standing import Standing, Standings, standing_in
+from dispatch.crm.people.persons import family_in, locked_in
 from dispatch.crm.tables.loyalty import referral, referral_code
 from dispatch.crm.tables.orders import customer_day, scope
 from dispatch.crm.tables.people import customer
@@ -20,6 +20,10 @@ from dispatch.errors import InputError, StateError
 from dispatch.store import bulk
 
 _CODE_LETTERS: Final = 8
+REASON: Final = "referral"
+"""Why points are granted, as the ledger has it."""
+ORDERS: Final = frozenset(("trip", "delivery"))
+"""What an order of the engine is: the one or the other, as the business has it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Referral:
     """waiting; rewarded; over_limit: the referrer had won as many that month as are rewarded"""
     order_id: int | None
     settled_at_ms: int | None
+    purchase_id: int | None = None
+    """of energy, where that was the first purchase, not an order"""
 
 
 class Referrals:
@@ -63,7 +69,7 @@ class Referrals:
             The code is not known in the company, the customer's own, or that of somebody whom this customer
             won, directly or through others.
         StateError
-            The customer came by a code before, or has completed an order: it is too late.
+            The customer came by a code before, or has bought something: it is too late.
         """
         with self._context.acting("referral.refer", ("customer", referee_id), at_ms=at_ms) as connection:
             return refer_in(connection, referee_id, code, at_ms)
@@ -106,7 +112,8 @@ def refer_in(connection: sa.Connection, referee_id: int, code: str, at_ms: int) 
     before = sa.select(referral.c.referrer_id).where(referral.c.referee_id == referee_id)
     if connection.execute(before).scalar_one_or_none() is not None:
         raise StateError(f"customer {referee_id} came by a code before")
-    done = sa.select(sa.func.sum(customer_day.c.completed)).where(customer_day.c.customer_id == referee_id)
+    own = customer_day.c.customer_id.in_(family_in(connection, referee_id))
+    done = sa.select(sa.func.sum(customer_day.c.completed)).where(own)
     if connection.execute(done).scalar():
         raise StateError(f"customer {referee_id} has completed an order: referrals are told at registration")
     if referee_id in _chain(connection, referrer_id):
@@ -116,29 +123,79 @@ def refer_in(connection: sa.Connection, referee_id: int, code: str, at_ms: int) 
     return int(referrer_id)
 
 
-def reward_in(
+@dataclass(frozen=True)
+class Reward:
+    """What a referrer gets for somebody whom they won."""
+
+    referrer: Standing
+    order_id: int | None
+    """None where energy was bought"""
+    key: str
+    """of the entry in the ledger: it rewards once"""
+    at_ms: int
+
+
+def settle_orders_in(
     connection: sa.Connection,
     context: Context,
     customer_id: Sequence[int],
     order_id: Sequence[int],
     at_ms: Sequence[int],
-    standing: Standings | None = None,
-) -> int:
-    """Reward the referrals of customers (n,) whose orders (n,) were completed; gives how many were settled.
+    standing: Standings,
+) -> list[Reward]:
+    """Settle the referrals of customers (n,) whose orders (n,) were completed, told in that sequence.
 
-    Who was not referred, or is settled already, is not affected: the first completed order counts. The
-    referrer gets points for at most ``referral.most_a_month`` customers in a calendar month (UTC), the
-    customer a coupon in any case. `standing` is told where they and who won them are locked already.
+    Who was not referred, or is settled already, is not affected: the first completed order counts, where
+    orders do by ``referral.on``. The referrer is to get what is given back, for at most
+    ``referral.most_a_month`` customers in a calendar month (UTC): the ledger is the caller's. The customer
+    gets a coupon in any case. They, and who won them, are locked already.
+    """
+    if not ORDERS & set(context.vertical.referral.on):
+        return []
+    first: dict[int, tuple[int, int]] = {}
+    for one, order, at in zip(customer_id, order_id, at_ms, strict=True):
+        # Orders keep the customer under whom they were made; the referrers' rows lock their monthly limits.
+        first.setdefault(standing[one].customer_id if one in standing else one, (at, order))
+    return _settle_in(connection, context, first, "order_id", standing)[1]
+
+
+def reward_purchase_in(
+    connection: sa.Connection, context: Context, customer_id: int, purchase_id: int, at_ms: int
+) -> bool:
+    """Reward the referral of a customer who bought energy, as :func:`reward_in`; tells if it was settled.
+
+    Where ``energy`` is none of ``referral.on`` none is.
+    """
+    if "energy" not in context.vertical.referral.on:
+        return False
+    standing = standing_in(connection, context.vertical, [customer_id])
+    if customer_id not in standing:
+        return False
+    first = {standing[customer_id].customer_id: (at_ms, purchase_id)}
+    num, rewards = _settle_in(connection, context, first, "purchase_id", standing)
+    for one in rewards:
+        who = one.referrer.customer_id
+        told = ([who], [(one.order_id, one.key)], context.vertical.referral.referrer_points, [one.at_ms])
+        ledger.reward_in(connection, context.vertical, *told, REASON, {who: one.referrer})
+    return num > 0
+
+
+def _settle_in(
+    connection: sa.Connection,
+    context: Context,
+    first: Mapping[int, tuple[int, int]],
+    what: str,
+    standing: Standings,
+) -> tuple[int, list[Reward]]:
+    """Settle those of referred customers who wait, by the instant and id of what they bought first.
+
+    `what` names the column for such an id; customers stand in the sequence in which they bought. Gives how
+    many were settled, and what their referrers are to get.
     """
     rule, vertical = context.vertical.referral, context.vertical
-    if standing is None:
-        standing = standing_in(connection, vertical, customer_id)
-    # Orders keep the customer under whom they were made; the referrers' rows lock their monthly limits.
-    now = [standing[one].customer_id if one in standing else one for one in customer_id]
-    found = _WAITING.rows(connection, ids=sorted(set(now)))
+    found = _WAITING.rows(connection, ids=sorted(first))
     if not found:
-        return 0
-    first = _first_orders(now, order_id, at_ms)
+        return 0, []
     is_waiting = sa.and_(
         referral.c.state == "waiting",
         bulk.among(connection, referral.c.referee_id, [row[0] for row in found]),
@@ -146,36 +203,38 @@ def reward_in(
     rows = connection.execute(sa.select(referral).where(is_waiting)).all()
     if not {row.referrer_id for row in rows} <= standing.keys():
         standing = {**standing, **standing_in(connection, vertical, [row.referrer_id for row in rows])}
-    rows = sorted(rows, key=lambda row: (first[row.referee_id][0], row.referee_id))
-    told, won = [], []
+    sequence = {one: place for place, one in enumerate(first)}
+    rows = sorted(rows, key=lambda row: sequence[row.referee_id])
+    told: list[dict[str, Any]] = []
+    won: list[Reward] = []
     rewarded: dict[tuple[int, int], int] = {}
     for row in rows:
-        at, order = first[row.referee_id]
+        at, bought = first[row.referee_id]
         month = (row.referrer_id, _month(at)[0])
         if month not in rewarded:
             rewarded[month] = _num_rewarded(connection, row.referrer_id, at)
         is_within = rewarded[month] < rule.most_a_month
         rewarded[month] += is_within
         state = "rewarded" if is_within else "over_limit"
-        told.append({"one": row.referee_id, "to_state": state, "of_order": order, "at": at})
-        if is_within:
-            won.append((row.referrer_id, order, at))
+        told.append({"one": row.referee_id, "to_state": state, "by": bought, "at": at})
+        owner = standing.get(row.referrer_id)
+        if is_within and rule.referrer_points and owner is not None and owner.is_active:
+            won.append(Reward(owner, *_occasion(what, bought), at))
     change = sa.update(referral).where(referral.c.referee_id == sa.bindparam("one"))
-    change = change.values(
-        state=sa.bindparam("to_state"), order_id=sa.bindparam("of_order"), settled_at_ms=sa.bindparam("at")
-    )
+    settled = {"state": "to_state", what: "by", "settled_at_ms": "at"}
     if told:
-        connection.execute(change, told)
-    if won:
-        referrers, orders, instants = zip(*won, strict=True)
-        num = rule.referrer_points
-        told_of = (referrers, orders, num, instants, "referral", standing)
-        ledger.reward_in(connection, vertical, *told_of)
+        connection.execute(
+            change.values({name: sa.bindparam(value) for name, value in settled.items()}), told
+        )
     if rule.referee_coupon_cents and rows:
-        last_ms = max(first[row.referee_id][0] for row in rows)
-        referees = [row.referee_id for row in rows]
-        coupons.grant_in(connection, context, referees, "referral", rule.referee_coupon_cents, last_ms)
-    return len(rows)
+        instants = {row.referee_id: first[row.referee_id][0] for row in rows}
+        coupons.grant_in(connection, context, instants, "referral", rule.referee_coupon_cents, instants)
+    return len(rows), won
+
+
+def _occasion(what: str, bought: int) -> tuple[int | None, str]:
+    """Give the order that shows in the ledger, and the key under which it rewards once."""
+    return (bought, f"referral:{bought}") if what == "order_id" else (None, f"referral:energy:{bought}")
 
 
 _WAITING: Final = bulk.Prepared(
@@ -200,18 +259,6 @@ def merge_in(connection: sa.Connection, from_id: int, into_id: int) -> None:
     connection.execute(sa.delete(referral).where(referral.c.referee_id == from_id))
     if is_free and into_id not in _chain(connection, came.referrer_id):
         connection.execute(sa.insert(referral).values({**came._mapping, "referee_id": into_id}))
-
-
-def _first_orders(
-    customer_id: Sequence[int], order_id: Sequence[int], at_ms: Sequence[int]
-) -> dict[int, tuple[int, int]]:
-    """Give the instant and id of each customer's first order among those told (n,)."""
-    first: dict[int, tuple[int, int]] = {}
-    for one, order, at in zip(customer_id, order_id, at_ms, strict=True):
-        known = first.get(int(one))
-        if known is None or (int(at), int(order)) < known:
-            first[int(one)] = (int(at), int(order))
-    return first
 
 
 def _month(at_ms: int) -> tuple[int, int]:

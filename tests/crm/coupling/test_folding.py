@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crm.random_logs import START_MS, random_log
-from dispatch.crm.coupling.folding import ORDER_COLUMNS, duties, fold, order_ids
+from dispatch.crm.coupling.folding import ORDER_COLUMNS, Spell, duties, fold, order_ids
 from dispatch.engine.events import EventKind as Kind, make_events
 from dispatch.units import MS_PER_DAY, NO_VALUE
 
@@ -71,8 +71,33 @@ def test_a_spell_of_duty_counts_on_each_of_its_days():
     log["kind"] = [Kind.DRIVER_ONLINE, Kind.DRIVER_OFFLINE, Kind.DRIVER_ONLINE]
     begin = 20_000 * MS_PER_DAY + 1000
     log["at_ms"] = [begin, begin + 2 * MS_PER_DAY, begin + 2 * MS_PER_DAY]
-    sums, on_duty = duties(log, {7: 5})
-    assert on_duty == {7: 5, 2: begin + 2 * MS_PER_DAY}
+    sums, on_duty = duties(log, {7: Spell(5, 6, 1)}, 3)
+    end = begin + 2 * MS_PER_DAY
+    assert on_duty == {7: Spell(5, 6, 1), 2: Spell(end, end, 3)}
     assert sums["day"].tolist() == [20_000, 20_001, 20_002]
     assert sums["online_ms"].tolist() == [MS_PER_DAY - 1000, MS_PER_DAY, 1000]
-    assert duties(log[:0], {}) == ({}, {})
+    assert duties(log[:0], {}, 3) == ({}, {})
+
+
+def test_a_spell_that_another_one_follows_ends_at_the_drivers_last_event():
+    log = make_events(Kind.CRUISING_LEG, 6, driver_id=[1, 2, 1, 1, 3, 1])
+    log["kind"][[3, 4]] = Kind.DRIVER_ONLINE
+    log["at_ms"] = np.array([10, 20, 30, 50, 60, 70]) + START_MS
+    before = {1: Spell(START_MS, START_MS, 1), 3: Spell(START_MS, START_MS + 40, 1), 2: Spell(START_MS, 5, 1)}
+    sums, on_duty = duties(log, before, 2)
+    assert dict(zip(sums["driver_id"].tolist(), sums["online_ms"].tolist(), strict=True)) == {1: 30, 3: 40}
+    assert on_duty == {
+        1: Spell(START_MS + 50, START_MS + 70, 2),
+        2: Spell(START_MS, START_MS + 20, 1),
+        3: Spell(START_MS + 60, START_MS + 60, 2),
+    }
+    late = {1: Spell(START_MS + 60, START_MS + 60, 1)}  # by another log, that is ahead
+    sums, on_duty = duties(log[:4], late, 2)
+    assert (sums["online_ms"].tolist(), on_duty[1].online_at_ms) == ([0], START_MS + 50)
+
+
+def test_what_ended_stands_in_the_sequence_of_the_log():
+    log = make_events(Kind.ORDER_CANCELLED, 3, order_id=[7, 2, 5], at_ms=START_MS)
+    folded = fold(log, order_ids(log), unknown(3), 300_000)
+    assert folded.orders["order_id"][folded.ended].tolist() == [7, 2, 5]
+    assert folded.ended_place.tolist() == [0, 1, 2]

@@ -221,5 +221,6 @@ def test_each_does_what_is_within_reach(crm, scope_id):
         with pytest.raises(AuthError):
             call(crm.acting_as(who).coupons)
     with crm.context.database.reading() as connection:
-        noted = [tuple(row) for row in connection.execute(sa.select(audit.c.action, audit.c.actor))]
+        done = sa.select(audit.c.action, audit.c.actor).where(audit.c.action.not_like("refused:%"))
+        noted = [tuple(row) for row in connection.execute(done)]
     assert noted == [("coupon.define", "staff-1"), ("coupon.define", "system")]

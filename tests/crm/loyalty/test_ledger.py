@@ -3,7 +3,7 @@
 import itertools
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings, strategies as st
 
 from crm.conftest import CITY, DAY_MS, HOUR_MS, MONDAY_MS, TENANT
-from crm.engaged import add_customers
+from crm.engaged import add_customers, close_orders
 from dispatch.crm.crm import Crm
 from dispatch.crm.loyalty import ledger
 from dispatch.crm.loyalty.points import roll_back_orders_in
@@ -138,8 +138,7 @@ def new_customers(crm: Crm, num: int, **told) -> list[int]:
 
 def earn(crm: Crm, rows: list[tuple[int, int, int, int]], vertical: Vertical = RIDE) -> None:
     """Earn on trips: (customer, order, cents, instant)."""
-    with crm.context.database.writing() as connection:
-        ledger.earn_trips_in(connection, vertical, *map(list, zip(*rows, strict=True)))
+    close_orders(Crm(replace(crm.context, vertical=vertical)), rows)
 
 
 # --- any interleaving ----------------------------------------------------------------------------
@@ -341,7 +340,8 @@ def test_rewards_for_facts_are_granted_once_and_pay_debts(shared):
 
     def reward(who: list[int], on: list[int]) -> None:
         with shared.context.database.writing() as connection:
-            ledger.reward_in(connection, RIDE, who, on, 100, [MONDAY_MS] * len(who), "referral")
+            occasions = [(one, f"referral:{one}") for one in on]
+            ledger.reward_in(connection, RIDE, who, occasions, 100, [MONDAY_MS] * len(who), "referral")
 
     reward([owes, owes, gone, 10**15], [orders[0], *orders[1:]])
     reward([gone], [orders[3]])

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given, settings, strategies as st
 
 from crm.conftest import DAY_MS, HOUR_MS, MONDAY_MS, OTHER_CITY, TENANT, actor
 from crm.engaged import MONDAY, add_customers, add_days, insert
@@ -15,8 +16,10 @@ from dispatch.crm.loyalty.points import Gain
 from dispatch.crm.tables.loyalty import membership
 from dispatch.crm.tables.orders import customer_day
 from dispatch.crm.tables.people import audit, customer
+from dispatch.crm.vertical import Vertical
 from dispatch.errors import AuthError, InputError, StateError
 
+RIDE = Vertical.load("ride")
 KEEP_MS = 30 * DAY_MS
 
 
@@ -183,26 +186,114 @@ def test_orders_and_points_are_measures_as_well(database_url, tmp_path, vertical
         assert_periods_are_dated(crm)
 
 
+def merge(crm: Crm, old: int, new: int, at_ms: int) -> None:
+    """Merge as contacts do: the row first, then what memberships keep."""
+    with crm.context.database.writing() as connection:
+        merged = sa.update(customer).where(customer.c.customer_id == old)
+        connection.execute(merged.values(status="merged", merged_into=new))
+        memberships.merge_in(connection, crm.context, old, new, at_ms)
+        ledger.merge_in(connection, crm.context.vertical, old, new, at_ms)
+
+
 def test_the_higher_tier_stays_when_customers_are_merged(crm, scope_id):
     add_customers(crm, scope_id, [1, 2, 3])
     crm.memberships.set_tier(1, "gold", at_ms=MONDAY_MS, reason="goodwill")
     crm.memberships.set_tier(2, "silver", at_ms=MONDAY_MS, reason="goodwill")
-    with crm.context.database.writing() as connection:
-        for old in (1, 3):
-            memberships.merge_in(connection, crm.context, old, 2, MONDAY_MS + HOUR_MS)
-            ledger.merge_in(connection, crm.context.vertical, old, 2, MONDAY_MS + HOUR_MS)
-            merged = sa.update(customer).where(customer.c.customer_id == old)
-            connection.execute(merged.values(status="merged", merged_into=2))
-    assert [(one.tier, one.until_ms) for one in crm.memberships.periods(1)] == [("gold", MONDAY_MS + HOUR_MS)]
-    assert [one.tier for one in crm.memberships.periods(2)] == ["silver", "gold"]
+    for old in (1, 3):
+        merge(crm, old, 2, MONDAY_MS + HOUR_MS)
+    # Both names tell the same: gold under the one until the merge, under the other since.
+    told = [("gold", MONDAY_MS, MONDAY_MS + HOUR_MS), ("gold", MONDAY_MS + HOUR_MS, None)]
+    for one in (1, 2):
+        assert [(row.tier, row.from_ms, row.until_ms) for row in crm.memberships.periods(one)] == told
+    assert_periods_are_dated(crm)
     # What they spent under the other name counts: the tier is kept, and another one is reached by it.
     add_days(crm, [(1, -31, 5, 40_000), (2, -31, 5, 30_000)])
     assert crm.memberships.review(at_ms=MONDAY_MS + 32 * DAY_MS) == 0
     add_days(crm, [(3, 0, 5, 30_000)])
-    assert crm.memberships.progress(2, at_ms=MONDAY_MS + 32 * DAY_MS)[0] == 100_000
+    for one in (1, 2, 3):
+        assert crm.memberships.progress(one, at_ms=MONDAY_MS + 32 * DAY_MS)[0] == 100_000
     crm.memberships.set_tier(2, "basic", at_ms=MONDAY_MS + 32 * DAY_MS, reason="mistake")
     assert progress(crm, [3], MONDAY_MS + 33 * DAY_MS) == 1
     assert tiers(crm, [2]) == [2]
+
+
+def test_what_two_reach_together_is_theirs_at_once(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2, 3])
+    add_days(crm, [(1, 1, 2, 35_000), (2, 2, 2, 30_000), (2, 95, 9, 90_000), (3, 3, 1, 10_000)])
+    assert progress(crm, [1, 2, 3], MONDAY_MS) == 2
+    merge(crm, 1, 2, MONDAY_MS + HOUR_MS)
+    found = [(one.tier, one.reason, one.from_ms) for one in crm.memberships.periods(2)]
+    assert found == [("silver", "measured", MONDAY_MS), ("gold", "measured", MONDAY_MS + HOUR_MS)]
+    assert tiers(crm, [2]) == [2]
+    assert sorted(one.cents for one in crm.coupons.of_customer(2, at_ms=MONDAY_MS + HOUR_MS)) == [300, 800]
+    assert crm.memberships.periods(2)[-1].keep_until_ms == MONDAY_MS + HOUR_MS + KEEP_MS
+    # Who was not there yet at the limit changes nothing, nor does a second coupon come.
+    merge(crm, 3, 2, MONDAY_MS + 2 * HOUR_MS)
+    assert [(one.tier, one.from_ms) for one in crm.memberships.periods(2)] == [
+        ("silver", MONDAY_MS),
+        ("gold", MONDAY_MS + HOUR_MS),
+    ]
+    assert len(crm.coupons.of_customer(2, at_ms=MONDAY_MS + 2 * HOUR_MS)) == 2
+    assert crm.memberships.progress(2, at_ms=MONDAY_MS + 2 * HOUR_MS) == (75_000, None)
+    assert_periods_are_dated(crm)
+
+
+def test_of_equal_tiers_the_longer_one_to_be_kept_stays(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2, 3])
+    told = {"at_ms": MONDAY_MS, "reason": "goodwill"}
+    for one, days in ((1, 50), (2, 40), (3, 45)):
+        crm.memberships.set_tier(one, "silver", **told, keep_until_ms=MONDAY_MS + days * DAY_MS)
+    for old in (1, 3):
+        merge(crm, old, 2, MONDAY_MS + HOUR_MS)
+    assert crm.memberships.review(at_ms=MONDAY_MS + 50 * DAY_MS - 1) == 0
+    assert crm.memberships.review(at_ms=MONDAY_MS + 50 * DAY_MS) == 1
+
+
+def test_a_merge_before_the_last_change_overlaps_nothing(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2])
+    crm.memberships.set_tier(1, "gold", at_ms=MONDAY_MS - DAY_MS, reason="goodwill")
+    last_ms = MONDAY_MS + 9 * DAY_MS
+    crm.memberships.enter(2, [Period("silver", MONDAY_MS, last_ms)], at_ms=last_ms)
+    merge(crm, 1, 2, MONDAY_MS + DAY_MS)
+    found = [(one.tier, one.from_ms, one.until_ms) for one in crm.memberships.periods(2)]
+    assert found == [
+        ("gold", MONDAY_MS - DAY_MS, MONDAY_MS + DAY_MS),
+        ("silver", MONDAY_MS + DAY_MS, last_ms),
+        ("gold", last_ms, None),
+    ]
+    assert_periods_are_dated(crm)
+
+
+SPELL = st.tuples(st.integers(0, 3), st.integers(1, 9), st.sampled_from(["basic", "silver", "gold"]))
+LINE = st.lists(SPELL, max_size=5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(lines=st.lists(LINE, min_size=1, max_size=3), are_open=st.lists(st.booleans(), min_size=3, max_size=3))
+def test_merged_histories_are_the_highest_tier_of_any_instant(lines, are_open):
+    periods, at = [], []
+    for line, is_open in zip(lines, are_open, strict=False):
+        when = 0
+        for place, (gap, length, tier) in enumerate(line):
+            is_last = is_open and place == len(line) - 1
+            begin, when = when + gap, when + gap + length
+            periods.append(Period(tier, begin, None if is_last else when))
+        at.append(when)
+    found = memberships._highest(RIDE, periods)
+    assert all(a.until_ms is not None and a.until_ms <= b.from_ms for a, b in pairwise(found))
+    for when in range(max(at) + 3):
+
+        def held(some, when=when):
+            tiers = [
+                RIDE.tier_row[one.tier]
+                for one in some
+                if one.from_ms <= when and (one.until_ms is None or when < one.until_ms)
+            ]
+            return max(tiers, default=None)
+
+        assert held(found) == held(periods)
+    if len(lines) == 1:
+        assert found == periods
 
 
 def test_thousands_of_customers_progress_and_are_reviewed_at_once(crm, scope_id):

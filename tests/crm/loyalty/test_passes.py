@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from crm.conftest import DAY_MS, MONDAY_MS, OTHER_CITY, TENANT, actor
+from crm.conftest import DAY_MS, HOUR_MS, MONDAY_MS, OTHER_CITY, TENANT, actor
 from crm.engaged import add_customers, add_days
 from dispatch.crm.loyalty.coupons import CouponTerms
 from dispatch.crm.loyalty.passes import Pass, Recommendation, recommend
@@ -97,6 +97,29 @@ def test_the_last_rides_are_not_given_twice(crm, scope_id):
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(ride, range(30))) == 10
+
+
+def test_a_pass_gives_the_rides_that_are_wanted_while_it_holds(crm, scope_id):
+    add_customers(crm, scope_id, [7])
+    buy = {"product": "commuter_month", "at_ms": MONDAY_MS}
+    first = crm.passes.buy(7, **buy, key="a")
+    last_day_ms = first.until_ms - DAY_MS
+
+    def reserve(order: int, wanted_at_ms: int):
+        booking = Booking(order, 1000, wanted_at_ms=wanted_at_ms)
+        return crm.passes.reserve(7, booking, at_ms=last_day_ms)
+
+    held = reserve(1, first.until_ms - 1)
+    assert held.until_ms == first.until_ms - 1 + 2 * HOUR_MS
+    with pytest.raises(StateError, match=f"no pass that holds at {first.until_ms} with a ride left"):
+        reserve(2, first.until_ms)
+    second = crm.passes.buy(7, **buy, key="b", from_ms=first.until_ms)
+    assert reserve(2, first.until_ms).pass_id == second.pass_id
+    assert reserve(1, first.until_ms - 1) == held
+    with pytest.raises(StateError, match="has a discount already"):
+        reserve(1, first.until_ms)
+    assert [one.num_held for one in crm.passes.of_customer(7, at_ms=last_day_ms)] == [1, 1]
+    assert crm.passes.commit(7, 1, at_ms=held.until_ms).state == "committed"
 
 
 def test_a_pass_is_recommended_where_it_costs_less(crm, scope_id):

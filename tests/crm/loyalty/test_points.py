@@ -146,7 +146,7 @@ def test_each_sees_and_changes_what_is_within_reach(crm, scope_id):
         with pytest.raises(AuthError):
             call(crm.acting_as(who).points)
     with crm.context.database.reading() as connection:
-        noted = connection.execute(audit.select()).all()
+        noted = connection.execute(audit.select().where(audit.c.action.not_like("refused:%"))).all()
         assert len(connection.execute(points_entry.select()).all()) == 3
     assert [(one.action, one.details) for one in noted] == [
         ("points.grant", canonical({"points": 5, "reason": "goodwill"}).decode())

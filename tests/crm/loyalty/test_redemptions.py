@@ -5,7 +5,7 @@ import random
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -294,3 +294,90 @@ def test_discounts_never_exceed_the_fare():
         Booking(1, -1)
     with pytest.raises(InputError, match="channel is"):
         Booking(1, 1, channel="by phone")
+
+
+# --- booked ahead --------------------------------------------------------------------------------
+
+AHEAD_MS = MONDAY_MS + 9 * DAY_MS
+"""When the pickup is wanted."""
+END_MS = AHEAD_MS + 2 * HOUR_MS
+
+
+def settle(crm: Crm, order_id: int, is_completed: bool, at_ms: int) -> None:
+    with crm.context.database.writing() as connection:
+        redemptions.settle_in(connection, [order_id], [is_completed], [at_ms])
+
+
+def state_of(crm: Crm, order_id: int) -> str:
+    with crm.context.database.reading() as connection:
+        found = sa.select(redemption.c.state).where(redemption.c.order_id == order_id)
+        return connection.execute(found.order_by(redemption.c.redemption_id.desc())).scalars().first()
+
+
+def test_what_is_booked_ahead_is_held_until_after_the_ride(crm):
+    add_customers(crm, crm.scope("acme", "san_francisco"), CUSTOMERS)
+    define(crm, "four", most_uses=4)
+    booked = [Booking(order, 1000, wanted_at_ms=AHEAD_MS) for order in (11, 12, 13, 14)]
+    for who, booking in enumerate(booked, 1):
+        held = crm.coupons.reserve(who, "FOUR", booking, at_ms=MONDAY_MS)
+        assert held.until_ms == END_MS
+        # Told again, at whatever instant until then, with or without the pickup, it is the same.
+        assert crm.coupons.reserve(who, "FOUR", booking, at_ms=END_MS) == held
+        assert crm.coupons.reserve(who, "FOUR", replace(booking, wanted_at_ms=None), at_ms=END_MS) == held
+    with pytest.raises(StateError, match="has a discount already"):
+        crm.coupons.reserve(1, "FOUR", replace(booked[0], wanted_at_ms=AHEAD_MS + 1), at_ms=MONDAY_MS)
+    with pytest.raises(StateError, match="used_up"):
+        crm.coupons.reserve(5, "FOUR", Booking(15, 1000), at_ms=END_MS)
+    # The sweep, what settles orders and who commits agree on the last instant, and on the one after it.
+    assert crm.coupons.expire(at_ms=END_MS) == 0
+    assert crm.coupons.commit(1, 11, at_ms=END_MS).state == "committed"
+    settle(crm, 12, True, END_MS)
+    settle(crm, 13, True, END_MS + 1)
+    assert [state_of(crm, order) for order in (11, 12, 13, 14)] == [
+        "committed",
+        "committed",
+        "expired",
+        "reserved",
+    ]
+    with pytest.raises(StateError, match=f"expired at {END_MS}"):
+        crm.coupons.commit(4, 14, at_ms=END_MS + 1)
+    with pytest.raises(StateError, match=f"expired at {END_MS}: roll it back before"):
+        crm.coupons.reserve(4, "FOUR", booked[3], at_ms=END_MS + 1)
+    assert crm.coupons.expire(at_ms=END_MS + 1) == 1
+    assert crm.coupons.reserve(4, "FOUR", Booking(14, 1000), at_ms=END_MS + 1).state == "reserved"
+    assert_counters_are_counts(crm)
+
+
+def test_a_ride_that_is_cancelled_long_before_gives_back(crm):
+    add_customers(crm, crm.scope("acme", "san_francisco"), CUSTOMERS)
+    define(crm, "one", most_uses=1)
+    crm.coupons.reserve(1, "ONE", Booking(11, 1000, wanted_at_ms=AHEAD_MS), at_ms=MONDAY_MS)
+    settle(crm, 11, False, MONDAY_MS + DAY_MS)
+    assert state_of(crm, 11) == "rolled_back"
+    crm.coupons.reserve(2, "ONE", Booking(12, 1000, wanted_at_ms=AHEAD_MS), at_ms=MONDAY_MS + DAY_MS)
+    assert crm.coupons.roll_back(2, 12, at_ms=MONDAY_MS + DAY_MS).state == "rolled_back"
+    assert_counters_are_counts(crm)
+
+
+def test_pickups_out_of_range_are_refused_and_change_nothing(crm):
+    add_customers(crm, crm.scope("acme", "san_francisco"), CUSTOMERS)
+    define(crm, "one", most_uses=1)
+    crm.passes.buy(1, "ten_rides", at_ms=MONDAY_MS, key="pay-1")
+    for wanted_at_ms in (MONDAY_MS - 1, MONDAY_MS + redemptions.MOST_AHEAD_MS + 1):
+        booking = Booking(11, 1000, wanted_at_ms=wanted_at_ms)
+        for call in (
+            lambda booking=booking: crm.coupons.reserve(1, "ONE", booking, at_ms=MONDAY_MS),
+            lambda booking=booking: crm.coupons.validate(1, "ONE", booking, at_ms=MONDAY_MS),
+            lambda booking=booking: crm.passes.reserve(1, booking, at_ms=MONDAY_MS),
+        ):
+            with pytest.raises(InputError, match=f"wanted_at_ms is {wanted_at_ms}"):
+                call()
+    for nonsense in (-1, 2.5, True, "tomorrow", 10**15):
+        with pytest.raises(InputError, match="wanted_at_ms is"):
+            Booking(11, 1000, wanted_at_ms=nonsense)
+    with crm.context.database.reading() as connection:
+        assert connection.execute(sa.select(redemption)).all() == []
+    latest = MONDAY_MS + redemptions.MOST_AHEAD_MS
+    held = crm.coupons.reserve(1, "ONE", Booking(11, 1000, wanted_at_ms=latest), at_ms=MONDAY_MS)
+    assert held.until_ms == latest + 2 * HOUR_MS
+    assert_counters_are_counts(crm)

@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from crm.conftest import DAY_MS, MONDAY_MS, OTHER_CITY, OTHER_TENANT, actor
-from crm.engaged import add_customers, add_days, insert
+from crm.engaged import add_customers, add_days, close_orders, insert
 from dispatch.crm.crm import Crm
 from dispatch.crm.loyalty import referrals
-from dispatch.crm.loyalty.referrals import Referral, reward_in
+from dispatch.crm.loyalty.referrals import Referral, reward_purchase_in
 from dispatch.crm.rules import ReferralRule
 from dispatch.crm.tables.loyalty import referral
 from dispatch.errors import AuthError, InputError, StateError
@@ -18,8 +18,27 @@ from dispatch.errors import AuthError, InputError, StateError
 
 def reward(crm: Crm, rows: list[tuple[int, int, int]]) -> int:
     """Tell of completed orders: (customer, order, instant)."""
+    before = num_waiting(crm)
+    close_orders(crm, [(who, order, 0, at_ms) for who, order, at_ms in sorted(rows, key=lambda row: row[2])])
+    return before - num_waiting(crm)
+
+
+def num_waiting(crm: Crm) -> int:
+    with crm.context.database.reading() as connection:
+        waits = sa.select(sa.func.count()).where(referral.c.state == "waiting")
+        return int(connection.execute(waits).scalar_one())
+
+
+def bought(crm: Crm, who: int, purchase_id: int, at_ms: int = MONDAY_MS) -> bool:
+    """Tell of a purchase of energy."""
     with crm.context.database.writing() as connection:
-        return reward_in(connection, crm.context, *map(list, zip(*rows, strict=True)))
+        return reward_purchase_in(connection, crm.context, who, purchase_id, at_ms)
+
+
+def counting(crm: Crm, *on: str) -> Crm:
+    """The same CRM where such first purchases count."""
+    rule = replace(crm.context.vertical.referral, on=on)
+    return Crm(replace(crm.context, vertical=replace(crm.context.vertical, referral=rule)))
 
 
 def points_of(crm: Crm, *ids: int) -> list[int]:
@@ -104,7 +123,8 @@ def test_the_limit_holds_where_two_batches_are_applied_at_once(crm, scope_id):
         crm.referrals.refer(one, code, at_ms=MONDAY_MS)
     batches = [[(one, one, MONDAY_MS + one) for one in range(2 + part, 42, 4)] for part in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(lambda rows: reward(crm, rows), batches)) == 40
+        list(pool.map(lambda rows: reward(crm, rows), batches))
+    assert num_waiting(crm) == 0
     states = [one.state for one in crm.referrals.won_by(1)]
     assert (states.count("rewarded"), points_of(crm, 1)) == (20, [20 * 500])
 
@@ -133,6 +153,43 @@ def test_an_order_made_before_a_merge_counts_for_the_customer_who_is_left(crm, s
     insert(crm, referral, [{"referee_id": 2, "referrer_id": 1, "at_ms": 0}])
     assert reward(crm, [(3, 30, MONDAY_MS)]) == 1
     assert points_of(crm, 1) == [500]
+
+
+def test_a_first_purchase_of_energy_counts_where_the_rule_says_so(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2, 3, 4, 5])
+    code = crm.referrals.code(1, at_ms=MONDAY_MS)
+    for one in (2, 3, 4):
+        crm.referrals.refer(one, code, at_ms=MONDAY_MS)
+    assert crm.context.vertical.referral.on == ("trip", "delivery")
+    fuel, both = counting(crm, "energy"), counting(crm, "trip", "energy")
+    assert not bought(crm, 2, 17)
+    assert reward(fuel, [(2, 17, MONDAY_MS)]) == 0
+    assert points_of(crm, 1) == [0]
+    assert bought(fuel, 2, 17)
+    assert [bought(fuel, one, 17) for one in (2, 1, 5, 99)] == [False] * 4
+    # The same number may be an order's: each rewards once.
+    assert reward(both, [(3, 17, MONDAY_MS + 1)]) == 1
+    assert bought(both, 4, 18, MONDAY_MS + 2)
+    assert reward(both, [(2, 19, MONDAY_MS + 3), (4, 20, MONDAY_MS + 3)]) == 0
+    assert not bought(both, 3, 21)
+    told = [(one.referee_id, one.order_id, one.purchase_id, one.state) for one in crm.referrals.won_by(1)]
+    assert told == [(2, None, 17, "rewarded"), (3, 17, None, "rewarded"), (4, None, 18, "rewarded")]
+    assert points_of(crm, 1) == [1500]
+    entries = crm.points.entries(1)
+    assert [(one.order_id, one.reason) for one in entries] == [
+        (None, "referral"),
+        (17, "referral"),
+        (None, "referral"),
+    ]
+    assert [len(crm.coupons.of_customer(one, at_ms=MONDAY_MS + 9)) for one in (2, 3, 4)] == [1, 1, 1]
+
+
+def test_who_bought_under_another_name_is_no_new_customer(crm, scope_id):
+    add_customers(crm, scope_id, [1, 2, 3])
+    add_days(crm, [(3, 0, 1, 1000)])
+    crm.contacts.merge(3, 2, at_ms=MONDAY_MS)
+    with pytest.raises(StateError, match="at registration"):
+        crm.referrals.refer(2, crm.referrals.code(1, at_ms=MONDAY_MS), at_ms=MONDAY_MS)
 
 
 def test_orders_of_customers_who_were_not_referred_reward_nobody(crm, scope_id):

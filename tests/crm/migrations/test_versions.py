@@ -10,9 +10,21 @@ from dispatch.store.migration import VERSION_TABLE, current
 
 
 def rows_of(connection, tables):
+    """All rows, of those columns that are there in a revision."""
+    inspector, found = sa.inspect(connection), {}
+    for table in tables:
+        there = {column["name"] for column in inspector.get_columns(table.name)}
+        columns = [column for column in table.c if column.name in there]
+        rows = connection.execute(sa.select(*columns).order_by(*table.primary_key.columns))
+        found[table.name] = [dict(row._mapping) for row in rows]
+    return found
+
+
+def cut_to(rows, others):
+    """The same rows, of those columns that others have."""
     return {
-        table.name: connection.execute(sa.select(table).order_by(*table.primary_key.columns)).all()
-        for table in tables
+        name: [{key: row[key] for key in other} for row, other in zip(rows[name], told, strict=True)]
+        for name, told in others.items()
     }
 
 
@@ -33,7 +45,8 @@ def test_rows_survive_the_way_back_and_forth(database_url, tmp_path):
             stay = [table for table in metadata.sorted_tables if table.name in left]
             assert {"customer", "orders", "audit"} <= set(left)
             assert "complaint" not in left
-            assert rows_of(connection, stay) == {table.name: before[table.name] for table in stay}
+            older = rows_of(connection, stay)
+            assert older == cut_to(before, older)
         with crm.context.database.writing() as connection:
             MIGRATIONS.upgrade(connection)
             assert rows_of(connection, stay) == {table.name: before[table.name] for table in stay}
