@@ -33,6 +33,7 @@ LOWERCASE_GLOBALS_ALLOWED = {
     "dispatch/cli/city.py": ({"city_app"}, "a group of commands, as typer names it"),
     "dispatch/cli/scenario.py": ({"scenario_app"}, "a group of commands, as typer names it"),
     "dispatch/cli/crm.py": ({"crm_app"}, "a group of commands, as typer names it"),
+    "dispatch/cli/crm_lists.py": ({"place_app"}, "a group of commands, as typer names it"),
     "dispatch/cli/crm_people.py": ({"customer_app", "driver_app"}, "groups of commands, as typer names them"),
     **{
         f"dispatch/crm/migrations/versions/{name}.py": (

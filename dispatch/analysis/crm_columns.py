@@ -34,7 +34,10 @@ COLUMNS: Final = {
     "expired": Column("Expired", "Orders, or reservations of coupons, whose time ran out."),
     "completed_share": Column("Completed share", "Completed orders of all that are over."),
     "revenue_cents": Column("Revenue", "Sum of fares of completed orders, or of what was sold."),
-    "mean_wait_ms": Column("Mean wait", "From the order to boarding, of all who boarded."),
+    "mean_wait_ms": Column(
+        "Mean wait",
+        "From the order, if booked ahead from the wanted pickup, to boarding, of all who boarded.",
+    ),
     "mean_processing_ms": Column("Mean processing", "From the order to its end, of completed ones."),
     "registered": Column("Registered", "Customers entered in the period."),
     "active": Column("Active", "Customers with at least one completed order in the period."),

@@ -5,6 +5,7 @@ from dispatch.cli import (  # noqa: F401 - importing them registers their comman
     community,
     crm,
     crm_data,
+    crm_lists,
     crm_people,
     crm_report,
     eta,

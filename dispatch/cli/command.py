@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import sys
 from typing import Final
@@ -11,6 +12,7 @@ from rich.markup import escape
 
 from dispatch.cli.console import err
 from dispatch.errors import DispatchError
+from dispatch.units import MS_PER_DAY
 
 _OPTION_OF_FIELD: Final = {
     "sim.window_s": "--window",
@@ -40,8 +42,17 @@ _OPTION_OF_FIELD: Final = {
     "region": "--region",
     "on_duplicate": "--on-duplicate",
     "period": "--by",
+    "place": "--place",
+    "until_ms": "--until",
+    "valid_until_ms": "--until",
+    "from_ms": "--from",
+    "valid_from_ms": "--from",
 }
 """What the engine, the simulator and scenario files call a field → what the user typed."""
+
+_ABOUT_INSTANTS: Final = re.compile(r"_ms\b|time goes backwards")
+_INSTANT: Final = re.compile(r"(?<![\w+.'\"-])\d{12,13}(?![\w'\"])")
+"""Milliseconds since 1970, of 1973 and later."""
 
 app = typer.Typer(
     name="dispatch",
@@ -63,8 +74,19 @@ def main() -> None:
 
 
 def _told(error: DispatchError) -> str:
-    """Give the message with options in place of the fields that they became, where these begin a line."""
-    return re.sub(r"(?m)^( *)(\S+)", lambda first: first[1] + _option(first[2]), str(error))
+    """Give the message with options in place of the fields that they became, where these begin a line.
+
+    Instants, which are milliseconds inside, are told as people told them.
+    """
+    text = str(error)
+    if _ABOUT_INSTANTS.search(text):
+        text = _INSTANT.sub(lambda found: _clock(int(found[0])), text)
+    return re.sub(r"(?m)^( *)(\S+)", lambda first: first[1] + _option(first[2]), text)
+
+
+def _clock(at_ms: int) -> str:
+    moment = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
+    return f"{moment:%Y-%m-%d}" if at_ms % MS_PER_DAY == 0 else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _option(field: str) -> str:

@@ -20,6 +20,7 @@ from dispatch.errors import InputError
 if TYPE_CHECKING:
     from dispatch.analysis.community_day import CommunityDay
     from dispatch.crm.crm import Crm
+    from dispatch.crm.vertical import Vertical
     from dispatch.sim.community_days import CommunityDays
     from dispatch.sim.scenario_file import ScenarioFile
 
@@ -71,8 +72,9 @@ def community(
         "scenario.seed": seed,
     }
     file = _scenario_file(scenario, {key: value for key, value in told.items() if value is not None})
+    rules = _rules(vertical) if db is not None else None
     compile_kernels()
-    crm = _new_crm(db, keys, vertical) if db is not None else None
+    crm = _new_crm(db, keys, rules) if db is not None and rules is not None else None
     try:
         started = time.perf_counter()
         run, stopped = _run(file, crm, left_out)
@@ -105,12 +107,25 @@ def _scenario_file(name: str, changes: dict[str, Any]) -> ScenarioFile:
     return load_scenario(name).with_values(changes)
 
 
-def _new_crm(where: str, keys: Path | None, vertical: str) -> Crm:
+def _rules(vertical: str) -> Vertical:
+    """Read the rules of the business, which must know what a community complains of: before any work."""
+    from dispatch.cli.crm import needs_database
+
+    with needs_database():
+        from dispatch.crm.vertical import Vertical
+    from dispatch.sim.liaison import check_vertical
+
+    rules = Vertical.load(vertical)
+    check_vertical(rules)
+    return rules
+
+
+def _new_crm(where: str, keys: Path | None, rules: Vertical) -> Crm:
     from dispatch.cli.crm import needs_database
 
     with needs_database():
         from dispatch.crm.crm import Crm
-    return Crm.create(where, vertical, keys=keys)
+    return Crm.create(where, rules, keys=keys)
 
 
 def _run(file: ScenarioFile, crm: Crm | None, left_out: set[str]) -> tuple[CommunityDays, bool]:

@@ -36,10 +36,19 @@ DbOption = Annotated[
     ),
 ]
 KeysOption = Annotated[
-    Path | None, typer.Option(help="The keyring. Default: the file of SQLite with .keys at its end.")
+    Path | None,
+    typer.Option(
+        help="The keyring; its register of erasures lies beside it. Default: the file of SQLite with .keys "
+        "at its end."
+    ),
 ]
 VerticalOption = Annotated[
-    str, typer.Option(envvar="DISPATCH_VERTICAL", help="ride, delivery, fuel, or a file of rules.")
+    str | None,
+    typer.Option(
+        envvar="DISPATCH_VERTICAL",
+        metavar="NAME|FILE",
+        help="ride, delivery, fuel, or a file of rules. Default: those that the database keeps.",
+    ),
 ]
 AsOption = Annotated[
     str | None,
@@ -63,11 +72,17 @@ _MISSING: Final = 'this needs a database: pip install "dispatch-engine[crm]"'
 
 
 @contextmanager
-def opened(db: str, keys: Path | None, vertical: str, who: str | None) -> Iterator[Crm]:
+def opened(db: str, keys: Path | None, vertical: str | None, who: str | None) -> Iterator[Crm]:
     """Open the CRM that the options tell, for who acts."""
     with needs_database():
         from dispatch.crm.crm import Crm
     with Crm.open(db, vertical, keys, actor_of(who)) as crm:
+        if crm.erased_again:
+            err.print(
+                f"[yellow]erased again: {crm.erased_again:,}, who had come back, as with an older file that "
+                "is put back[/]",
+                soft_wrap=True,
+            )
         yield crm
 
 
@@ -108,18 +123,26 @@ def actor_of(who: str | None) -> Actor | None:
     return Actor(found["role"], found["name"], found["tenant"] or "", cities)
 
 
-def scope_of(crm: Crm, place: str | None) -> int:
-    """Give the id of the place that is told, else of that which the actor works for."""
+def scope_of(crm: Crm, place: str | None, *, enters: bool = False) -> int:
+    """Give the id of the place that is told, else of that which the actor works for.
+
+    It must be there, unless it is to be entered: a slip of the pen makes no new place.
+    """
     actor = crm.context.actor
     if place is None:
         if len(actor.cities) != 1:
             raise InputError("--place is missing: tell where, as TENANT/CITY")
         (city,) = actor.cities
-        return crm.scope(actor.tenant, city)
+        return crm.scope(actor.tenant, city, is_known=not enters)
     tenant, slash, city = place.partition("/")
     if not slash or not tenant or not city:
         raise InputError(f"--place is {place!r}: it must be TENANT/CITY")
-    return crm.scope(tenant, city)
+    try:
+        return crm.scope(tenant, city, is_known=not enters)
+    except InputError as error:
+        if enters:
+            raise
+        raise InputError(f"{error}; dispatch crm place add enters a new one") from error
 
 
 def now_ms() -> int:
@@ -153,29 +176,71 @@ def instant_of(option: str, text: str) -> int:
 def init(
     db: DbOption,
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     place: PlaceOption = None,
     upgrade: Annotated[
         bool, typer.Option("--upgrade", help="Bring the tables of an older version up to this one's.")
     ] = False,
 ) -> None:
-    """Make the tables in an empty database, and a keyring; or bring older tables up to date.
+    """Make the tables in an empty database, and a keyring and its register of erasures; or bring old ones up.
 
-    Keep a copy of the keyring elsewhere: without it nothing personal can be read.
+    Keep copies of both files elsewhere, that of the register made anew with each backup and after each
+    erasure: without the keyring nothing personal can be read, without the register an older backup brings
+    back who was erased.
+    --upgrade begins a register where it is lost.
     """
     with needs_database():
         from dispatch.crm.crm import Crm
-        from dispatch.crm.schema import name_of, upgrade as bring_up
+        from dispatch.crm.people.register import register_path
+        from dispatch.crm.schema import name_of
     if upgrade:
-        from dispatch.store.database import Database
-
-        with Database(db) as database, err.status("changing the tables"):
-            before, after = bring_up(database)
-        out.print(f"tables: revision {before} → {after}" if before != after else f"tables: {after} already")
+        _upgrade(db, keys, vertical)
         return
-    with Crm.create(db, vertical, keys) as crm:
+    with Crm.create(db, vertical or "ride", keys) as crm:
         if place is not None:
-            scope_of(crm, place)
+            scope_of(crm, place, enters=True)
         path = crm.context.vault.path
         out.print(f"database: {escape(name_of(crm.context.database))}", highlight=False, soft_wrap=True)
         out.print(f"keyring: {escape(str(path))}", highlight=False, soft_wrap=True)
+        if path is not None:
+            register = escape(str(register_path(path)))
+            out.print(f"register of erasures: {register}", highlight=False, soft_wrap=True)
+        out.print(
+            "keep copies of both elsewhere; that of the register is made anew with each backup and erasure",
+            soft_wrap=True,
+        )
+
+
+def _upgrade(db: str, keys: Path | None, vertical: str | None) -> None:
+    """Bring the tables up to date; where the database keeps no rules yet, those told are kept."""
+    from dispatch.crm.crm import Crm, keys_path
+    from dispatch.crm.people.erasing import begin_register
+    from dispatch.crm.people.register import register_path
+    from dispatch.crm.rulebook import is_kept
+    from dispatch.crm.schema import upgrade
+    from dispatch.crm.vertical import Vertical
+    from dispatch.store.database import Database
+
+    told = None if vertical is None else Vertical.load(vertical)
+    with Database(db) as database, err.status("changing the tables"):
+        before, after = upgrade(database)
+        with database.reading() as connection:
+            knows_rules = is_kept(connection)
+        register = register_path(keys_path(db, keys))
+        has_begun = begin_register(database, register, now_ms())
+    if has_begun:
+        out.print(
+            f"register of erasures: begun, {escape(str(register))}; who was erased before and is in the "
+            "database all the same must be erased again",
+            style="yellow",
+            soft_wrap=True,
+        )
+    out.print(f"tables: revision {before} → {after}" if before != after else f"tables: {after} already")
+    if told is not None:
+        Crm.open(db, told, keys).close()
+    elif not knows_rules:
+        out.print(
+            "of which business it is must be told once: dispatch crm init --upgrade --vertical ride",
+            style="yellow",
+            soft_wrap=True,
+        )

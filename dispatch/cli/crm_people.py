@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.markup import escape
@@ -25,6 +25,7 @@ from dispatch.cli.crm import (
     scope_of,
     told_at,
 )
+from dispatch.cli.figures import print_figures
 from dispatch.errors import InputError
 
 customer_app = typer.Typer(no_args_is_help=True, help="Look at, find, enter and change one customer.")
@@ -47,7 +48,7 @@ def show(
     customer_id: CustomerId,
     db: DbOption,
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
     limit: Annotated[int, typer.Option(help="Latest things that happened.")] = 10,
 ) -> None:
@@ -61,15 +62,17 @@ def show(
         out.print(f"alias, {escape(alias.kind)}: {escape(alias.value or 'hidden')}", highlight=False)
     for address in view.addresses:
         out.print(f"address, {escape(address.label)}: {escape(address.text or 'hidden')}", highlight=False)
+    out.print(
+        f"standing: {view.standing} of 100, measured for the tier: {view.measure:,}, tiers so far: "
+        f"{escape(', '.join(one.tier for one in view.tiers) or 'none')}",
+        highlight=False,
+    )
     told = ", ".join(f"{purpose}: {'yes' if yes else 'no'}" for purpose, yes in view.consents.items())
     out.print(f"consents: {escape(told or 'none')}", highlight=False)
     counted = {name: value for name, value in {**view.sums, **view.counts}.items() if value}
     if counted:
-        sums = Table("sum", title="All days", title_justify="left")
-        sums.add_column("", justify="right")
-        for name, value in counted.items():
-            sums.add_row(escape(name), f"{value:,}")
-        out.print(sums)
+        cells = [(_SUMS.get(name, name.replace("_", " ")), _sum(name, counted[name])) for name in counted]
+        print_figures(out, "All days", ("sum", ""), cells)
     for entry in view.timeline:
         out.print(f"• {told_at(entry.at_ms)} {escape(entry.what)}", style="dim", highlight=False)
 
@@ -81,7 +84,7 @@ def show(
 def find(
     db: DbOption,
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
     place: PlaceOption = None,
     phone: Phone = None,
@@ -112,7 +115,7 @@ def find(
 def add(
     db: DbOption,
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
     place: PlaceOption = None,
     name: Name = None,
@@ -138,6 +141,8 @@ def add(
         from dispatch.crm.people.customer_details import CustomerDetails
 
         details = CustomerDetails(**told, birthday_mmdd=mmdd(birthday))
+        if not details.told:
+            raise InputError("nothing was told of the customer: --name, --phone, --member-no, …")
         made = crm.customers.register(details, scope_id=scope_of(crm, place), at_ms=now_ms(), region=region)
     out.print(str(made), highlight=False)
 
@@ -150,7 +155,7 @@ def update(
     customer_id: CustomerId,
     db: DbOption,
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
     name: Name = None,
     phone: Phone = None,
@@ -192,7 +197,7 @@ def merge(
     into_id: Annotated[int, typer.Argument(metavar="INTO")],
     db: DbOption,
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
 ) -> None:
     """Merge a customer who was entered twice into the other; orders, points and coupons go with it."""
@@ -207,7 +212,7 @@ def export_person(
     file: Annotated[Path, typer.Argument(help="A new file: .json or .zip.")],
     db: DbOption,
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
 ) -> None:
     """Write all data of one customer, of every table, opened: what the customer may ask for."""
@@ -226,7 +231,7 @@ def consent(
     db: DbOption,
     purpose: Annotated[str | None, typer.Argument(help="marketing, profiling, location, survey, …")] = None,
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
     granted: Annotated[bool | None, typer.Option("--yes/--no", help="Whether the customer agrees.")] = None,
     source: Annotated[str, typer.Option(help="How it was told.")] = "staff",
@@ -252,13 +257,13 @@ def show_driver(
     driver_id: DriverId,
     db: DbOption,
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
 ) -> None:
     """Tell what the actor may see of a driver; the audit notes it."""
     with opened(db, keys, vertical, who) as crm:
         at_ms = now_ms()
-        known = crm.drivers.read(driver_id, at_ms=at_ms)
+        known = crm.drivers.get(driver_id, at_ms=at_ms)
         licences = crm.qualifications.licences(driver_id, at_ms=at_ms)
         blocks = crm.blocks.of(driver_id)
     _print_person(vars(known), ())
@@ -283,7 +288,7 @@ def show_driver(
 def add_driver(
     db: DbOption,
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
     place: PlaceOption = None,
     name: Name = None,
@@ -311,7 +316,7 @@ def licence(
     since: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD")],
     until: Annotated[str, typer.Option("--until", metavar="YYYY-MM-DD")],
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
     number: Annotated[str | None, typer.Option()] = None,
 ) -> None:
@@ -337,7 +342,7 @@ def block(
         str, typer.Option("--until", metavar="YYYY-MM-DD[THH:MM]", help="UTC, unless an offset is told.")
     ],
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
 ) -> None:
     """Give a driver no orders until an instant; prints the id of the block, which an appeal can reverse."""
@@ -346,12 +351,71 @@ def block(
     out.print(str(made), highlight=False)
 
 
+@driver_app.command(epilog="Example:  dispatch crm driver lift 3 --db crm.db")
+def lift(
+    block_id: Annotated[int, typer.Argument(metavar="BLOCK", help="Its id, which driver show tells.")],
+    db: DbOption,
+    keys: KeysOption = None,
+    vertical: VerticalOption = None,
+    who: AsOption = None,
+) -> None:
+    """End a block now: the driver may get orders again."""
+    with opened(db, keys, vertical, who) as crm:
+        crm.blocks.lift(block_id, at_ms=now_ms())
+    out.print(f"block {block_id}: lifted", highlight=False)
+
+
+@driver_app.command(
+    "update",
+    epilog="Example:  dispatch crm driver update 7 --phone +14155550102 --db crm.db",
+)
+def update_driver(
+    driver_id: DriverId,
+    db: DbOption,
+    keys: KeysOption = None,
+    vertical: VerticalOption = None,
+    who: AsOption = None,
+    name: Name = None,
+    phone: Phone = None,
+    address: Annotated[str | None, typer.Option()] = None,
+    birthday: Birthday = None,
+) -> None:
+    """Change what is known of a driver; what is not told stays."""
+    with opened(db, keys, vertical, who) as crm:
+        from dispatch.crm.exchange.import_people import mmdd
+        from dispatch.crm.fleet.drivers import DriverDetails
+
+        details = DriverDetails(name, phone, address, mmdd(birthday))
+        if not details.told:
+            raise InputError("nothing to change was told: --name, --phone, --address, --birthday")
+        crm.drivers.update(driver_id, details, at_ms=now_ms())
+    out.print(f"driver {driver_id}: changed", highlight=False)
+
+
+@driver_app.command(epilog="Example:  dispatch crm driver leave 7 --db crm.db")
+def leave(
+    driver_id: DriverId,
+    db: DbOption,
+    keys: KeysOption = None,
+    vertical: VerticalOption = None,
+    who: AsOption = None,
+    comes_back: Annotated[bool, typer.Option("--back", help="The driver who left is taken back.")] = False,
+) -> None:
+    """Let a driver leave: no orders from now on; what is known is kept until it is erased."""
+    with opened(db, keys, vertical, who) as crm:
+        if comes_back:
+            crm.drivers.rejoin(driver_id, at_ms=now_ms())
+        else:
+            crm.drivers.leave(driver_id, at_ms=now_ms())
+    out.print(f"driver {driver_id}: {'is back' if comes_back else 'has left'}", highlight=False)
+
+
 @driver_app.command(epilog="Example:  dispatch crm driver score 7 --db crm.db")
 def score(
     driver_id: DriverId,
     db: DbOption,
     keys: KeysOption = None,
-    vertical: VerticalOption = "ride",
+    vertical: VerticalOption = None,
     who: AsOption = None,
 ) -> None:
     """Explain a driver's score: what each part cost."""
@@ -367,6 +431,26 @@ def score(
         shown.add_row(escape(part.name), value, f"{part.weight:g}", f"{part.lost:.3f}")
     shown.add_row("[bold]score[/]", f"[bold]{told.score:.3f}[/]", "", f"{1 - told.score:.3f}")
     out.print(shown)
+
+
+_SUMS: Final = {
+    "submitted": "orders submitted",
+    "completed": "of these completed",
+    "cancelled": "cancelled",
+    "expired": "expired",
+    "late": "picked up late",
+    "spend_cents": "spent",
+    "trip_m": "driven, km",
+    "orders": "orders known",
+    "points_entry": "entries of points",
+    "credit_event": "changes of standing",
+}
+
+
+def _sum(name: str, value: int) -> str:
+    if name.endswith("_cents"):
+        return f"{value / 100:,.2f}"
+    return f"{value / 1000:,.1f}" if name.endswith("_m") else f"{value:,}"
 
 
 def _print_person(values: Mapping[str, Any], hidden: tuple[str, ...]) -> None:

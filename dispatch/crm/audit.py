@@ -22,6 +22,11 @@ def begin(connection: sa.Connection) -> None:
     connection.execute(sa.insert(audit_head).values(only=1, seq=0, hash=START))
 
 
+def lock(connection: sa.Connection) -> sa.Row[Any]:
+    """Let nobody else append until the transaction ends; gives the head."""
+    return connection.execute(sa.select(audit_head).with_for_update()).one()
+
+
 def append(
     connection: sa.Connection,
     actor: Actor,
@@ -31,7 +36,7 @@ def append(
     details: Mapping[str, Any],
 ) -> None:
     """Add an entry for each target (kind, id, scope), last of all in a transaction: it locks the head."""
-    head = connection.execute(sa.select(audit_head).with_for_update()).one()
+    head = lock(connection)
     seq, hash_, text = head.seq, head.hash, canonical(dict(details)).decode()
     rows = []
     for kind, object_id, scope_id in targets:

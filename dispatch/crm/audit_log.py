@@ -14,16 +14,17 @@ from dispatch.crm.audit import signed_head, verify
 from dispatch.crm.context import Context, check_id, check_instant
 from dispatch.crm.objects import KINDS
 from dispatch.crm.paging import Page, after, check_page, page_of
-from dispatch.crm.permissions import permissions
+from dispatch.crm.permissions import check_actor_text, permissions
+from dispatch.crm.refusals import PREFIX
 from dispatch.crm.rules import check_one_of
 from dispatch.crm.tables.people import audit
-from dispatch.errors import InputError
+from dispatch.errors import InputError, StoreError
 from dispatch.store.chain import Head
 
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """Who did what to which row."""
+    """Who did what to which row, or was refused it."""
 
     seq: int
     at_ms: int
@@ -33,7 +34,9 @@ class AuditEntry:
     kind: str | None
     object_id: int | None
     scope_id: int | None
+    """of the row; of a refusal, the actor's own"""
     details: Mapping[str, Any]
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class AuditFilter:
         Kind and id of an object.
     from_ms, until_ms : int, optional
         The second one is not within.
+    refused : bool, optional
+        True: attempts that were refused alone; False: what was done alone.
     """
 
     actor: str | None = None
@@ -54,11 +59,12 @@ class AuditFilter:
     target: tuple[str, int] | None = None
     from_ms: int | None = None
     until_ms: int | None = None
+    refused: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse unknown actions and what is no instant."""
-        if self.actor is not None and not isinstance(self.actor, str):
-            raise InputError(f"actor is {self.actor!r}: it must be a name")
+        if self.actor is not None:
+            check_actor_text("actor", self.actor)  # it is noted in the audit that it was asked for
         if self.action is not None:
             check_one_of("action", self.action, permissions().actions)
         if self.target is not None:
@@ -69,14 +75,17 @@ class AuditFilter:
         for name in ("from_ms", "until_ms"):
             if getattr(self, name) is not None:
                 check_instant(name, getattr(self, name))
+        if self.refused is not None and not isinstance(self.refused, bool):
+            raise InputError(f"refused is {self.refused!r}: it must be true or false")
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """Give what entries must fulfil."""
-        found = [
-            audit.c[name] == value
-            for name, value in (("actor", self.actor), ("action", self.action))
-            if value is not None
-        ]
+        found: list[sa.ColumnElement[bool]] = [] if self.actor is None else [audit.c.actor == self.actor]
+        if self.action is not None:
+            found.append(audit.c.action.in_([self.action, PREFIX + self.action]))
+        if self.refused is not None:
+            is_refusal = audit.c.action.startswith(PREFIX)
+            found.append(is_refusal if self.refused else sa.not_(is_refusal))
         if self.target is not None:
             found += [audit.c.kind == self.target[0], audit.c.object_id == self.target[1]]
         if self.from_ms is not None:
@@ -112,9 +121,28 @@ class AuditLog:
         with self._context.looking("audit.verify") as connection:
             return verify(connection, head, None if head is None else expected)
 
+    def num_refused(self) -> int:
+        """Count the entries of refused attempts; who may check the audit may."""
+        with self._context.looking("audit.verify") as connection:
+            wanted = sa.select(sa.func.count()).where(audit.c.action.startswith(PREFIX))
+            return connection.scalar(wanted) or 0
+
     def head(self, *, at_ms: int, path: Path | None = None) -> Head:
-        """Sign how far the audit goes, and write it to a file for another place than the database's."""
+        """Sign how far the audit goes, and write it to a file for another place than the database's.
+
+        Raises
+        ------
+        InputError
+            There is a file of that name already that holds something else.
+        """
         check_instant("at_ms", at_ms)
+        if path is not None and path.exists():
+            try:
+                Head.load(path)
+            except StoreError as error:
+                raise InputError(
+                    f"{path}: there is such a file, which is no head; it is not replaced"
+                ) from error
         with self._context.looking("audit.head") as connection:
             signed = signed_head(connection, self._context.vault.keyring, at_ms)
         if path is not None:
@@ -147,5 +175,8 @@ class AuditLog:
 
 
 def _entry(row: sa.Row[Any]) -> AuditEntry:
-    told = {name: row._mapping[name] for name in AuditEntry.__dataclass_fields__}
+    told = dict(row._mapping)
+    del told["hash"]
+    told["refused"] = row.action.startswith(PREFIX)
+    told["action"] = row.action.removeprefix(PREFIX)
     return AuditEntry(**told | {"details": json.loads(row.details)})

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+import numpy as np
 import sqlalchemy as sa
 
 from dispatch.crm import audit
+from dispatch.crm.broken_rules import in_words
 from dispatch.crm.objects import known_scope, place_of
 from dispatch.crm.permissions import Actor, Place, permissions
+from dispatch.crm.refusals import PREFIX, Refusal, details_of, home_of
 from dispatch.crm.tables.orders import scope
 from dispatch.crm.vault import Vault
 from dispatch.crm.vertical import Vertical
@@ -21,15 +25,26 @@ from dispatch.units import LATEST_MS
 
 LARGEST_NEW_ID: Final = 2**62
 T = TypeVar("T")
+_FIRST_S: Final = 978_307_200
+"""From 1970 to 2001. So many milliseconds, until as many as there are seconds to 2200, are some days early in
+1970, which nobody means by now; a clock that begins at 0 has twelve days until then. What is reckoned from
+now, such as the end of a tier, may lie there."""
 MOST_TRIES: Final = 5
 """Of a transaction that others get in the way of."""
 Target = tuple[str, int]
 """Kind and id of an object: ``("customer", 17)``."""
+_Asked = list[dict[str, Any]]
+"""What was asked for so far, as a refusal tells it: the last one is what is refused."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """The database, the rules, the keys, and who acts."""
+    """The database, the rules, the keys, and who acts.
+
+    Whoever is refused leaves an entry in the audit, see :mod:`dispatch.crm.refusals`: in a transaction of its
+    own, after the one that was refused. Where it cannot be written, as in a database that can only be read,
+    the refusal is raised all the same, with why as its cause.
+    """
 
     database: Database
     vertical: Vertical
@@ -73,17 +88,15 @@ class Context:
         """
         check_instant("at_ms", at_ms)
         noted = {} if details is None else details
+        asked: _Asked = []
         try:
-            with self.database.writing() as connection:
-                touched = self._permitted(connection, action, targets, scope_id)
+            with self._refusals_noted(action, at_ms, asked), self.database.writing() as connection:
+                touched = self._permitted(connection, action, targets, scope_id, asked)
                 yield connection
                 if action in permissions().audited:
                     audit.append(connection, self.actor, action, at_ms, touched, noted)
         except sa.exc.IntegrityError as error:
-            raise StateError(
-                f"{action}: what was told is there already, or refers to what is not: {_rule_of(error)}; "
-                "nothing was changed"
-            ) from error
+            raise StateError(f"{action}: {in_words(error)}; nothing was changed") from error
 
     @contextmanager
     def looking(self, action: str, *targets: Target, scope_id: int | None = None) -> Iterator[sa.Connection]:
@@ -96,8 +109,9 @@ class Context:
         """
         if action in permissions().audited:
             raise InputError(f"action is {action!r}: it is audited, so it must be done by acting()")
-        with self.database.reading() as connection:
-            self._permitted(connection, action, targets, scope_id)
+        asked: _Asked = []
+        with self._refusals_noted(action, None, asked), self.database.reading() as connection:
+            self._permitted(connection, action, targets, scope_id, asked)
             yield connection
 
     @contextmanager
@@ -127,16 +141,21 @@ class Context:
         AuthError
             The actor reaches nothing at all with this action.
         """
-        within = self._within(action, scope_column, owners or {})
-        if action not in permissions().audited:
-            with self.database.reading() as connection:
+        is_audited = action in permissions().audited
+        if is_audited:
+            check_instant("at_ms", at_ms)
+        with self._refusals_noted(action, at_ms, []):
+            within = self._within(action, scope_column, owners or {})
+            if not is_audited:
+                with self.database.reading() as connection:
+                    yield connection, within
+                return
+            noted = {} if details is None else details
+            with self.database.writing() as connection:
                 yield connection, within
-            return
-        check_instant("at_ms", at_ms)
-        noted = {} if details is None else details
-        with self.database.writing() as connection:
-            yield connection, within
-            audit.append(connection, self.actor, action, int(at_ms or 0), [(None, None, None)], noted)
+                # At the actor's own place: the company's auditors must see who took out its lists.
+                target = (None, None, home_of(connection, self.actor))
+                audit.append(connection, self.actor, action, int(at_ms or 0), [target], noted)
 
     def may_see(self, field: str, place: Place) -> bool:
         """Tell whether the actor may see a field, a row of the table, of an object at a place."""
@@ -149,14 +168,52 @@ class Context:
             raise InputError(f"action is {action!r}: the table of permissions does not know it")
         return reach
 
+    @contextmanager
+    def _refusals_noted(self, action: str, at_ms: int | None, asked: _Asked) -> Iterator[None]:
+        """Note in the audit what is refused within; around the transaction, which is over by then.
+
+        Only so it is not rolled back with it, and the only writer of SQLite does not wait for itself.
+        """
+        try:
+            yield
+        except AuthError as error:
+            when = _clock_ms() if at_ms is None else at_ms
+            self._note(Refusal(self.actor, action, when, **(asked[-1] if asked else {})), error)
+            raise
+
+    def _note(self, refusal: Refusal, error: AuthError) -> None:
+        """Write an entry of a refusal, unless there are too many; where it cannot be, say so and why."""
+        try:
+            # Most of an attacker's attempts end here: they hold up no writer.
+            with self.database.reading() as connection:
+                if details_of(connection, refusal, home_of(connection, self.actor)) is None:
+                    return
+            with self.database.writing() as connection:
+                audit.lock(connection)  # of those refused at the same time, one sees the other's entry
+                home = home_of(connection, self.actor)
+                details = details_of(connection, refusal, home)
+                if details is not None:
+                    target = (refusal.kind, refusal.object_id, home)
+                    action = PREFIX + refusal.action
+                    audit.append(connection, self.actor, action, refusal.at_ms, [target], details)
+        except (StoreError, sa.exc.SQLAlchemyError) as unwritten:
+            error.add_note("this refusal could not be written to the audit")
+            raise error from unwritten
+
     def _permitted(
-        self, connection: sa.Connection, action: str, targets: tuple[Target, ...], scope_id: int | None
+        self,
+        connection: sa.Connection,
+        action: str,
+        targets: tuple[Target, ...],
+        scope_id: int | None,
+        asked: _Asked,
     ) -> list[tuple[str | None, int | None, int | None]]:
         """Check, and give what the audit names: kind, id and scope of each object."""
         table = permissions()
         touched: list[tuple[str | None, int | None, int | None]] = []
         for kind, object_id in targets:
             check_id(f"{kind}_id", object_id)
+            asked.append({"kind": kind, "object_id": object_id})
             found = place_of(connection, kind, object_id)
             if found is None:
                 raise self._not_there(action, f"{kind} {object_id} is not known")
@@ -164,6 +221,7 @@ class Context:
             touched.append((kind, object_id, found[0]))
         if scope_id is not None:
             check_id("scope_id", scope_id)
+            asked.append({"scope_id": scope_id})
             place = known_scope(connection, scope_id)
             if place is None:
                 raise self._not_there(action, f"scope_id is {scope_id}: there is no such place")
@@ -197,10 +255,9 @@ class Context:
         return scope_column.in_(places)
 
 
-def _rule_of(error: sa.exc.IntegrityError) -> str:
-    """Name the rule that a row broke, without the row: the server's own words may quote it."""
-    diagnosis = getattr(error.orig, "diag", None)
-    return str(error.orig if diagnosis is None else diagnosis.constraint_name or diagnosis.message_primary)
+def _clock_ms() -> int:
+    """Give the present instant, for the refusal of what is told none: whoever only looks."""
+    return time.time_ns() // 1_000_000
 
 
 def persistently(work: Callable[[], T]) -> T:
@@ -224,8 +281,10 @@ def persistently(work: Callable[[], T]) -> T:
 
 def check_instant(field: str, value: object) -> None:
     """Raise :class:`InputError` unless `value` is an instant in milliseconds since the epoch."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LATEST_MS:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value <= LATEST_MS:
         raise InputError(f"{field} is {value!r}: it must be milliseconds since 1970 and before 2200")
+    if field == "at_ms" and _FIRST_S <= value <= LATEST_MS // 1000:
+        raise InputError(f"{field} is {value}: these look like seconds; tell milliseconds, {value}000")
 
 
 def check_not_before(field: str, value: int, earliest: int, what: str) -> None:
@@ -244,5 +303,5 @@ def check_new_id(field: str, value: object) -> None:
 
 def check_id(field: str, value: object) -> None:
     """Raise :class:`InputError` unless `value` can be an id."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**63:
         raise InputError(f"{field} is {value!r}: an id is a whole number from 0 to 2^63 - 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from dispatch.crm import audit, schema
+from dispatch.crm import audit, rulebook, schema
 from dispatch.crm.audit_log import AuditLog
 from dispatch.crm.context import Context
 from dispatch.crm.coupling.apply import EventLog
@@ -42,11 +43,13 @@ from dispatch.crm.people.consents import Consents
 from dispatch.crm.people.contacts import Contacts, MergeHook
 from dispatch.crm.people.customer_view import CustomerViews
 from dispatch.crm.people.customers import Customers
+from dispatch.crm.people.erasing import catch_up
 from dispatch.crm.people.interests import Interests, merge_interests_in
 from dispatch.crm.people.privacy import Privacy
+from dispatch.crm.people.register import begin, register_path
 from dispatch.crm.permissions import SYSTEM, Actor
 from dispatch.crm.service.appeals import Appeals
-from dispatch.crm.service.credit import Credit
+from dispatch.crm.service.credit import Credit, merge_credit_in
 from dispatch.crm.service.feedback import Feedback
 from dispatch.crm.service.incidents import Incidents
 from dispatch.crm.service.ratings import Ratings
@@ -64,8 +67,10 @@ from dispatch.errors import AuthError, InputError, StoreError
 from dispatch.store.database import Database, as_url
 from dispatch.store.sealing import Keyring
 
-MERGE_HOOKS: Final[tuple[MergeHook, ...]] = (loyalty.merge_in, merge_interests_in)
+MERGE_HOOKS: Final[tuple[MergeHook, ...]] = (loyalty.merge_in, merge_credit_in, merge_interests_in)
 """What parts move when two customers are merged."""
+_NAMED: Final = 5
+"""Places, in an error."""
 
 
 class Crm:
@@ -78,8 +83,10 @@ class Crm:
     See the example of the README, which the tests execute.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, erased_again: int = 0) -> None:
         self.context = context
+        self.erased_again = erased_again
+        """persons whom :meth:`open` erased, as they had been before an older state was put back"""
 
     @classmethod
     def create(
@@ -96,10 +103,11 @@ class Crm:
         where : str or Path
             A file (SQLite) or ``postgresql://…``.
         vertical : str, Path or Vertical
-            ``ride``, ``delivery``, ``fuel``, or a file.
+            ``ride``, ``delivery``, ``fuel``, or a file; the database keeps its rules.
         keys : Path, optional
-            Of the keyring; by default the database's file with ``.keys`` at its end. Keep a copy elsewhere:
-            without it nothing personal can be read.
+            Of the keyring; by default the database's file with ``.keys`` at its end. Beside it lies the
+            register of erasures, with ``.erased`` at its end. Keep copies of both elsewhere: without the one
+            nothing personal can be read, without the other an older backup brings back who was erased.
         actor : Actor, optional
             Who acts; by default the program itself, who may do all.
 
@@ -108,8 +116,8 @@ class Crm:
         StoreError
             There are tables already, or the database cannot be reached.
         """
-        rules = vertical if isinstance(vertical, Vertical) else Vertical.load(vertical)
-        database, path = Database(where), _keys_path(where, keys)
+        rules = _loaded(vertical)
+        database, path = Database(where), keys_path(where, keys)
         if database.path is not None and not database.path.parent.is_dir():
             raise InputError(f"database is {str(where)!r}: its folder is not there")
         if not path.absolute().parent.is_dir():
@@ -118,59 +126,110 @@ class Crm:
             with database.writing() as connection:
                 schema.make(connection, schema.name_of(database))
                 audit.begin(connection)
-                connection.execute(sa.insert(installation).values(only=1, name=secrets.token_hex(16)))
+                name, now_ms = secrets.token_hex(16), time.time_ns() // 1_000_000
+                connection.execute(sa.insert(installation).values(only=1, name=name))
+                rulebook.keep_in(connection, rules, now_ms)
                 # On the disk before the database is there; none for a database that was there already.
                 _make_keyring(path)
+                begin(register_path(path), name, now_ms)
             return cls(_context(database, rules, path, actor))
 
     @classmethod
     def open(
         cls,
         where: str | Path,
-        vertical: str | Path | Vertical = "ride",
+        vertical: str | Path | Vertical | None = None,
         keys: Path | None = None,
         actor: Actor | None = None,
     ) -> Crm:
         """Open a database that :meth:`create` made; the arguments are the same.
 
+        Where it is in an older state than the register of erasures beside the keyring, as after an older file
+        was put back, who was erased since is erased again: :attr:`erased_again` tells how many, the audit
+        whom.
+
+        Parameters
+        ----------
+        where : str or Path
+        vertical : str, Path or Vertical, optional
+            By default the rules that the database keeps. Others of the same name are kept from now on, which
+            the audit tells, and only who may do all can do; those of another name are refused.
+        keys : Path, optional
+        actor : Actor, optional
+
         Raises
         ------
         StoreError
-            There is none, it is of another version, or the keyring is another one's.
+            There is none, it is of another version, or the keyring is another one's, or lacks its register.
+        InputError
+            The database is of another vertical; or it keeps none, as an older one, and none is told.
         """
-        rules = vertical if isinstance(vertical, Vertical) else Vertical.load(vertical)
+        told = None if vertical is None else _loaded(vertical)
         database = Database(where)
         if database.path is not None and not database.path.exists():
             raise StoreError(f"{database.path}: there is no such file; dispatch crm init makes one")
         with _closed_if_it_fails(database):
             schema.check(database)
-            context = _context(database, rules, _keys_path(where, keys), actor)
             with database.reading() as connection:
+                rules, is_new = rulebook.chosen_in(connection, told)
+                context = _context(database, rules, keys_path(where, keys), actor)
                 context.vault.check(connection)
-            return cls(context)
+            path = context.vault.path
+            erased = (
+                0 if path is None else catch_up(database, register_path(path), time.time_ns() // 1_000_000)
+            )
+            if is_new:
+                rulebook.change(context)
+            return cls(context, erased)
 
     def acting_as(self, actor: Actor) -> Crm:
         """Give the same CRM for another actor."""
         return Crm(self.context.of(actor))
 
-    def scope(self, tenant: str, city: str) -> int:
+    def scope(self, tenant: str, city: str, *, is_known: bool = False) -> int:
         """Give the id of a company and a city of it; who reaches all enters it at its first use.
+
+        Parameters
+        ----------
+        tenant, city : str
+        is_known : bool
+            It must be there already: a slip of the pen makes no new place.
 
         Raises
         ------
         AuthError
             It is not within reach, or not there.
+        InputError
+            It is not there, and must be.
         """
         check_place(tenant, city)
         with self.context.listing("scope.find", scope.c.scope_id) as (connection, within):
             found = sa.select(scope.c.scope_id).where(scope.c.tenant == tenant, scope.c.city == city, within)
             known = connection.execute(found).scalar_one_or_none()
-        if known is not None:
-            return int(known)
-        if self.context.reaches("scope.enter") != "all":
-            raise AuthError(f"{self.context.actor.role} {self.context.actor.name!r} may not scope.find here")
+            if known is not None:
+                return int(known)
+            if self.context.reaches("scope.enter") != "all":
+                actor = self.context.actor
+                raise AuthError(f"{actor.role} {actor.name!r} may not scope.find here")
+        if is_known:
+            raise InputError(f"place is '{tenant}/{city}': there is none such{self._known_places()}")
         with self.context.acting("scope.enter", at_ms=0) as connection:
             return scope_named(connection, tenant, city)
+
+    def places(self) -> list[tuple[int, str, str]]:
+        """List the places within reach: the id of each, its company and its city."""
+        with self.context.listing("scope.find", scope.c.scope_id) as (connection, within):
+            query = sa.select(scope.c.scope_id, scope.c.tenant, scope.c.city).where(within)
+            rows = connection.execute(query.order_by(scope.c.scope_id))
+            return [(int(row.scope_id), row.tenant, row.city) for row in rows]
+
+    def _known_places(self) -> str:
+        """Name some places, for who mistook one."""
+        known = [f"{tenant}/{city}" for _, tenant, city in self.places()]
+        if not known:
+            return ", nor any other"
+        more = f" and {len(known) - _NAMED} others" if len(known) > _NAMED else ""
+        return f"; known are {', '.join(known[:_NAMED])}{more}"
 
     @cached_property
     def audit_log(self) -> AuditLog:
@@ -377,6 +436,10 @@ class Crm:
         self.close()
 
 
+def _loaded(vertical: str | Path | Vertical) -> Vertical:
+    return vertical if isinstance(vertical, Vertical) else Vertical.load(vertical)
+
+
 def _make_keyring(path: Path) -> None:
     """Make a keyring unless there is one, which must be a good one: two databases may share it."""
     if path.exists():
@@ -397,7 +460,8 @@ def _closed_if_it_fails(database: Database) -> Iterator[None]:
         raise
 
 
-def _keys_path(where: str | Path, keys: Path | None) -> Path:
+def keys_path(where: str | Path, keys: Path | None) -> Path:
+    """Give where the keyring of a database is; by default beside a file of SQLite."""
     if keys is not None:
         return Path(keys)
     url = as_url(where)

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+import numpy as np
 import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_instant
@@ -177,8 +179,12 @@ def announce_many_in(
 ) -> int:
     """Write many messages (n,) of one type; what is told once holds for all of them. Gives how many."""
     num = len(object_ids)
-    instants = [at_ms] * num if isinstance(at_ms, int) else [int(one) for one in at_ms]
-    scopes = [scope_id] * num if scope_id is None or isinstance(scope_id, int) else list(scope_id)
+    instants = [int(at_ms)] * num if isinstance(at_ms, int | np.integer) else [int(one) for one in at_ms]
+    scopes: list[int | None]
+    if scope_id is None or isinstance(scope_id, int | np.integer):
+        scopes = [scope_id] * num
+    else:
+        scopes = list(scope_id)
     texts = [_json(data)] * num if isinstance(data, Mapping) else [_json(one) for one in data]
     for name, values in (("at_ms", instants), ("data", texts), ("scope_id", scopes)):
         if len(values) != num:
@@ -305,7 +311,7 @@ def check_facts(name: str, value: object) -> None:
             check_facts(name, one)
     elif not (
         value is None
-        or (isinstance(value, int | float) and math.isfinite(value))
+        or (isinstance(value, int | float | np.integer) and math.isfinite(value))
         or (isinstance(value, str) and _NAME.fullmatch(value))
     ):
         raise InputError(
@@ -322,7 +328,7 @@ def _checked(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _json(data: Mapping[str, Any]) -> str:
-    return json.dumps(_checked(data))
+    return json.dumps(_checked(data), default=operator.index)  # numpy's whole numbers are plain ones
 
 
 def _check(type_: str, kind: str | None, object_ids: Sequence[int | None], instants: Sequence[int]) -> None:

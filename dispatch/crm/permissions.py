@@ -15,6 +15,8 @@ from typing import Final
 from dispatch.errors import AuthError, InputError
 
 REACHES: Final = ("-", "own", "city", "tenant", "all")
+LONGEST_NAME: Final = 200
+"""Of an actor and a tenant, in letters: they stand in every entry of the audit."""
 OWN_KINDS: Final = ("customer", "driver")
 """Persons who may act for themselves; their roles have the same names."""
 
@@ -51,8 +53,7 @@ class Actor:
         if not isinstance(self.cities, frozenset) or not all(isinstance(city, str) for city in self.cities):
             raise InputError(f"cities is {self.cities!r}: it must be a frozenset of names")
         for told, value in (("tenant", self.tenant), ("name", self.name)):
-            if not isinstance(value, str) or not value.isprintable():
-                raise InputError(f"{told} is {value!r}: of an actor it must be a text of printable letters")
+            check_actor_text(told, value)
         if self.own is not None and (
             not isinstance(self.own, tuple)
             or len(self.own) != 2
@@ -63,6 +64,15 @@ class Actor:
             raise InputError(f"own is {self.own!r}: it must be the kind and id of a customer or driver")
         if self.own is not None and self.role in OWN_KINDS and self.own[0] != self.role:
             raise InputError(f"own is {self.own!r}: who acts as a {self.role} can only be a {self.role}")
+
+
+def check_actor_text(field: str, value: object) -> None:
+    """Raise :class:`InputError` unless `value` can be a name or tenant of an actor."""
+    if not isinstance(value, str) or not value.isprintable() or len(value) > LONGEST_NAME:
+        told = value[:LONGEST_NAME] if isinstance(value, str) else value
+        raise InputError(
+            f"{field} is {told!r}: of an actor it must be a text of at most {LONGEST_NAME} printable letters"
+        )
 
 
 @dataclass(frozen=True)

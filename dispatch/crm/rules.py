@@ -20,6 +20,8 @@ CARE_TRIGGERS: Final = (
     "driver_birthday",
     "driver_absent",
 )
+PURPOSES: Final = ("marketing", "profiling", "location", "survey")
+"""What customers are asked to agree to in any business."""
 LONGEST_DAYS: Final = 3660
 _NO_LETTER: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NO_LETTER_OF_LINES: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -261,6 +263,69 @@ class ScoreRule:
 
 
 @dataclass(frozen=True)
+class DutyRule:
+    """What rosters and hours on duty have to do with getting orders: nothing, unless it is asked for.
+
+    Parameters
+    ----------
+    needs_shift : bool
+        Only drivers within a planned shift get orders: who is on leave has none.
+    grace_s : int
+        A shift counts from so long before its beginning until so long after its end.
+    most_h : float
+        Who was on duty for so long within ``within_h`` until now gets no orders; 0: no limit.
+    within_h : float
+        With 24 and a limit of 10, hours on duty end 14 hours before they count no more.
+    """
+
+    needs_shift: bool = False
+    grace_s: int = 0
+    most_h: float = 0.0
+    within_h: float = 24.0
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        if not isinstance(self.needs_shift, bool):
+            raise InputError(f"duty.needs_shift is {self.needs_shift!r}: it must be true or false")
+        check_whole("duty.grace_s", self.grace_s, 0, 86_400)
+        check_range("duty.within_h", self.within_h, 1, 168, "hours")
+        check_range("duty.most_h", self.most_h, 0, self.within_h, "hours")
+
+
+@dataclass(frozen=True)
+class PairRule:
+    """Who had better not serve whom, by what both have said of each other.
+
+    Parameters
+    ----------
+    days : int
+        Of ratings and complaints, those of so many days count.
+    low_stars : int
+        With so few stars one has rated the other low; the latest rating counts.
+    low_rating_cost_s, upheld_cost_s : float
+        What it costs, as pickup time, to let them meet again after a low rating by either, and after a
+        complaint of the customer about the driver that was upheld; the larger of both.
+    bars_upheld : bool
+        After such a complaint they never meet again, instead.
+    """
+
+    days: int = 365
+    low_stars: int = 2
+    low_rating_cost_s: float = 300.0
+    upheld_cost_s: float = 900.0
+    bars_upheld: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        check_whole("pairs.days", self.days, 1, LONGEST_DAYS)
+        check_whole("pairs.low_stars", self.low_stars, 1, 4)
+        check_range("pairs.low_rating_cost_s", self.low_rating_cost_s, 0, 3600, "seconds")
+        check_range("pairs.upheld_cost_s", self.upheld_cost_s, 0, 3600, "seconds")
+        if not isinstance(self.bars_upheld, bool):
+            raise InputError(f"pairs.bars_upheld is {self.bars_upheld!r}: it must be true or false")
+
+
+@dataclass(frozen=True)
 class PriorityRule:
     """What raises an order's weight beside its tier, and by how much at most."""
 
@@ -271,6 +336,8 @@ class PriorityRule:
     complaint_days: int = 30
     """... within so many days; filing one never lowers anything"""
     prebooked_bonus: float = 0.5
+    pickup_weight: float = 0.0
+    """how far weights bring nearer drivers, too, and not only some driver: ``Policy.pickup_weight``"""
     starvation_s: float = 600.0
     """published bound: who waits longer comes before all others"""
 
@@ -280,6 +347,7 @@ class PriorityRule:
         check_range("priority.complaint_bonus", self.complaint_bonus, 0, 100)
         check_whole("priority.complaint_days", self.complaint_days, 1, LONGEST_DAYS)
         check_range("priority.prebooked_bonus", self.prebooked_bonus, 0, 100)
+        check_range("priority.pickup_weight", self.pickup_weight, 0, 1)
         check_range("priority.starvation_s", self.starvation_s, 1, 86_400, "seconds")
 
 
@@ -362,14 +430,20 @@ class CareRule:
 
 @dataclass(frozen=True)
 class ReferralRule:
-    """What both sides get once the referred customer's first order is completed."""
+    """What both sides get once the referred customer has bought for the first time."""
 
     referrer_points: int = 500
     referee_coupon_cents: int = 500
     most_a_month: int = 20
+    on: tuple[str, ...] = ("trip", "delivery")
+    """which first purchase counts: ``trip`` and ``delivery``, completed orders; ``energy``, fuel or charge"""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
+        if not isinstance(self.on, tuple) or not self.on:
+            raise InputError(f"referral.on is {self.on!r}: it must be a list with one entry at least")
+        for one in self.on:
+            check_one_of("referral.on", one, ("trip", "delivery", "energy"))
         check_whole("referral.referrer_points", self.referrer_points, 0, 1_000_000)
         check_whole("referral.referee_coupon_cents", self.referee_coupon_cents, 0, MOST_CENTS)
         check_whole("referral.most_a_month", self.most_a_month, 0, 100_000)
@@ -380,7 +454,7 @@ class CouponRule:
     """How coupons are held while an order is under way."""
 
     reserve_for_s: int = 7200
-    """a reservation that is neither committed nor rolled back by then is void"""
+    """from the pickup on, at once or booked ahead: what is not committed by then is void"""
     default_valid_days: int = 30
 
     def __post_init__(self) -> None:

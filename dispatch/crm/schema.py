@@ -12,7 +12,7 @@ from dispatch.store.database import Database
 from dispatch.store.migration import Migrations, current
 
 MIGRATIONS: Final = Migrations(
-    "dispatch.crm:migrations", "0003", "bring them up to it by: dispatch crm init --upgrade"
+    "dispatch.crm:migrations", "0006", "bring them up to it by: dispatch crm init --upgrade"
 )
 """Where the revisions are, and which is the newest: a test holds that it makes the very tables defined."""
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from dispatch.crm import rules
+from dispatch.engine.policy import Policy
 from dispatch.errors import InputError
 
 T = TypeVar("T")
@@ -54,6 +56,8 @@ class Vertical:
     earn: tuple[rules.EarnRule, ...] = ()
     sla: tuple[rules.SlaRule, ...] = (rules.SlaRule(),)
     score: rules.ScoreRule = field(default_factory=rules.ScoreRule)
+    duty: rules.DutyRule = field(default_factory=rules.DutyRule)
+    pairs: rules.PairRule = field(default_factory=rules.PairRule)
     priority: rules.PriorityRule = field(default_factory=rules.PriorityRule)
     credit: rules.CreditRule = field(default_factory=rules.CreditRule)
     courses: tuple[rules.CourseRule, ...] = ()
@@ -64,16 +68,21 @@ class Vertical:
     keep: rules.KeepRule = field(default_factory=rules.KeepRule)
     custom_fields: tuple[rules.CustomFieldRule, ...] = ()
     """what the business keeps of its customers beside the usual"""
+    purposes: tuple[str, ...] = rules.PURPOSES
+    """what customers may agree to"""
 
     def __post_init__(self) -> None:
         """Refuse rules that contradict each other."""
         rules.check_name("name", self.name)
-        for name in ("stages", "classes", "products", "skills", "licence_kinds"):
+        for name in ("stages", "classes", "products", "skills", "licence_kinds", "purposes"):
             for value in getattr(self, name):
                 rules.check_name(name, value)
             _check_distinct(name, getattr(self, name))
         if not self.stages:
             raise InputError("stages is empty: an order has one at least")
+        for purpose in rules.PURPOSES:
+            if purpose not in self.purposes:
+                raise InputError(f"purposes lacks {purpose!r}: the program itself asks for it")
         if len(self.skills) > MAX_SKILLS:
             raise InputError(f"skills has {len(self.skills)} entries: at most {MAX_SKILLS}")
         _check_distinct("problems.code", [problem.code for problem in self.problems])
@@ -135,6 +144,17 @@ class Vertical:
         rules.check_one_of("tier", name, tuple(self.tier_row))
         return self.tiers[self.tier_row[name]]
 
+    def policy(self, base: Policy) -> Policy:
+        """Give a policy of the engine with the published rule of priority."""
+        rule = self.priority
+        return replace(
+            base,
+            priority_weights=tuple(tier.weight for tier in self.tiers),
+            priority_cap=rule.cap,
+            pickup_weight=rule.pickup_weight if base.matching == "batch" else 0.0,
+            starvation_s=rule.starvation_s,
+        )
+
     def skill_bits(self, skills: typing.Iterable[str]) -> int:
         """Give the engine's mask of skills; :class:`InputError` for an unknown one."""
         bits = 0
@@ -165,6 +185,25 @@ class Vertical:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{told}: no TOML ({error})") from error
         return from_table(cls, table, told)
+
+    def as_json(self) -> str:
+        """Give all rules as one text, for a database to keep; :meth:`from_json` reads them again."""
+        return json.dumps(asdict(self), sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Vertical:
+        """Read rules that :meth:`as_json` wrote; `where` names them in errors.
+
+        Raises
+        ------
+        InputError
+            It is no JSON, or holds what this version of the program does not know.
+        """
+        try:
+            table = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"{where}: no JSON ({error})") from error
+        return from_table(cls, table, where)
 
 
 def packaged_verticals() -> tuple[str, ...]:

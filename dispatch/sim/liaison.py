@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dispatch.engine.events import Events
 from dispatch.engine.params import DispatchParams
 from dispatch.engine.terms import DriverTerms
+from dispatch.errors import InputError
 from dispatch.sim.community import CAUSES, REFERRED, Community
 from dispatch.sim.experiences import CODE_OF_CAUSE, Experiences
 from dispatch.sim.people import People, Wholes, luck
@@ -22,6 +23,7 @@ from dispatch.units import MS_PER_DAY, MS_PER_S
 
 if TYPE_CHECKING:
     from dispatch.crm.crm import Crm
+    from dispatch.crm.vertical import Vertical
 
 COMPLAINT_AFTER_MS: Final = 10 * 60 * MS_PER_S
 RESOLVED_AFTER: Final = 3
@@ -34,6 +36,17 @@ _M_PER_MS: Final = 0.008
 _QUALIFIED_DAYS: Final = 3650
 _FIRST_PHONE: Final = 2_000_000
 """Numbers of San Francisco, +1 415 200 0000 and on: valid ones by their form, nobody's by intent."""
+
+
+def check_vertical(vertical: Vertical) -> None:
+    """Raise :class:`InputError` unless a vertical knows what the customers of a community complain of."""
+    missing = sorted(set(CODE_OF_CAUSE.values()) - set(vertical.problem_named))
+    if missing:
+        raise InputError(
+            f"vertical is {vertical.name!r}: a simulated community takes rides, and complains of "
+            f"{', '.join(missing)}, which the problems of this vertical lack; take ride, or a file of rules "
+            "that has them"
+        )
 
 
 @dataclass(frozen=True)
@@ -54,9 +67,10 @@ class Liaison:
     Parameters
     ----------
     crm : Crm
-        Empty, of a ride-hailing vertical.
+        Empty, of a ride-hailing vertical: :func:`check_vertical`.
     uses_tiers : bool
-        The engine is told priorities and patience; otherwise tiers are kept, and change nothing.
+        The engine is told priorities, patience and free upgrades; otherwise tiers are kept, and change
+        nothing.
     uses_scores : bool
         The engine is told scores, incomes and eligibility of drivers.
     """
@@ -71,9 +85,11 @@ class Liaison:
     num_applied: int = field(init=False, default=0)
     _latest_ms: int = field(init=False, default=0)
     _pending: list[_Pending] = field(init=False, default_factory=list)
+    _rostered_until: dict[int, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Name the place of the community."""
+        check_vertical(self.crm.context.vertical)
         self.scope_id = self.crm.scope(TENANT, CITY)
 
     @contextmanager
@@ -157,6 +173,7 @@ class Liaison:
     def of_orders(self, scenario: Scenario, people: People, first_order_id: int) -> People:
         """Give what the engine is told of a day's orders: tiers as they are in the morning."""
         with self._timed():
+            self._plan_shifts(scenario)
             told = self.crm.dispatch_inputs.of_orders(
                 people.customer_id,
                 at_ms=scenario.start_at_ms,
@@ -166,18 +183,37 @@ class Liaison:
             self._use_coupons(scenario, people, first_order_id)
         if not self.uses_tiers:
             return replace(people, tier=told.tier)
-        return replace(people, tier=told.tier, priority=told.priority, patience_ms=told.patience_ms)
+        told_of = {name: getattr(told, name) for name in ("tier", "priority", "patience_ms", "may_upgrade")}
+        return replace(people, **told_of)
+
+    def _plan_shifts(self, scenario: Scenario) -> None:
+        """Put the day's shifts on the roster, where the rules ask; none begins before another ends."""
+        if not self.crm.context.vertical.duty.needs_shift:
+            return
+        shifts, at_ms, until = scenario.shifts, self._now(scenario.start_at_ms), self._rostered_until
+        told = zip(
+            shifts.driver_id.tolist(), shifts.start_at_ms.tolist(), shifts.end_at_ms.tolist(), strict=True
+        )
+        planned = []
+        for driver, start_ms, end_ms in told:
+            begin_ms = max(start_ms, until.get(driver, 0))
+            if end_ms > max(begin_ms, at_ms):
+                planned.append((driver, begin_ms, end_ms))
+                until[driver] = end_ms
+        ids, begins, ends = ([row[k] for row in planned] for k in range(3))
+        self.crm.rosters.plan_many(ids, begins, ends, scope_id=self.scope_id, at_ms=at_ms)
 
     def _use_coupons(self, scenario: Scenario, people: People, first_order_id: int) -> None:
         """Let customers who hold a coupon use it on their first order of the day."""
         from dispatch.crm.loyalty.redemptions import Booking
 
         held = self.crm.coupons.holders(scope_id=self.scope_id, at_ms=scenario.start_at_ms)
-        quoted_cents = _quoted_cents(scenario)
+        quoted_cents, wanted_at_ms = _quoted_cents(scenario), _wanted(scenario)
         customers, row = np.unique(people.customer_id, return_index=True)
         for one, at in zip(customers.tolist(), row.tolist(), strict=True):
             if one in held:
-                booking = Booking(first_order_id + at, quoted_cents[at])
+                wanted_ms = int(wanted_at_ms[at])
+                booking = Booking(first_order_id + at, quoted_cents[at], wanted_at_ms=wanted_ms)
                 asked_ms = int(scenario.orders.requested_at_ms[at])
                 self.crm.coupons.reserve(one, held[one], booking, at_ms=asked_ms)
 
@@ -185,13 +221,7 @@ class Liaison:
         """Give the engine's parameters with the vertical's published rule of priority, where it is used."""
         if not self.uses_tiers:
             return params
-        vertical = self.crm.context.vertical
-        policy = replace(
-            params.rules,
-            priority_weights=tuple(tier.weight for tier in vertical.tiers),
-            priority_cap=vertical.priority.cap,
-            starvation_s=vertical.priority.starvation_s,
-        )
+        policy = self.crm.context.vertical.policy(params.rules)
         return replace(params, policy=policy)
 
     def driver_terms(self, driver_id: Wholes, at_ms: int) -> DriverTerms | None:

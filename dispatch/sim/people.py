@@ -25,6 +25,8 @@ class People:
     """permille, as of :class:`dispatch.NewOrders`"""
     patience_ms: Wholes
     """as the engine is told, 0 for not known; how customers really behave is the behaviour's"""
+    may_upgrade: Wholes
+    """1 where a better class of car may serve, as the engine is told"""
 
     def check_as_many(self, num_orders: int) -> None:
         """Raise :class:`InputError` unless there is one row an order."""

@@ -271,7 +271,7 @@ class Simulation:
         people = self._scenario.people
         if people is None:
             return {}
-        return {"priority": people.priority[rows], "patience_ms": people.patience_ms[rows]}
+        return {name: getattr(people, name)[rows] for name in ("priority", "patience_ms", "may_upgrade")}
 
     def _send_positions(self, now_ms: int) -> None:
         """Tell the dispatcher where every driver on duty is."""

@@ -55,6 +55,8 @@ def test_days_with_the_crm_behind_them(tmp_path, near_tiers):
     place = ["--place", "simulated/city"]
     report = CliRunner().invoke(app, ["crm", "report", "--db", str(db), *place])
     assert report.exit_code == 0, report.output
+    assert "2024-01-01 … 2024-01-02 · UTC · the latest with data" in report.output
+    assert "Orders by period" in report.output
 
 
 def test_after_ctrl_c_the_days_until_then_are_reported(tmp_path, monkeypatch):
@@ -82,13 +84,19 @@ def test_after_ctrl_c_the_days_until_then_are_reported(tmp_path, monkeypatch):
 
 def test_what_cannot_be_is_refused_before_any_work(tmp_path):
     runner = CliRunner()
-    nowhere = str(tmp_path / "no" / "x")
+    nowhere, db = str(tmp_path / "no" / "x"), str(tmp_path / "crm.db")
     for options, words in (
         (["--without", "points"], "--without is 'points'"),
         (["--days", "0"], "days"),
         (["--json", nowhere], "folder does not exist"),
         (["--report", nowhere], "--report is .*folder does not exist"),
         (["--report", str(tmp_path)], "that is a folder"),
+        (["--vertical", "taxi"], "vertical is 'taxi'"),
+        *(
+            (["--vertical", name], f"vertical is '{name}': .* complains of .*no_car.* take ride")
+            for name in ("delivery", "fuel")
+        ),
     ):
         with pytest.raises(InputError, match=words):
-            runner.invoke(app, ["community", *SMALL, *options], catch_exceptions=False)
+            runner.invoke(app, ["community", *SMALL, "--db", db, *options], catch_exceptions=False)
+    assert not list(tmp_path.iterdir()), "nothing is left behind"

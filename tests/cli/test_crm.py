@@ -9,13 +9,16 @@ from cli.said import assert_one_line
 from dispatch.cli.crm import actor_of, instant_of, told_at
 from dispatch.crm.crm import Crm
 from dispatch.crm.permissions import Actor
+from dispatch.crm.schema import MIGRATIONS
 from dispatch.errors import InputError
 
 COMMANDS = (
     ("init",), ("import",), ("export",), ("backup",), ("restore",), ("erase",), ("audit-verify",),
     ("report",),
-    *(("customer", one) for one in ("show", "find", "add", "update", "merge", "export", "consent")),
-    *(("driver", one) for one in ("show", "add", "licence", "block", "score")),
+    *(("customer", one) for one in ("show", "find", "list", "add", "update", "merge", "export", "consent")),
+    *(("driver", one) for one in ("show", "list", "add", "update", "leave", "licence", "block", "lift")),
+    ("driver", "score"),
+    *(("place", one) for one in ("add", "list")),
 )  # fmt: skip
 
 
@@ -25,8 +28,14 @@ def test_a_database_is_made_with_its_keyring(dispatch, tmp_path):
     assert (status, err) == (0, "")
     assert f"keyring: {db}.keys" in out
     assert (tmp_path / "crm.db.keys").stat().st_mode & 0o777 == 0o600
-    with Crm.open(db, "fuel") as crm:
+    with Crm.open(db) as crm:
+        assert crm.context.vertical.name == "fuel"
         assert crm.scope("acme", "paris") == 1
+    assert dispatch("crm", "report", "--db", db)[1].startswith("fuel · ")
+    assert_one_line(
+        dispatch("crm", "report", "--db", db, "--vertical", "ride"),
+        "vertical is 'ride': this database is of 'fuel'",
+    )
     assert_one_line(dispatch("crm", "init", "--db", db), f"{db}: there are tables already")
     status, out, _ = dispatch("crm", "init", "--db", db, "--upgrade")
     assert (status, out.startswith("tables: ")) == (0, True)
@@ -39,6 +48,26 @@ def test_the_database_may_be_told_by_the_environment(dispatch, tmp_path, monkeyp
     status, out, _ = dispatch("crm", "customer", "add", "--name", "Ann Lee", "--phone", "+14155550100")
     assert (status, out) == (0, "1\n")
     assert dispatch("crm", "customer", "find", "--phone", "+14155550100")[1] == "1\n"
+
+
+def test_an_older_database_is_told_its_vertical_once(dispatch, tmp_path):
+    db = tmp_path / "crm.db"
+    with Crm.create(db, "fuel") as crm, crm.context.database.writing() as connection:
+        MIGRATIONS.downgrade(connection, "0004")
+    assert_one_line(dispatch("crm", "place", "list", "--db", db), f"{db}: its tables are of revision 0004")
+    status, out, _ = dispatch("crm", "init", "--db", db, "--upgrade")
+    assert (status, len(out.splitlines())) == (0, 2)
+    assert "dispatch crm init --upgrade --vertical" in out
+    assert_one_line(dispatch("crm", "place", "list", "--db", db), "vertical is missing: this database")
+    assert dispatch("crm", "init", "--db", db, "--upgrade", "--vertical", "fuel")[0] == 0
+    assert dispatch("crm", "place", "list", "--db", db)[:2] == (0, "none\n")
+
+
+def test_a_file_that_is_no_database(dispatch, tmp_path):
+    (tmp_path / "notes.txt").write_text("no database at all, but long enough to be looked into " * 20)
+    (tmp_path / "notes.txt.keys").write_text("")
+    said = dispatch("crm", "place", "list", "--db", tmp_path / "notes.txt")
+    assert_one_line(said, f"{tmp_path / 'notes.txt'}: this file is no database of SQLite")
 
 
 def test_no_password_is_repeated(dispatch, postgres_url, tmp_path):

@@ -87,6 +87,23 @@ def test_consents(dispatch):
     assert words(dispatch("crm", "customer", "consent", "1", "marketing", "--yes")) == "marketing: yes"
     assert words(dispatch("crm", "customer", "consent", "1", "marketing", "--no")) == "marketing: no"
     assert_one_line(dispatch("crm", "customer", "consent", "1", "marketing"), "--yes or --no is missing")
+    assert_one_line(
+        dispatch("crm", "customer", "consent", "1", "kuku", "--yes"),
+        "purpose is 'kuku': it must be one of marketing, profiling, location, survey",
+    )
+
+
+def test_a_customer_of_whom_nothing_is_told_is_not_entered(dispatch):
+    assert_one_line(dispatch("crm", "customer", "add"), "nothing was told of the customer: --name, --phone")
+    assert "Customers" in dispatch("crm", "customer", "list")[1]
+    assert_one_line(dispatch("crm", "driver", "update", "1"), "nothing to change was told")
+
+
+def test_what_happened_is_told_in_words(dispatch):
+    dispatch("crm", "customer", "consent", "1", "marketing", "--yes")
+    lines = dispatch("crm", "customer", "show", "1")[1].splitlines()
+    assert lines[-1] == "• 1970-01-01 00:00:00 entered as a customer: channel app"
+    assert lines[-2].endswith(" agreed: marketing, source staff")
 
 
 def test_drivers(dispatch):
@@ -99,6 +116,15 @@ def test_drivers(dispatch):
     told = words(dispatch("crm", "driver", "show", "2"))
     for part in ("Di Ver", "506", "licence 1, driving: until 2199-05-01", "block 1, complaint"):
         assert part in told
+    assert words(dispatch("crm", "driver", "lift", "1")) == "block 1: lifted"
+    assert_one_line(dispatch("crm", "driver", "lift", "1"), "block 1 is lifted already")
+    assert ", lifted 2" in words(dispatch("crm", "driver", "show", "2"))
+    assert words(dispatch("crm", "driver", "block", "2", "complaint", "--until", "2028-01-01T12:00")) == "2"
+    assert words(dispatch("crm", "driver", "update", "2", "--name", "Di Vera")) == "driver 2: changed"
+    assert "Di Vera" in words(dispatch("crm", "driver", "show", "2"))
+    assert words(dispatch("crm", "driver", "leave", "2")) == "driver 2: has left"
+    assert_one_line(dispatch("crm", "driver", "leave", "2"), "driver 2 has left already")
+    assert words(dispatch("crm", "driver", "leave", "2", "--back")) == "driver 2: is back"
     scored = words(dispatch("crm", "driver", "score", "2"))
     assert "not judged yet: 0 of" in scored
     for arguments, message in (
@@ -106,5 +132,10 @@ def test_drivers(dispatch):
         (("licence", "2", "driving", "--from", "soon", "--until", "2199-05-01"), "--from is 'soon'"),
         (("block", "2", "complaint", "--until", "2028-01-01"), "driver 2 is blocked already"),
         (("show", "9"), "driver 9 is not known"),
+        (("block", "1", "rest", "--until", "2020-01-01"), "--until is 2020-01-01: it must be after 20"),
+        (
+            ("licence", "1", "driving", "--from", "2020-03-01T12:30", "--until", "2020-03-01"),
+            "--until is 2020-03-01: it must be after 2020-03-01 12:30:00 UTC",
+        ),
     ):
         assert_one_line(dispatch("crm", "driver", *arguments), message)

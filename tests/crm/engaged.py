@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from crm.conftest import DAY_MS, MONDAY_MS
 from dispatch.crm.crm import Crm
+from dispatch.crm.loyalty.climbing import Trips
+from dispatch.crm.loyalty.closing import Ended, follow_in
+from dispatch.crm.loyalty.standing import standing_in
 from dispatch.crm.tables.orders import customer_day, orders
 from dispatch.crm.tables.people import consent, customer
 from dispatch.store import bulk
@@ -83,3 +87,13 @@ def say(crm: Crm, ids: Iterable[int], purpose: str, granted: bool = True, at_ms:
             for one in ids
         ],
     )
+
+
+def close_orders(crm: Crm, rows: Iterable[tuple[int, int, int, int]]) -> None:
+    """Let follow what does from closed orders: (customer, order, cents, instant)."""
+    customers, orders, cents, instants = map(list, zip(*rows, strict=True))
+    ended = Ended(customers, orders, cents, instants, list(range(len(orders))), [True] * len(orders))
+    none = np.zeros(0, np.int64)
+    with crm.context.database.writing() as connection:
+        standing = standing_in(connection, crm.context.vertical, customers)
+        follow_in(connection, crm.context, ended, Trips(none, none, none, none), standing)

@@ -3,9 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
-from crm.conftest import CITY, MONDAY_MS, OTHER_TENANT, actor
+from crm.conftest import CITY, MONDAY_MS, OTHER_TENANT, TENANT, actor
 from crm.made_people import NAME, PHONE, enter
 from dispatch.crm.audit_log import AuditFilter
+from dispatch.crm.exchange.exporting import export_list
 from dispatch.crm.tables.people import audit
 from dispatch.errors import InputError, StoreError
 from dispatch.store.chain import Head
@@ -75,8 +76,36 @@ def test_entries_are_read_within_reach_and_that_is_noted(crm, scope_id):
         {"actor": 5},
         {"from_ms": -1},
         {"until_ms": "x"},
+        {"refused": 1},
     ],
 )
 def test_bad_filters(told):
     with pytest.raises(InputError):
         AuditFilter(**told)
+
+
+def test_auditors_see_who_took_out_the_lists_of_their_company(crm, scope_id, tmp_path):
+    crm.scope(OTHER_TENANT, CITY)
+    export_list(crm.acting_as(actor("analyst", "spy")).context, "orders", tmp_path / "o.csv", at_ms=MONDAY_MS)
+    for tenant, found in ((TENANT, ["spy"]), (OTHER_TENANT, [])):
+        told = crm.acting_as(actor("auditor", tenant=tenant)).audit_log
+        page = told.entries(AuditFilter(action="order.list_out"), at_ms=MONDAY_MS)
+        assert [row.actor for row in page.rows] == found
+
+
+def test_a_head_takes_the_place_of_no_other_file(crm, scope_id, tmp_path):
+    auditor = crm.acting_as(actor("auditor")).audit_log
+    keys = crm.context.vault.path
+    before = keys.read_bytes()
+    with pytest.raises(InputError, match="which is no head; it is not replaced"):
+        auditor.head(at_ms=MONDAY_MS, path=keys)
+    assert keys.read_bytes() == before
+    for at_ms in (MONDAY_MS, MONDAY_MS + 1):
+        auditor.head(at_ms=at_ms, path=tmp_path / "head.json")
+    assert Head.load(tmp_path / "head.json").at_ms == MONDAY_MS + 1
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\x1b[2J", "a" * 201])
+def test_what_is_asked_for_is_noted_in_the_audit_so_it_must_be_a_name(name):
+    with pytest.raises(InputError, match="of an actor it must be a text of at most 200 printable"):
+        AuditFilter(actor=name)

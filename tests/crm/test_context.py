@@ -9,6 +9,7 @@ from crm.conftest import CITY, MONDAY_MS, OTHER_CITY, OTHER_TENANT, TENANT, acto
 from crm.made_people import details, dump, enter, insert
 from dispatch.crm.context import MOST_TRIES, check_id, check_instant, check_not_before, persistently
 from dispatch.crm.people.customer_details import CustomerDetails
+from dispatch.crm.refusals import MOST
 from dispatch.crm.tables.orders import orders
 from dispatch.crm.tables.people import customer
 from dispatch.errors import AuthError, InputError, StateError, StoreError
@@ -94,7 +95,10 @@ def test_foreign_objects_and_unknown_ones_are_refused_in_the_same_words(crm, sco
     ):
         with pytest.raises(AuthError):
             call()
-    assert dump(crm) == before
+    after = dump(crm)
+    assert {name for name in after if after[name] != before[name]} == {"audit", "audit_head"}
+    # So many are written of each in a minute; whoever only looks is refused at the clock's instant.
+    assert len(actors) * MOST < crm.audit_log.num_refused() <= 2 * len(actors) * MOST
     assert count == 2 * 22 * len(actors)
     assert crm.acting_as(actor("agent")).scope(TENANT, CITY) == scope_id
 

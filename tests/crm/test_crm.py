@@ -2,12 +2,20 @@
 
 from functools import cached_property
 
+import numpy as np
 import pytest
+import sqlalchemy as sa
 
-from crm.conftest import CITY, MONDAY_MS, OTHER_CITY, TENANT, actor
+from crm.conftest import CITY, DAY_MS, MONDAY_MS, OTHER_CITY, TENANT, actor
 from crm.made_people import dump
+from dispatch.crm.context import check_id, check_instant
 from dispatch.crm.crm import MERGE_HOOKS, Crm
+from dispatch.crm.loyalty.coupons import CouponTerms
+from dispatch.crm.loyalty.points import Gain
+from dispatch.crm.loyalty.redemptions import Booking
 from dispatch.crm.people.customer_details import CustomerDetails
+from dispatch.crm.service.complaints import Compensation, NewComplaint
+from dispatch.crm.tables.everything import metadata
 from dispatch.crm.vertical import Vertical
 from dispatch.errors import AuthError, InputError, StoreError
 from dispatch.store.sealing import Keyring
@@ -104,3 +112,82 @@ def test_parts_are_made_once(crm):
         assert part is not getattr(crm.acting_as(actor("agent")), name)
     assert {"customers", "contacts", "consents", "privacy", "audit_log", "customer_views"} <= set(names)
     assert all(callable(hook) for hook in MERGE_HOOKS)
+
+
+def everyday(crm, whole):
+    """A bit of everything, its numbers of one kind."""
+    at, scope_id = whole(MONDAY_MS), whole(crm.scope(TENANT, CITY))
+    first = whole(crm.customers.register(CustomerDetails("N", "+14155550100"), scope_id=scope_id, at_ms=at))
+    other = crm.customers.register(CustomerDetails("M"), scope_id=scope_id, at_ms=at, customer_id=whole(7))
+    crm.customers.register_many({"customer_id": [whole(8)]}, scope_id=scope_id, at_ms=at)
+    crm.customers.update(first, CustomerDetails(email="n@mail.example"), at_ms=at, version=whole(1))
+    crm.consents.record(first, "marketing", True, at_ms=at, source="app")
+    crm.points.earn(first, Gain("trip", "trip:1", whole(5_000), order_id=whole(1)), at_ms=at)
+    crm.points.grant(first, whole(500), at_ms=at, reason="gift", key="gift:1")
+    crm.points.redeem(first, whole(100), at_ms=at, key="redeem:1", order_id=whole(2))
+    terms = CouponTerms("autumn", at, at + whole(DAY_MS), cents=whole(300), code="AUTUMN")
+    coupon_id = whole(crm.coupons.define(scope_id, terms, at_ms=at))
+    crm.coupons.reserve(first, "AUTUMN", Booking(whole(2), whole(2_000)), at_ms=at)
+    crm.coupons.roll_back(first, whole(2), at_ms=at)
+    crm.coupons.withdraw(coupon_id, at_ms=at, reason="over")
+    crm.memberships.set_tier(first, "gold", reason="gift", at_ms=at)
+    crm.drivers.register_many([whole(1), whole(2)], scope_id=scope_id, at_ms=at)
+    crm.qualifications.qualify_many(
+        [whole(1)], scope_id=scope_id, at_ms=at, valid_until_ms=at + whole(DAY_MS)
+    )
+    crm.blocks.block(whole(1), "rest", at_ms=at, until_ms=at + whole(DAY_MS))
+    complaint_id = whole(crm.service_desk.file(NewComplaint(first, "wrong_fare"), at_ms=at))
+    crm.service_desk.resolve(
+        complaint_id, "upheld", reason="right", at_ms=at, compensation=Compensation(whole(50))
+    )
+    crm.dispatch_inputs.of_orders([first], order_id=[whole(3)], at_ms=at)
+    crm.dispatch_inputs.of_drivers([whole(1)], at_ms=at)
+    crm.contacts.merge(whole(other), first, at_ms=at + whole(1))
+    crm.privacy.hold("customer", first, "court", at_ms=at + whole(2))
+    view = crm.customer_views.view(first, at_ms=at + whole(3), limit=whole(50))
+    crm.privacy.erase("customer", whole(8), at_ms=at + whole(4))
+    return [(entry.at_ms, entry.what) for entry in view.timeline]
+
+
+def test_numpys_whole_numbers_are_numbers(database_url, tmp_path):
+    """As ids, instants and amounts: the same rows come of them, and the same audit."""
+    with Crm.create(tmp_path / "plain.db") as plain, Crm.create(database_url, keys=tmp_path / "keys") as crm:
+        assert everyday(crm, np.int64) == everyday(plain, int)
+        assert crm.audit_log.verify() == plain.audit_log.verify()
+        for table in metadata.sorted_tables:
+            own = [column for column in table.c if not isinstance(column.type, sa.LargeBinary)]
+            if table.name in ("installation", "rulebook", "idempotency"):
+                continue
+            rows = []
+            for one in (crm, plain):
+                with one.context.database.reading() as connection:
+                    rows.append(
+                        connection.execute(sa.select(*own).order_by(*table.primary_key.columns)).all()
+                    )
+            assert rows[0] == rows[1], table.name
+    for value in (np.float64(1), np.bool_(True), np.int64(-1), "1"):
+        with pytest.raises(InputError):
+            check_id("order_id", value)
+        with pytest.raises(InputError):
+            check_instant("at_ms", value)
+
+
+def test_seconds_are_no_milliseconds(crm, scope_id):
+    for value in (978_307_200, MONDAY_MS // 1000, np.int64(7_258_118_399)):
+        with pytest.raises(
+            InputError, match=rf"at_ms is {value}: these look like seconds; tell .* {value}000"
+        ):
+            crm.customers.register(CustomerDetails("N"), scope_id=scope_id, at_ms=value)
+    for value in (0, 978_307_199, 978_307_200_000):
+        check_instant("at_ms", value)
+
+
+def test_a_place_that_must_be_known_is_not_made(crm, scope_id):
+    assert crm.scope(TENANT, CITY, is_known=True) == scope_id
+    for city in ("a", "b", "c", "d", "e"):
+        crm.scope("zenith", city)
+    message = r"place is 'acme/pariss': .* known are acme/san_francisco, zenith/a, .* and 1 others"
+    with pytest.raises(InputError, match=message):
+        crm.scope(TENANT, "pariss", is_known=True)
+    assert [place[1:] for place in crm.places()][:2] == [(TENANT, CITY), ("zenith", "a")]
+    assert crm.acting_as(actor("agent")).places() == [(scope_id, TENANT, CITY)]

@@ -3,9 +3,13 @@
 import pytest
 import sqlalchemy as sa
 
+from crm.engaged import insert
 from dispatch.crm.crm import Crm
 from dispatch.crm.schema import MIGRATIONS
 from dispatch.crm.tables.everything import metadata
+from dispatch.crm.tables.loyalty import referral
+from dispatch.crm.tables.orders import duty, event_stream
+from dispatch.engine.events import EventKind, make_events
 from dispatch.errors import StoreError
 from dispatch.store.database import Database
 from dispatch.store.migration import VERSION_TABLE, current
@@ -76,3 +80,52 @@ def test_what_breaks_off_changes_nothing(database_url, tmp_path):
         with database.reading() as connection:
             assert current(connection) == "0001"
             assert "complaint" not in sa.inspect(connection).get_table_names()
+
+
+def test_who_won_whom_survives_the_way_back_and_forth(database_url, tmp_path):
+    with Crm.create(database_url, keys=tmp_path / "crm.keys") as crm:
+        database, same = crm.context.database, {"referrer_id": 1, "at_ms": 5}
+        settled = {"state": "rewarded", "settled_at_ms": 9}
+        insert(crm, referral, [{**same, "referee_id": 2}])
+        insert(crm, referral, [{**same, **settled, "referee_id": 3, "order_id": 30}])
+        insert(crm, referral, [{**same, **settled, "referee_id": 4, "purchase_id": 17}])
+        with database.writing() as connection:
+            MIGRATIONS.downgrade(connection, "0003")
+            names = {column["name"] for column in sa.inspect(connection).get_columns("referral")}
+            assert names == {column.name for column in referral.c} - {"purchase_id"}
+        with database.writing() as connection:
+            MIGRATIONS.upgrade(connection)
+            assert MIGRATIONS.differences(connection, metadata) == []
+            rows = connection.execute(sa.select(referral).order_by(referral.c.referee_id)).all()
+        told = [(row.referee_id, row.state, row.order_id, row.settled_at_ms, row.purchase_id) for row in rows]
+        assert told == [
+            (2, "waiting", None, None, None),
+            (3, "rewarded", 30, 9, None),
+            (4, "rewarded", None, 9, None),
+        ]
+        # As before, nobody wins themselves.
+        with pytest.raises(sa.exc.IntegrityError):
+            insert(crm, referral, [{**same, "referee_id": 1}])
+
+
+def test_who_is_on_duty_survives_the_way_back_and_forth(database_url, tmp_path):
+    with Crm.create(database_url, keys=tmp_path / "crm.keys") as crm:
+        database = crm.context.database
+        log = make_events(EventKind.DRIVER_ONLINE, 3, driver_id=[7, 8, 7], at_ms=[5, 6, 9])
+        log["kind"][2] = EventKind.CRUISING_LEG
+        crm.events.apply(log[:1], first_seq=0, stream="one")
+        crm.events.apply(log[1:], first_seq=0, stream="two")
+        crm.events.close_stream("two", at_ms=10)
+        with database.writing() as connection:
+            MIGRATIONS.downgrade(connection, "0004")
+            names = {column["name"] for column in sa.inspect(connection).get_columns("duty")}
+            assert names == {"driver_id", "online_at_ms"}
+            connection.execute(sa.text("INSERT INTO duty (driver_id, online_at_ms) VALUES (9, 3)"))
+        with database.writing() as connection:
+            MIGRATIONS.upgrade(connection)
+            assert MIGRATIONS.differences(connection, metadata) == []
+            rows = connection.execute(sa.select(duty).order_by(duty.c.driver_id)).all()
+            closed = connection.execute(sa.select(event_stream.c.closed_at_ms)).scalars().all()
+        assert list(map(tuple, rows)) == [(7, 5, 5, 1), (9, 3, 3, None)]
+        assert closed == [None, None], "that it was closed is lost"
+        assert crm.events.close_stream("one", at_ms=20).num_off_duty == 1

@@ -53,6 +53,8 @@ def test_rules_cannot_be_changed_afterwards():
 def test_what_contradicts_itself():
     with pytest.raises(InputError, match=r"sla\.resolve_s is 5"):
         rules.SlaRule(first_response_s=10, resolve_s=5)
+    with pytest.raises(InputError, match=r"duty\.most_h is 9"):
+        rules.DutyRule(most_h=9.0, within_h=8.0)
     weights = {name: 0.0 for name in vars(rules.ScoreRule()) if name.endswith("_weight")}
     with pytest.raises(InputError, match="weight"):
         rules.ScoreRule(**weights)

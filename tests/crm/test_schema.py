@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from dispatch.crm import schema
 from dispatch.crm.crm import Crm
-from dispatch.errors import StoreError
+from dispatch.errors import InputError, StoreError
 from dispatch.store.database import Database
 
 
@@ -15,11 +15,14 @@ def test_an_older_database_is_refused_until_it_is_brought_up(database_url, tmp_p
         scope_id = crm.scope("acme", "paris")
         with crm.context.database.writing() as connection:
             schema.MIGRATIONS.downgrade(connection, "0002")
-    with pytest.raises(StoreError, match=r"revision 0002, needed is 0003; bring .* init --upgrade"):
+    with pytest.raises(StoreError, match=r"revision 0002, needed is 0006; bring .* init --upgrade"):
         Crm.open(database_url, keys=keys)
     with Database(database_url) as database:
-        assert schema.upgrade(database) == ("0002", "0003")
-        assert schema.upgrade(database) == ("0003", "0003")
+        assert schema.upgrade(database) == ("0002", "0006")
+        assert schema.upgrade(database) == ("0006", "0006")
+    with pytest.raises(InputError, match=r"vertical is missing: .* tell it once"):
+        Crm.open(database_url, keys=keys)
+    Crm.open(database_url, "ride", keys=keys).close()
     with Crm.open(database_url, keys=keys) as crm:
         assert crm.scope("acme", "paris") == scope_id
 

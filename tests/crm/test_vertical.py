@@ -6,11 +6,31 @@ from importlib import resources
 
 import pytest
 
-from dispatch.crm.rules import CourseRule, CustomFieldRule, EarnRule, PassRule, ProblemRule, SlaRule, TierRule
+from dispatch.crm.rules import (
+    PURPOSES,
+    CourseRule,
+    CustomFieldRule,
+    EarnRule,
+    PassRule,
+    ProblemRule,
+    SlaRule,
+    TierRule,
+)
 from dispatch.crm.vertical import MAX_SKILLS, Vertical, from_table, packaged_verticals
+from dispatch.engine.policy import Policy
 from dispatch.errors import InputError
 
 RIDE = Vertical.load("ride")
+
+
+@pytest.mark.parametrize("matching", ["batch", "nearest"])
+def test_the_engine_gets_the_published_rule_of_priority(matching):
+    ride = Vertical.load("ride")
+    ride = replace(ride, priority=replace(ride.priority, pickup_weight=0.5, starvation_s=120.0))
+    policy = ride.policy(Policy("mine", matching=matching))
+    assert policy.priority_weights == tuple(tier.weight for tier in ride.tiers)
+    assert (policy.name, policy.priority_cap, policy.starvation_s) == ("mine", ride.priority.cap, 120.0)
+    assert policy.pickup_weight == (0.5 if matching == "batch" else 0.0)
 
 
 def test_three_come_with_the_package():
@@ -36,9 +56,26 @@ def test_names_lead_to_rows():
         RIDE.skill_bits(["fly"])
 
 
+@pytest.mark.parametrize("name", packaged_verticals())
+def test_one_text_holds_all_rules(name):
+    vertical = Vertical.load(name)
+    assert Vertical.from_json(vertical.as_json(), "kept") == vertical
+    other = replace(vertical, priority=replace(vertical.priority, cap=50), purposes=(*PURPOSES, "newsletter"))
+    assert Vertical.from_json(other.as_json(), "kept") == other != vertical
+    for text, rule in (
+        ("[", "kept: no JSON"),
+        ("[]", "kept is .*: it must be a table"),
+        ("{}", "'name' is missing"),
+    ):
+        with pytest.raises(InputError, match=rule):
+            Vertical.from_json(text, "kept")
+
+
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
+        ({"purposes": ("marketing",)}, "purposes lacks 'profiling'"),
+        ({"purposes": (*PURPOSES, "a b")}, "purposes is 'a b'"),
         ({"name": "my shop"}, "name is 'my shop'"),
         ({"stages": ()}, "stages is empty"),
         ({"stages": ("a", "a")}, "stages holds 'a' twice"),

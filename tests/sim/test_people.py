@@ -7,7 +7,7 @@ import pytest
 
 from dispatch.engine.events import EventKind
 from dispatch.errors import InputError
-from dispatch.sim.behaviour import Behaviour
+from dispatch.sim.behaviour import Behaviour, VehicleParams
 from dispatch.sim.people import People, luck
 from dispatch.sim.runner import run
 from dispatch.sim.scenario import synthetic_scenario
@@ -42,6 +42,18 @@ def test_priority_reaches_the_engine():
     events = run(replace(day, people=told)).events
     served = events["order_id"][events["kind"] == EventKind.ORDER_ASSIGNED]
     assert heavy[served[0]]
+
+
+def test_better_cars_serve_those_who_may_have_them():
+    """All cars are of the better class, which upgrades nobody by itself: the others are served by nobody."""
+    vehicles = VehicleParams(class_shares=(0.0, 1.0), upgrades=False)
+    day = synthetic_scenario(num_orders=60, num_drivers=10, shift_h=24)
+    day = replace(day, behaviour=replace(Behaviour.none(), vehicles=vehicles))
+    may = np.arange(60) % 3 == 0
+    events = run(replace(day, people=people_of(60, may_upgrade=may.astype(np.int64)))).events
+    served = events["order_id"][events["kind"] == EventKind.ORDER_ASSIGNED]
+    assert len(served) >= 15
+    assert may[served].all()
 
 
 def test_people_have_a_row_for_each_order():

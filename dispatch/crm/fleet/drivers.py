@@ -8,17 +8,20 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from dispatch.crm.context import Context, check_instant, check_new_id, check_not_before
+from dispatch.crm.context import Context, check_id, check_instant, check_new_id, check_not_before
 from dispatch.crm.objects import place_of
+from dispatch.crm.paging import Page, after as after_page, check_page, page_of
 from dispatch.crm.people.persons import locked_in
 from dispatch.crm.people.phones import by_library
 from dispatch.crm.people.sealed_texts import check_text, key_in
+from dispatch.crm.rules import check_one_of
 from dispatch.crm.tables.people import driver
 from dispatch.crm.vault import seal_text, unseal_row
 from dispatch.errors import InputError, StateError
 from dispatch.store import bulk
 
 PERSONAL: Final = ("name", "phone", "address")
+STATUSES: Final = ("active", "left", "restricted", "erased")
 _GONE: Final = ("left", "erased")
 _NO_REGION: Final = "ZZ"
 """Numbers must come with their country's code."""
@@ -40,6 +43,17 @@ class Driver:
     phone: str | None = None
     address: str | None = None
     birthday_mmdd: int | None = None
+
+
+@dataclass(frozen=True)
+class DriverLine:
+    """A row of a list of drivers: nothing personal."""
+
+    driver_id: int
+    scope_id: int
+    status: str
+    created_at_ms: int
+    left_at_ms: int | None
 
 
 @dataclass(frozen=True)
@@ -113,25 +127,42 @@ class Drivers:
             return made
 
     def register_many(self, driver_ids: Sequence[int], *, scope_id: int, at_ms: int) -> int:
-        """Enter drivers (n,) of whom nothing personal is known, such as those of a simulation."""
+        """Enter drivers (n,) of whom nothing personal is known, such as those of a simulation.
+
+        Raises
+        ------
+        InputError
+            An id is no id, or is told twice.
+        StateError
+            There is one already: the row is named.
+        """
         ids = [int(one) for one in driver_ids]
         for one in ids:
             check_new_id("driver_ids", one)
-        with self._context.acting(
-            "driver.register_many", at_ms=at_ms, scope_id=scope_id, details={"drivers": len(ids)}
-        ) as connection:
-            num = bulk.insert(
-                connection,
-                driver,
-                {
-                    "driver_id": ids,
-                    "scope_id": [scope_id] * len(ids),
-                    "created_at_ms": [at_ms] * len(ids),
-                    "changed_at_ms": [at_ms] * len(ids),
-                },
-            )
-            bulk.count_on(connection, driver)
-            return num
+        first_row: dict[int, int] = {}
+        for row, one in enumerate(ids):
+            if first_row.setdefault(one, row) != row:
+                raise InputError(f"driver_ids[{row}] is {one}: it is that of row {first_row[one]} as well")
+        noted = {"drivers": len(ids)}
+        try:
+            with self._context.acting(
+                "driver.register_many", at_ms=at_ms, scope_id=scope_id, details=noted
+            ) as connection:
+                same = {"scope_id": scope_id, "created_at_ms": at_ms, "changed_at_ms": at_ms}
+                rows = {name: [value] * len(ids) for name, value in same.items()}
+                num = bulk.insert(connection, driver, {"driver_id": ids, **rows})
+                bulk.count_on(connection, driver)
+                return num
+        except StateError as error:
+            with self._context.database.reading() as connection:
+                own = bulk.among(connection, driver.c.driver_id, ids)
+                known = list(connection.scalars(sa.select(driver.c.driver_id).where(own)))
+            if not known:
+                raise
+            row = min(first_row[one] for one in known)
+            raise StateError(
+                f"driver_ids[{row}] is {ids[row]}: there is such a driver already; nothing was changed"
+            ) from error
 
     def update(
         self, driver_id: int, details: DriverDetails, *, at_ms: int, version: int | None = None
@@ -178,9 +209,9 @@ class Drivers:
                 raise StateError(f"driver {driver_id} is {row.status}: only one who left can come back")
             _changed_in(connection, driver_id, at_ms, {"status": "active", "left_at_ms": None})
 
-    def read(self, driver_id: int, *, at_ms: int) -> Driver:
+    def get(self, driver_id: int, *, at_ms: int) -> Driver:
         """Give what the actor may see of a driver."""
-        with self._context.acting("driver.read", ("driver", driver_id), at_ms=at_ms) as connection:
+        with self._context.acting("driver.get", ("driver", driver_id), at_ms=at_ms) as connection:
             row = connection.execute(sa.select(driver).where(driver.c.driver_id == driver_id)).one()
             found = place_of(connection, "driver", driver_id)
             keys = self._context.vault.keys(connection, "driver", [driver_id])
@@ -225,6 +256,33 @@ class Drivers:
                 .limit(limit)
             )
             return list(connection.execute(wanted).scalars())
+
+    def list(
+        self,
+        *,
+        scope_id: int | None = None,
+        status: str | None = None,
+        limit: int = 100,
+        token: str | None = None,
+    ) -> Page[DriverLine]:
+        """List drivers within reach, by their ids; `token` is that of the page before."""
+        check_page(limit)
+        if scope_id is not None:
+            check_id("scope_id", scope_id)
+        if status is not None:
+            check_one_of("status", status, STATUSES)
+        what = ["drivers", scope_id, status]
+        place = after_page(self._context.vault, what, token)
+        names = ("driver_id", "scope_id", "status", "created_at_ms", "left_at_ms")
+        wanted = sa.select(*(driver.c[name] for name in names)).order_by(driver.c.driver_id)
+        for column, told in ((driver.c.scope_id, scope_id), (driver.c.status, status)):
+            if told is not None:
+                wanted = wanted.where(column == told)
+        if place is not None:
+            wanted = wanted.where(driver.c.driver_id > place[0])
+        with self._context.listing("driver.list", driver.c.scope_id) as (connection, within):
+            rows = [DriverLine(*row) for row in connection.execute(wanted.where(within).limit(limit + 1))]
+        return page_of(self._context.vault, what, rows, limit, [[row.driver_id] for row in rows])
 
     def _seal_in(self, connection: sa.Connection, driver_id: int, details: DriverDetails) -> None:
         """Write what is told of a driver who is there."""

@@ -11,10 +11,13 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from dispatch.crm.context import Context, check_instant
-from dispatch.crm.tables.fleet import background_check, driver_block, licence, training, vehicle
+from dispatch.crm.fleet.rosters import on_duty_ms_in
+from dispatch.crm.rules import DutyRule
+from dispatch.crm.tables.fleet import background_check, driver_block, licence, shift, training, vehicle
 from dispatch.crm.tables.people import driver
 from dispatch.crm.vertical import Vertical
 from dispatch.store import bulk
+from dispatch.units import MS_PER_S
 
 REASONS: Final = (
     "unknown_driver",
@@ -26,8 +29,12 @@ REASONS: Final = (
     "inspection_expired",
     "no_vehicle",
     "training_missing",
+    "off_shift",
+    "over_hours",
 )
-"""Why a driver gets no orders; the row is the bit. A licence or training that never was is told so, too."""
+"""Why a driver gets no orders; the row is the bit. A licence or training that never was is told so, too.
+Shifts and hours count where :class:`dispatch.crm.rules.DutyRule` asks for them."""
+MS_PER_H: Final = 3600 * MS_PER_S
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ def eligibility_in(
 ) -> Eligibility:
     """Tell which of drivers (n,) may get orders at an instant, by what is known now.
 
+    Shifts begin and end, and hours grow, with every minute: who goes by them asks again every few of these.
+
     Complexity
     ----------
     A query a table, each linear in the rows of the drivers asked for.
@@ -86,6 +95,7 @@ def eligibility_in(
         reasons |= _bit("licence_expired") * (drivers.licences(vertical) < len(vertical.licence_kinds))
     if vertical.needs_insurance:
         reasons |= drivers.papers()
+    reasons |= drivers.duty(vertical.duty)
     passed = drivers.courses(vertical)
     skills = np.zeros(len(drivers.ids), np.int64)
     for row, course in enumerate(vertical.courses):
@@ -195,6 +205,23 @@ class _Drivers:
         # Where one vehicle is insured and another inspected, neither may drive: the second lacks a paper.
         not_inspected = ((best[1] == 0) | ((best[0] == 1) & (best[2] == 0))) * _bit("inspection_expired")
         reasons[row] = no_insurance | not_inspected
+        return reasons
+
+    def duty(self, rule: DutyRule) -> NDArray[np.int64]:
+        """Give reasons that lie in the roster, where the rule asks: no shift now, or too long on duty."""
+        at_ms, reasons = self.at_ms, np.zeros(len(self.ids), np.int64)
+        if rule.needs_shift:
+            on_shift = sa.select(shift.c.driver_id).where(
+                self.among(shift.c.driver_id),
+                shift.c.begin_at_ms <= at_ms + rule.grace_s * MS_PER_S,
+                shift.c.end_at_ms > at_ms - rule.grace_s * MS_PER_S,
+                sa.or_(shift.c.cancelled_at_ms.is_(None), shift.c.cancelled_at_ms > at_ms),
+            )
+            reasons |= _bit("off_shift") * ~self.marked(on_shift)
+        if rule.most_h > 0:
+            from_ms = at_ms - round(rule.within_h * MS_PER_H)
+            worked_ms = on_duty_ms_in(self.connection, self.ids, from_ms, at_ms)
+            reasons |= _bit("over_hours") * (worked_ms >= round(rule.most_h * MS_PER_H))
         return reasons
 
     def courses(self, vertical: Vertical) -> NDArray[np.bool_]:

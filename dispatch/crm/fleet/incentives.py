@@ -50,7 +50,7 @@ class Incentives:
         reason : str
             A name, such as ``peak_hour``.
         key : str
-            The caller's own name of the entry.
+            The caller's own name of the entry; nothing personal, for it stays whoever is erased.
 
         Raises
         ------

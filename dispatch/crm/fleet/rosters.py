@@ -225,6 +225,16 @@ def duty_in(
     return whose[counts], begin[counts], end[counts]
 
 
+def on_duty_ms_in(
+    connection: sa.Connection, driver_ids: NDArray[np.int64], from_ms: int, until_ms: int
+) -> NDArray[np.int64]:
+    """Sum up how long drivers (n,) ascending were on duty within a window."""
+    whose, begin, end = duty_in(connection, driver_ids, from_ms, until_ms)
+    worked_ms = np.zeros(len(driver_ids), np.int64)
+    np.add.at(worked_ms, np.searchsorted(driver_ids, whose), end - begin)
+    return worked_ms
+
+
 def check_free_in(
     connection: sa.Connection, driver_ids: Sequence[int], begins: Sequence[int], ends: Sequence[int]
 ) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_instant, check_not_before
 from dispatch.crm.people.persons import locked_in
-from dispatch.crm.rules import check_name
+from dispatch.crm.rules import check_name, check_one_of
 from dispatch.crm.tables.people import consent, customer
 from dispatch.errors import InputError, StateError
 from dispatch.store import bulk
@@ -49,7 +49,7 @@ class Consents:
         ----------
         customer_id : int
         purpose : str
-            ``marketing``, ``profiling``, ``location``, ``survey``, …
+            One of the vertical's: ``marketing``, ``profiling``, ``location``, ``survey``, and its own.
         granted : bool
         at_ms : int
         source : str
@@ -74,6 +74,7 @@ class Consents:
         with self._context.acting(
             "consent.record", ("customer", customer_id), at_ms=at_ms, details=noted
         ) as connection:
+            check_one_of("purpose", purpose, self._context.vertical.purposes)
             row = locked_in(connection, "customer", customer_id, ("active", "restricted"))
             if granted and row.status == "restricted":
                 raise StateError(f"customer {customer_id} is restricted: nothing can be agreed to any more")

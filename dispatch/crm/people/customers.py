@@ -133,7 +133,8 @@ class Customers:
         region : str
             Country of phone numbers without a country code, as ``US``; empty: each must have one.
         key : str, optional
-            A request that is sent again with the same key is answered again, and enters nobody.
+            A request that is sent again with the same key is answered again, and enters nobody. It must hold
+            nothing personal.
 
         Raises
         ------
@@ -188,11 +189,18 @@ class Customers:
             One is there already, or two of them have the same phone number.
         """
         noted: dict[str, Any] = {"fields": sorted(columns)}
-        with self._context.acting(
-            "customer.register_many", scope_id=scope_id, at_ms=at_ms, details=noted
-        ) as connection:
-            made = register_many_in(connection, self._context, columns, scope_id, at_ms, region)
-            noted["num"] = len(made)
+        try:
+            with self._context.acting(
+                "customer.register_many", scope_id=scope_id, at_ms=at_ms, details=noted
+            ) as connection:
+                made = register_many_in(connection, self._context, columns, scope_id, at_ms, region)
+                noted["num"] = len(made)
+        except StateError as error:
+            if not isinstance(error.__cause__, sa.exc.IntegrityError):
+                raise
+            with self._context.database.reading() as connection:
+                which = _doubled(connection, self._context, columns, scope_id, region)
+            raise StateError(f"{which}; nothing was changed" if which else str(error)) from error
         return made
 
     def update(
@@ -458,7 +466,8 @@ def _insert_in(
     _refuse_aliases(connection, context, told.get("phone", ()), scope_id)
     keys = context.vault.give_keys(connection, "customer", ids)
     if len(keys) != num:
-        raise InputError("customer_id holds an id twice")
+        row = next(row for row, one in enumerate(ids) if one in set(ids[:row]))
+        raise InputError(f"customer_id[{row}] is {ids[row]}: it is that of row {ids.index(ids[row])} as well")
     sealed = seal_columns(keys, "customer", {name: told[name] for name in SEALED if name in told})
     indexes = {
         f"{name}_index": context.vault.keyring.find_by_many(f"customer.{name}", told[name])
@@ -469,6 +478,45 @@ def _insert_in(
     rows: dict[str, Any] = {"customer_id": ids} | {name: [value] * num for name, value in same.items()}
     bulk.insert(connection, customer, rows | told | sealed | indexes)
     return list(ids)
+
+
+def _doubled(
+    connection: sa.Connection,
+    context: Context,
+    columns: Mapping[str, Sequence[Any]],
+    scope_id: int,
+    region: str,
+) -> str | None:
+    """Name the first row, from 0, that tells what another has already; the value itself is not said.
+
+    Asked for where the database has refused rows: it tells the rule alone.
+    """
+    told = {name: values for name, values in columns.items() if name in ("phone", "member_no")}
+    normal = dict(normal_columns(told, _rules(context), region))
+    sought: dict[str, tuple[sa.Column[Any], Sequence[Any]]] = {}
+    if "customer_id" in columns:
+        sought["customer_id"] = customer.c.customer_id, list(map(int, columns["customer_id"]))
+    if "phone" in normal:
+        hashes = context.vault.keyring.find_by_many("customer.phone", normal["phone"])
+        sought["phone"] = customer.c.phone_index, hashes
+    if "member_no" in normal:
+        sought["member_no"] = customer.c.member_no, normal["member_no"]
+    for name, (column, values) in sought.items():
+        first_row: dict[Any, int] = {}
+        for row, value in enumerate(values):
+            if value is not None and first_row.setdefault(value, row) != row:
+                return f"{name}[{row}] is that of row {first_row[value]} as well: no two may share it"
+        wanted = list(first_row)
+        known: set[Any] = set()
+        for first in range(0, len(wanted), _IN_QUESTION):
+            query = sa.select(column).where(column.in_(wanted[first : first + _IN_QUESTION]))
+            if name != "customer_id":
+                query = query.where(customer.c.scope_id == scope_id)
+            known.update(connection.scalars(query))
+        if known:
+            row = min(first_row[value] for value in known)
+            return f"{name}[{row}] is that of a customer who is there already: no two may share it"
+    return None
 
 
 def _refuse_others_ids(connection: sa.Connection, ids: Sequence[int], scope_id: int) -> None:

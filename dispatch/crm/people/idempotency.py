@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import re
+import unicodedata
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,12 +20,43 @@ KEPT_MS: Final = 2 * MS_PER_DAY
 
 
 LONGEST_KEY: Final = 255
+_PERSONAL: Final = re.compile(r"@|\+[ ().-]*[0-9](?:[ ().-]*[0-9]){6}")
+"""An address of mail, or a telephone number with its country code."""
 
 
 def check_key(field: str, key: object) -> None:
-    """Raise :class:`InputError` unless `key` is a text of 1 to 255 printable letters."""
+    """Raise :class:`InputError` unless `key` is a text of 1 to 255 printable letters, and nothing personal.
+
+    Keys stay as they are told, in ledgers that are never changed: erasing a person would leave a telephone
+    number or an address of mail in them. These are refused, not kept as a keyed hash: the entries that are
+    there already could not be changed, and whoever sends a key can name a person by the id. Digits alone may
+    be an order's number as well, and pass. Names that others give: :func:`kept_name`.
+    """
+    if _is_personal(check_name_given(field, key)):
+        raise InputError(
+            f"{field} holds a telephone number or an address of mail, which would outlast the erasure of "
+            "whose it is: it must be made of ids and the like, such as gift:customer-17"
+        )
+
+
+def check_name_given(field: str, key: object) -> str:
+    """Give a name that somebody else gave; :class:`InputError` unless it has 1 to 255 printable letters."""
     if not isinstance(key, str) or not 1 <= len(key) <= LONGEST_KEY or not key.isprintable():
         raise InputError(f"{field} must be a text of 1 to {LONGEST_KEY} printable letters")
+    return key
+
+
+def kept_name(context: Context, field: str, key: str) -> str:
+    """Give a name that somebody else gave, as it is kept.
+
+    Mail is named like ``<17@mail.example>``, calls by who called: these cannot be refused, and a keyed hash
+    of them is kept.
+    """
+    return f"#{context.vault.find_by(field, key).hex()}" if _is_personal(key) else key
+
+
+def _is_personal(key: str) -> bool:
+    return _PERSONAL.search(unicodedata.normalize("NFKC", key)) is not None
 
 
 def answered_in(

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 
 from dispatch.crm.people.persons import ID_COLUMN, family_in, rows_of
 from dispatch.crm.tables.everything import metadata
-from dispatch.crm.tables.people import audit, audit_head, idempotency, installation, person_key
+from dispatch.crm.tables.people import audit, audit_head, idempotency, installation, person_key, rulebook
 from dispatch.crm.vault import Vault, unseal_text
 from dispatch.errors import InputError, StoreError
 from dispatch.store import bulk
 
-LEFT_OUT: Final = (person_key, idempotency, audit, audit_head, installation)
+LEFT_OUT: Final = (person_key, idempotency, audit, audit_head, installation, rulebook)
 """Keys and the program's own; the audit is told apart, without who acted."""
 MEMBER: Final = "person.json"
 

@@ -14,15 +14,13 @@ from dispatch.crm.paging import Page, after, check_page, page_of
 from dispatch.crm.people import idempotency, person_export
 from dispatch.crm.people.erasing import (
     SCRUBBED,
-    ErasedPerson,
     apply_erasures_in,
     blur_in,
-    database_name,
     erase_in,
-    note,
-    register_path,
+    note_in,
 )
 from dispatch.crm.people.persons import TABLE, check_kind, held_in, locked_in
+from dispatch.crm.people.register import ErasedPerson, read, read_given, register_path
 from dispatch.crm.rules import check_name
 from dispatch.crm.tables.engagement import telemetry
 from dispatch.crm.tables.orders import customer_day, orders
@@ -147,7 +145,8 @@ class Privacy:
 
         The key is destroyed, so that what it sealed opens nowhere, in no copy either once the master key of
         that time is retired; orders and sums stay under the pseudonymous id. Backups made earlier are brought
-        up to it on restoring, by the register beside the keyring.
+        up to it on restoring, and older files on opening, by the register beside the keyring: copies of that
+        are to be made anew now, for an older one does not tell of this erasure.
 
         Raises
         ------
@@ -178,17 +177,25 @@ class Privacy:
         return Erased(True, tuple(ids), self._context.database.scrub(*SCRUBBED))
 
     def apply_erasures(self, register: Path | None = None, *, at_ms: int) -> int:
-        """Erase again who was erased since a backup that was restored; gives how many.
+        """Erase again who was erased since the database's state; gives how many.
+
+        :meth:`Crm.open` and ``restore`` do so by themselves, by the register beside the keyring; this is for
+        another one, as one that is found later.
 
         Parameters
         ----------
         register : Path, optional
             By default the one beside the keyring.
         at_ms : int
+
+        Raises
+        ------
+        InputError
+            There is no such register.
         """
-        where = register if register is not None else register_path(self._keys())
+        told = read_given(register) if register is not None else read(register_path(self._keys()))
         with self._context.acting("privacy.apply_erasures", at_ms=at_ms) as connection:
-            num = apply_erasures_in(connection, where, at_ms)
+            num = apply_erasures_in(connection, told, at_ms)
         if num:
             self._context.database.scrub(*SCRUBBED)
         return num
@@ -312,7 +319,7 @@ class Privacy:
             .values(done_at_ms=at_ms)
         )
         persons = [ErasedPerson(kind, one, at_ms) for one in ids]
-        note(register_path(self._keys()), database_name(connection), persons)
+        note_in(connection, register_path(self._keys()), persons)
         return ids
 
     def _keys(self) -> Path:

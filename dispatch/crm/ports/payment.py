@@ -107,6 +107,8 @@ class Payments:
     def pay(self, order_id: int, method: Method, cents: int, key: str, at_ms: int) -> Payment:
         """Pay an order. The same key again is the same payment; while it is pending the port is asked again.
 
+        A key must hold nothing personal: it stays whoever is erased.
+
         Raises
         ------
         InputError

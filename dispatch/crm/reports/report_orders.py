@@ -19,8 +19,8 @@ MOST_SPEND: Final = 0.8
 """The share of revenue that is asked for: how few customers make it?"""
 _PERCENT: Final = (1, 2, 5, *range(10, 101, 10))
 _READ: Final = (
-    "customer_id", "channel", "vehicle_class", "stage", "submitted_at_ms", "picked_up_at_ms", "ended_at_ms",
-    "fare_cents",
+    "customer_id", "channel", "vehicle_class", "stage", "submitted_at_ms", "wanted_at_ms", "picked_up_at_ms",
+    "ended_at_ms", "fare_cents",
 )  # fmt: skip
 
 
@@ -63,10 +63,21 @@ def _counted(first: dict[str, Any], groups: Groups, read: dict[str, NDArray[Any]
             "expired": expired,
             "completed_share": ratio(done, done + cancelled + expired),
             "revenue_cents": groups.total(read["fare_cents"], completed),
-            "mean_wait_ms": groups.mean(_between(read, "submitted_at_ms", "picked_up_at_ms"), everything),
+            "mean_wait_ms": groups.mean(_wait_ms(read), everything),
             "mean_processing_ms": groups.mean(_between(read, "submitted_at_ms", "ended_at_ms"), completed),
         }
     )
+
+
+def _wait_ms(read: dict[str, NDArray[Any]]) -> Array:
+    """Give how long who was picked up had waited (n,): as the KPI ``wait_mean_s`` has it.
+
+    Of an order that was booked ahead from the wanted pickup on, 0 where the boarding was earlier.
+    """
+    wanted, boarded = read["wanted_at_ms"], read["picked_up_at_ms"]
+    since = np.where(wanted == NONE_TOLD, read["submitted_at_ms"], wanted)
+    known = (since != NONE_TOLD) & (boarded != NONE_TOLD)
+    return np.where(known, np.maximum(boarded - since, 0), NONE_TOLD)
 
 
 def _between(read: dict[str, NDArray[Any]], first: str, last: str) -> Array:

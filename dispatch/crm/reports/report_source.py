@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from dispatch.crm.reports.periods import Periods
+from dispatch.crm.tables.orders import scope
 from dispatch.crm.vertical import Vertical
+from dispatch.errors import InputError
 
 _AT_ONCE: Final = 50_000
 NONE_TOLD: Final = -1
@@ -69,6 +71,24 @@ def _array(values: Sequence[Any], is_text: bool) -> NDArray[Any]:
         return told
     whole: Array = pa.array(values, pa.int64()).fill_null(NONE_TOLD).to_numpy(zero_copy_only=False)
     return whole
+
+
+def chosen_places(
+    connection: sa.Connection, within: sa.ColumnElement[bool], places: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], int]:
+    """Give the ids of the cities that count, by tenant and city: those told, else all within reach.
+
+    Raises
+    ------
+    InputError
+        One that is told is not within reach.
+    """
+    found = connection.execute(sa.select(scope).where(within).order_by(scope.c.scope_id))
+    reached = {(row.tenant, row.city): int(row.scope_id) for row in found}
+    for place in places:
+        if place not in reached:
+            raise InputError(f"place is {'/'.join(place)!r}: there is none such within reach")
+    return {place: reached[place] for place in places or reached}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ cents, durations in milliseconds, a share is of one.
 from __future__ import annotations
 
 import datetime
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,12 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_instant
+from dispatch.crm.exchange.spreadsheets import guarded_table
 from dispatch.crm.reports import report_money, report_orders, report_service
 from dispatch.crm.reports.periods import Periods
-from dispatch.crm.reports.report_source import Source
+from dispatch.crm.reports.report_source import Source, chosen_places
 from dispatch.crm.tables.orders import scope
 from dispatch.errors import InputError
 
@@ -92,14 +93,18 @@ class Report:
         written = []
         for name, table in self.tables.items():
             target = path.with_name(f"{path.stem}_{name}{path.suffix}")
-            unfinished = target.with_name(target.name + ".part")
+            unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")  # no link waits there
             write(table, unfinished)
             written.append(unfinished.replace(target))
         return written
 
 
+def _write_csv(table: pa.Table, path: Path) -> None:
+    pyarrow.csv.write_csv(guarded_table(table), path)
+
+
 _WRITERS: Final[Mapping[str, Callable[[pa.Table, Path], None]]] = MappingProxyType(
-    {".csv": pyarrow.csv.write_csv, ".parquet": pq.write_table}
+    {".csv": _write_csv, ".parquet": pq.write_table}
 )
 
 
@@ -138,12 +143,7 @@ def report(
     check_instant("at_ms", at_ms)
     periods = Periods(period, since, until, timezone)
     with context.listing("report.read", scope.c.scope_id) as (connection, within):
-        found = connection.execute(sa.select(scope).where(within).order_by(scope.c.scope_id)).all()
-        reached = {(row.tenant, row.city): int(row.scope_id) for row in found}
-        for place in places:
-            if place not in reached:
-                raise InputError(f"place is {'/'.join(place)!r}: there is none such within reach")
-        chosen = {place: reached[place] for place in places or reached}
+        chosen = chosen_places(connection, within, places)
         everything = not places and context.reaches("report.read") == "all"
         source = Source(
             connection, context.vertical, periods, None if everything else list(chosen.values()), at_ms

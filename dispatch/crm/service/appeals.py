@@ -12,10 +12,11 @@ from dispatch.crm.context import Context, Target, check_id, check_not_before
 from dispatch.crm.fleet.blocks import lift_in
 from dispatch.crm.fleet.corrections import given_up_day_in, take_out_in
 from dispatch.crm.outbox import announce_in
+from dispatch.crm.people.persons import current_in
 from dispatch.crm.people.sealed_texts import check_text, keep_text, open_text
 from dispatch.crm.rules import check_name, check_one_of
 from dispatch.crm.service.complaints import REJECTED, RESOLVED, UPHELD, count_in, locked_in, step_in, tell_in
-from dispatch.crm.service.credit import reverse_in
+from dispatch.crm.service.credit import MERGED, reverse_in
 from dispatch.crm.tables.fleet import driver_block
 from dispatch.crm.tables.people import customer, driver
 from dispatch.crm.tables.service import appeal, complaint, credit_event, rating
@@ -310,9 +311,13 @@ def _credit_against(connection: sa.Connection, object_id: int, by: Target) -> tu
             credit_event.c.event_id == object_id,
             credit_event.c.delta < 0,
             credit_event.c.reverses_id.is_(None),
+            credit_event.c.reason != MERGED,
         )
     ).one_or_none()
-    return None if row is None or by != ("customer", row.customer_id) else (row.at_ms, row.made_by)
+    # Events stay under the name from before a merge.
+    if row is None or by != ("customer", current_in(connection, row.customer_id)):
+        return None
+    return row.at_ms, row.made_by
 
 
 def _appeal(row: sa.Row[Any], words: str | None) -> Appeal:

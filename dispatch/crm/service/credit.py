@@ -3,28 +3,36 @@
 An event takes effect within 0 … 100 alone, and what took effect is what is written: a standing is what it
 began with plus the sum of its events. Filing a complaint is none of the reasons; that one was malicious is
 for a person to decide.
+
+When two customers are merged their events count together, as one's would: see :func:`merge_credit_in`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_id, check_not_before
 from dispatch.crm.loyalty.standing import current_of, lock_in
-from dispatch.crm.people.persons import current_in, locked_in
+from dispatch.crm.people.persons import current_in, family_in, locked_in
 from dispatch.crm.rules import CreditRule, check_name, check_one_of
 from dispatch.crm.tables.orders import orders
+from dispatch.crm.tables.people import customer
 from dispatch.crm.tables.service import complaint, credit, credit_event
+from dispatch.engine.lifecycle import OrderStatus
 from dispatch.errors import InputError, StateError
 from dispatch.store import bulk
 
-OF_ORDERS: Final = ("completed", "cancelled_late", "no_show")
+OF_ENDED: Final = ("completed", "cancelled_late")
+"""What an order that ends is for a standing."""
+OF_ORDERS: Final = (*OF_ENDED, "no_show")
 MALICIOUS: Final = "malicious_complaint"
 REVERSED: Final = "reversed"
+MERGED: Final = "merged"
+"""What a merge takes from who goes, and gives to or takes from who is left, so that sums stay right."""
 HIGHEST: Final = 100
 SYSTEM: Final = "system"
 
@@ -42,6 +50,8 @@ class CreditEvent:
     reverses_id: int | None
     made_by: str
     at_ms: int
+    customer_id: int
+    """under which it happened: another one's, who was merged into this one later"""
 
 
 class Credit:
@@ -57,16 +67,12 @@ class Credit:
             return standing_in(connection, self._context.vertical.credit, person)
 
     def events(self, customer_id: int) -> list[CreditEvent]:
-        """Give all that changed a customer's standing, the earliest first."""
+        """Give all that changed a customer's standing, the earliest first, also under earlier ids."""
         with self._context.looking("credit.read", ("customer", customer_id)) as connection:
-            rows = connection.execute(
-                sa.select(credit_event)
-                .where(credit_event.c.customer_id == customer_id)
-                .order_by(credit_event.c.event_id)
-            )
+            family = family_in(connection, current_in(connection, customer_id))
             return [
                 CreditEvent(**{name: row._mapping[name] for name in CreditEvent.__annotations__})
-                for row in rows
+                for row in _events(connection, family)
             ]
 
     def no_show(self, order_id: int, *, at_ms: int) -> int:
@@ -122,7 +128,7 @@ class Credit:
             return _add_in(
                 connection,
                 rule,
-                row.customer_id,
+                current_in(connection, row.customer_id),
                 MALICIOUS,
                 rule.malicious_complaint,
                 at_ms,
@@ -225,15 +231,136 @@ _STANDINGS: Final = bulk.Prepared(
 
 
 def reverse_in(connection: sa.Connection, rule: CreditRule, event_id: int, at_ms: int, made_by: str) -> None:
-    """Undo an event by another one, once; :class:`StateError` if it was before, or is a reversal itself."""
+    """Undo an event by another one, once.
+
+    Raises
+    ------
+    StateError
+        It was undone before, or is a reversal itself, or what a merge brought.
+    """
     row = connection.execute(sa.select(credit_event).where(credit_event.c.event_id == event_id)).one()
     if row.reverses_id is not None:
         raise StateError(f"event {event_id} reverses another one: it cannot be reversed")
+    if row.reason == MERGED:
+        raise StateError(f"event {event_id} sums up others: reverse the one that was wrong")
     again = sa.select(credit_event.c.event_id).where(credit_event.c.reverses_id == event_id)
-    locked_in(connection, "customer", row.customer_id, None)
+    person = current_in(connection, row.customer_id)
+    locked_in(connection, "customer", person, None)
     if connection.execute(again).first() is not None:
         raise StateError(f"event {event_id} was reversed already")
-    _add_in(connection, rule, row.customer_id, REVERSED, -row.delta, at_ms, made_by, reverses_id=event_id)
+    _add_in(connection, rule, person, REVERSED, -row.delta, at_ms, made_by, reverses_id=event_id)
+
+
+def merge_credit_in(
+    connection: sa.Connection, context: Context, from_id: int, into_id: int, at_ms: int
+) -> None:
+    """Give the customer who is left the standing of one to whom all had happened that happened to both.
+
+    What happened is told again in the sequence of time, from what the customer who is left began with. So are
+    completed and late cancelled orders that changed nothing, being at 0 or 100 then: they may have made a
+    difference to the two together. Events stay under whom they happened to; of each customer's own, and of
+    both's together, the sum stays right by an event that brings who goes back to what it began with, and one
+    that brings who is left to the standing of both.
+    """
+    rule, made_by = context.vertical.credit, context.actor.name
+    family = sorted({from_id, into_id, *family_in(connection, into_id)})
+    found = sa.select(credit).where(bulk.among(connection, credit.c.customer_id, family))
+    held = {row.customer_id: row for row in connection.execute(found.with_for_update())}
+    events = _events(connection, family)
+    known = {(row.order_id, row.reason) for row in events}
+    uncounted = [row for row in _ended_orders(connection, family) if (row[1], row[2]) not in known]
+    if from_id not in held and all(row.customer_id != from_id for row in uncounted):
+        return
+    begin = dict.fromkeys(family, rule.begin)
+    begin |= {
+        one: row.standing - sum(event.delta for event in events if event.customer_id == one)
+        for one, row in held.items()
+    }
+    steps = _told_again(rule, begin, events)
+    deltas = {reason: getattr(rule, reason) for reason in OF_ORDERS}
+    steps += [_Step(row.at_ms, 0, row.order_id, deltas[row.reason]) for row in uncounted]
+    standing = {one: begin[one] if one not in held else held[one].standing for one in (from_id, into_id)}
+    target = {from_id: begin[from_id], into_id: _replayed(begin[into_id], steps)}
+    for one, after in target.items():
+        if after != standing[one]:
+            told = {"customer_id": one, "reason": MERGED, "delta": after - standing[one]}
+            connection.execute(sa.insert(credit_event).values(**told, made_by=made_by, at_ms=at_ms))
+    connection.execute(sa.delete(credit).where(credit.c.customer_id == from_id))
+    if held or target != standing:
+        last_ms = max([at_ms, *(row.changed_at_ms for row in held.values())])
+        columns = {"customer_id": [into_id], "standing": [target[into_id]], "changed_at_ms": [last_ms]}
+        bulk.upsert(connection, credit, columns)
+
+
+class _Step(NamedTuple):
+    """A change of a standing, as the rules have it; steps sort by the sequence in which they took effect."""
+
+    at_ms: int
+    kind: int
+    """0 an order that ended, 1 what persons entered: after the orders of that instant"""
+    place: int
+    """of the same instant and kind: id of the order, or of the event"""
+    delta: int
+    event_id: int = 0
+    """0: it left none"""
+    reverses_id: int = 0
+    """0: none"""
+
+
+def _told_again(rule: CreditRule, begin: Mapping[int, int], events: Sequence[Any]) -> list[_Step]:
+    """Give the changes as the rules had them, of events of which only the effect is written.
+
+    Effects are the changes themselves but where they led to 0 or 100: there they may have been cut.
+    """
+    of_rule = {reason: getattr(rule, reason) for reason in (*OF_ORDERS, MALICIOUS)}
+    line, steps = dict(begin), []
+    for row in events:
+        line[row.customer_id] += row.delta
+        if row.reason == MERGED:
+            continue
+        told = of_rule.get(row.reason, 0) if line[row.customer_id] in (0, HIGHEST) else 0
+        delta = told if abs(told) > abs(row.delta) else row.delta
+        place = (0, row.order_id) if row.reason in OF_ENDED else (1, row.event_id)
+        steps.append(_Step(row.at_ms, *place, delta, row.event_id, row.reverses_id or 0))
+    return steps
+
+
+def _replayed(begin: int, steps: Sequence[_Step]) -> int:
+    """Give the standing after all changes, each within 0 … 100."""
+    standing = begin
+    effects: dict[int, int] = {}
+    for step in sorted(steps):
+        delta = -effects.get(step.reverses_id, -step.delta) if step.reverses_id else step.delta
+        after = min(max(standing + delta, 0), HIGHEST)
+        effects[step.event_id] = after - standing
+        standing = after
+    return standing
+
+
+def _events(connection: sa.Connection, customer_ids: Sequence[int]) -> Sequence[Any]:
+    """Give the events that stand under ids (n,), the earliest first."""
+    mine = bulk.among(connection, credit_event.c.customer_id, customer_ids)
+    return connection.execute(sa.select(credit_event).where(mine).order_by(credit_event.c.event_id)).all()
+
+
+def _ended_orders(connection: sa.Connection, customer_ids: Sequence[int]) -> Sequence[Any]:
+    """Give orders of customers (n,) that count for a standing: customer_id, order_id, reason, at_ms.
+
+    Those from before a customer was entered count for nobody.
+    """
+    told = orders.c
+    is_closed = told.stage == int(OrderStatus.CLOSED)
+    gave_up_late = sa.and_(told.stage == int(OrderStatus.CANCELLED), told.driver_id.is_not(None))
+    reason = sa.case((is_closed, "completed"), else_="cancelled_late").label("reason")
+    return connection.execute(
+        sa.select(told.customer_id, told.order_id, reason, told.ended_at_ms.label("at_ms"))
+        .join(customer, customer.c.customer_id == told.customer_id)
+        .where(
+            bulk.among(connection, told.customer_id, customer_ids),
+            sa.or_(is_closed, gave_up_late),
+            told.ended_at_ms >= customer.c.created_at_ms,
+        )
+    ).all()
 
 
 def _add_in(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from dispatch.crm.context import Context, check_id, check_instant, check_not_before
 from dispatch.crm.outbox import announce_in
-from dispatch.crm.people.idempotency import check_key
+from dispatch.crm.people.idempotency import check_name_given, kept_name
 from dispatch.crm.people.persons import locked_in
 from dispatch.crm.people.sealed_texts import check_text, keep_text, open_text
 from dispatch.crm.rules import check_name, check_one_of
@@ -34,7 +34,8 @@ class Message:
     channel : str
         One of :data:`CHANNELS`.
     key : str
-        The channel's own name of it: a message comes in once.
+        The channel's own name of it: a message comes in once. Where it holds an address of mail or a
+        telephone number, a keyed hash of it is kept.
     topic : str
         A name: ``praise``, ``idea``, or a code of problems.
     customer_id, order_id : int, optional
@@ -55,7 +56,7 @@ class Message:
     def __post_init__(self) -> None:
         """Refuse what no channel gives; the words are not repeated."""
         check_one_of("channel", self.channel, CHANNELS)
-        check_key("key", self.key)
+        check_name_given("key", self.key)
         check_name("topic", self.topic)
         for name in ("customer_id", "order_id"):
             if getattr(self, name) is not None:
@@ -132,9 +133,10 @@ class Feedback:
         with self._context.acting("feedback.take", *targets, at_ms=at_ms, scope_id=place) as connection:
             if told.customer_id is not None:
                 place = locked_in(connection, "customer", told.customer_id, None).scope_id
+            key = kept_name(self._context, "feedback.key", told.key)
             known = connection.execute(
                 sa.select(feedback.c.feedback_id).where(
-                    feedback.c.channel == told.channel, feedback.c.key == told.key
+                    feedback.c.channel == told.channel, feedback.c.key == key
                 )
             ).scalar_one_or_none()
             if known is not None:
@@ -147,7 +149,7 @@ class Feedback:
                     topic=told.topic,
                     stars=told.stars,
                     order_id=told.order_id,
-                    key=told.key,
+                    key=key,
                     received_at_ms=at_ms,
                 )
             )

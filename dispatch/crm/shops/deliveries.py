@@ -13,14 +13,22 @@ from numpy.typing import NDArray
 from dispatch.crm.context import Context, check_id, check_not_before
 from dispatch.crm.rules import MOST_CENTS, check_name
 from dispatch.crm.shops.merchants import merchant_in, offers_in
-from dispatch.crm.tables.fleet import delivery
+from dispatch.crm.tables.fleet import delivery, merchant
 from dispatch.crm.tables.orders import orders
 from dispatch.errors import InputError, StateError
 from dispatch.limits import check_whole
 from dispatch.store import bulk
-from dispatch.units import MS_PER_DAY
+from dispatch.units import MS_PER_DAY, NO_VALUE
 
 MOST_ITEMS: Final = 200
+LEARNT_FROM: Final = 50
+"""So many latest deliveries of a merchant tell how late it usually is ..."""
+LEARNT_DAYS: Final = 30
+"""... if they are not older."""
+PRIOR_DELIVERIES: Final = 10
+"""So many that were ready as estimated stand beside a merchant's own. An assumption."""
+ROUNDING: Final = 1e-9
+"""Of shares."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,21 @@ class Delivery:
     def expected_at_ms(self) -> int:
         """When it is, or was, to be ready for the driver."""
         return self.placed_at_ms + self.preparation_ms if self.ready_at_ms is None else self.ready_at_ms
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """When orders are ready; arrays (n,) int64."""
+
+    order_id: NDArray[np.int64]
+    ready_at_ms: NDArray[np.int64]
+    """when it was, or is expected to be; ``NO_VALUE`` of what no merchant prepares"""
+    preparation_ms: NDArray[np.int64]
+    """as estimated, ``NO_VALUE`` likewise"""
+    delay_ms: NDArray[np.int64]
+    """how much later than estimated is usual for the merchant; less than 0: sooner"""
+    is_cancelled: NDArray[np.bool_]
+    """nothing will be ready"""
 
 
 @dataclass(frozen=True)
@@ -193,24 +216,111 @@ class Deliveries:
             )
 
 
-def expected_ready_in(connection: sa.Connection, order_ids: Sequence[int]) -> NDArray[np.int64]:
-    """Give when orders (n,) are to be ready, or were: instants (n,), -1 for what no merchant prepares."""
-    ids = np.asarray(order_ids, dtype=np.int64)
+def readiness_in(connection: sa.Connection, order_ids: Sequence[int], at_ms: int) -> Readiness:
+    """Tell when orders (n,) are ready, as far as it can be known at an instant.
+
+    An order that is not ready yet is expected once its preparation is over, as estimated, and so much later
+    as is usual for its merchant; at once, where that has passed.
+
+    Complexity
+    ----------
+    :data:`LEARNT_FROM` rows of each merchant are read.
+    """
+    ids, told = np.asarray(order_ids, dtype=np.int64), delivery.c
     found = bulk.fetch(
         connection,
         sa.select(
-            delivery.c.order_id,
-            sa.func.coalesce(delivery.c.ready_at_ms, delivery.c.placed_at_ms + delivery.c.preparation_ms),
+            told.order_id,
+            told.merchant_id,
+            told.placed_at_ms,
+            told.preparation_ms,
+            told.ready_at_ms,
+            told.cancelled_at_ms,
         )
-        .where(delivery.c.cancelled_at_ms.is_(None), bulk.among(connection, delivery.c.order_id, ids))
-        .order_by(delivery.c.order_id),
+        .where(bulk.among(connection, told.order_id, ids))
+        .order_by(told.order_id),
     )
-    expected = np.full(len(ids), -1, np.int64)
-    row = np.searchsorted(found[0], ids)
-    known = np.flatnonzero(row < found.shape[1])
-    known = known[found[0][row[known]] == ids[known]]
-    expected[known] = found[1][row[known]]
-    return expected
+    known, whose, placed_ms, preparation_ms, ready_ms, cancelled_ms = found
+    merchants, at = np.unique(whose, return_inverse=True)
+    late_ms = usual_delay_in(connection, merchants, at_ms)[at]
+    expected_ms = np.maximum(placed_ms + preparation_ms + late_ms, at_ms)
+    is_ready = (ready_ms != NO_VALUE) & (ready_ms <= at_ms)
+    rows = np.stack([np.where(is_ready, ready_ms, expected_ms), preparation_ms, late_ms])
+    columns = np.array([[NO_VALUE], [NO_VALUE], [0]], np.int64).repeat(len(ids), axis=1)
+    is_cancelled = np.zeros(len(ids), np.bool_)
+    row = np.searchsorted(known, ids)
+    there = np.flatnonzero(row < len(known))
+    there = there[known[row[there]] == ids[there]]
+    columns[:, there] = rows[:, row[there]]
+    is_cancelled[there] = cancelled_ms[row[there]] != NO_VALUE
+    return Readiness(ids, columns[0], columns[1], columns[2], is_cancelled)
+
+
+def usual_delay_in(connection: sa.Connection, merchants: NDArray[np.int64], at_ms: int) -> NDArray[np.int64]:
+    """Give how much later than estimated merchants (n,) ascending have orders ready; less than 0: sooner.
+
+    The median of their latest deliveries, where one that is not ready yet is as late as it is by now, or
+    later (Kaplan and Meier 1958): a kitchen that is stuck is seen before anything comes out of it. It counts
+    n / (n + :data:`PRIOR_DELIVERIES`) for n that were ready. One that was collected though nobody said that
+    it was ready tells nothing.
+    """
+    whose, due_ms, ready_ms, collected_ms = bulk.fetch(connection, _latest(connection, merchants, at_ms))
+    is_ready = (ready_ms != NO_VALUE) & (ready_ms <= at_ms)
+    is_told = is_ready | (collected_ms == NO_VALUE) | (collected_ms > at_ms)
+    delay_ms = np.where(is_ready, ready_ms, at_ms) - due_ms
+    usual = np.zeros(len(merchants), np.int64)
+    for row, one in enumerate(merchants.tolist()):
+        mine = is_told & (whose == one)
+        num = int(is_ready[mine].sum())
+        if num:
+            median = _median(delay_ms[mine], is_ready[mine])
+            usual[row] = round(median * num / (num + PRIOR_DELIVERIES))
+    return usual
+
+
+def _latest(connection: sa.Connection, merchants: NDArray[np.int64], at_ms: int) -> sa.Select[Any]:
+    """Ask for the latest deliveries of merchants (n,): merchant, due, ready and collected at."""
+    table, since_ms = delivery.c, at_ms - LEARNT_DAYS * MS_PER_DAY
+    earlier = delivery.alias("earlier").c
+    first = (
+        sa.select(earlier.placed_at_ms)
+        .where(earlier.merchant_id == merchant.c.merchant_id, earlier.placed_at_ms <= at_ms)
+        .order_by(earlier.placed_at_ms.desc())
+        .limit(1)
+        .offset(LEARNT_FROM - 1)
+        .scalar_subquery()
+    )
+    of_each = sa.select(merchant.c.merchant_id, sa.func.coalesce(first, since_ms).label("first_ms")).where(
+        bulk.among(connection, merchant.c.merchant_id, merchants)
+    )
+    # Or the first one would be looked for anew at each of the others.
+    since = of_each.cte("since").prefix_with("MATERIALIZED")
+    is_latest = sa.and_(
+        table.merchant_id == since.c.merchant_id,
+        table.placed_at_ms >= since.c.first_ms,
+        table.placed_at_ms >= since_ms,
+        table.placed_at_ms <= at_ms,
+    )
+    due_ms, collected_ms = table.placed_at_ms + table.preparation_ms, orders.c.picked_up_at_ms
+    return (
+        sa.select(table.merchant_id, due_ms, table.ready_at_ms, collected_ms)
+        .select_from(since)
+        .join(delivery, is_latest)
+        .outerjoin(orders, orders.c.order_id == table.order_id)
+        .where(table.cancelled_at_ms.is_(None))
+    )
+
+
+def _median(values: NDArray[np.int64], is_known: NDArray[np.bool_]) -> int:
+    """Give the least value that at most half of all exceed; unknown ones (n,) are so large at least.
+
+    The largest, where so many are unknown that half may exceed it.
+    """
+    by_value = np.lexsort((~is_known, values))
+    values, is_known = values[by_value], is_known[by_value]
+    share_above = np.cumprod(1 - is_known / np.arange(len(values), 0, -1))
+    half = np.flatnonzero(share_above <= 0.5 + ROUNDING)
+    return int(values[half[0]] if len(half) else values[-1])
 
 
 def _priced(connection: sa.Connection, merchant_id: int, items: Sequence[Item], at_ms: int) -> list[Item]:

@@ -14,7 +14,9 @@ from dispatch.crm.context import Context, check_id, check_instant, check_not_bef
 from dispatch.crm.fleet.vehicles import range_left_in, set_level_in
 from dispatch.crm.loyalty.memberships import progress_in
 from dispatch.crm.loyalty.points import Gain, earn_in
+from dispatch.crm.loyalty.referrals import reward_purchase_in
 from dispatch.crm.people.idempotency import check_key
+from dispatch.crm.people.persons import family_in
 from dispatch.crm.rules import MOST_CENTS, check_one_of
 from dispatch.crm.shops.merchants import merchant_in
 from dispatch.crm.tables.fleet import energy_purchase, vehicle
@@ -51,7 +53,7 @@ class Purchase:
         One of the vertical's.
     cents : int
     key : str
-        The till's own name of it: it is entered once.
+        The till's own name of it: it is entered once. Nothing personal: it stays whoever is erased.
     customer_id, driver_id : int, optional
         Who bought, at most one of them; neither: nobody known.
     millilitres, watt_hours : int, optional
@@ -138,6 +140,8 @@ class Stations:
     def sell(self, station_id: int, told: Purchase, *, at_ms: int) -> Bought:
         """Enter a purchase, once a key; a customer earns points by the rules for ``energy``, and may rise.
 
+        Where ``referral.on`` has ``energy``, the first one rewards who referred the customer.
+
         Raises
         ------
         InputError
@@ -175,6 +179,7 @@ class Stations:
                 gain = Gain("energy", _earned(made), told.cents, told.product)
                 points = earn_in(connection, self._context, told.customer_id, gain, at_ms)
                 progress_in(connection, self._context, [told.customer_id], at_ms)
+                reward_purchase_in(connection, self._context, told.customer_id, made, at_ms)
             return Bought(made, points, True)
 
     def log(self, driver_id: int, *, from_ms: int = 0) -> list[EnergyLog]:
@@ -184,10 +189,11 @@ class Stations:
             return _log(connection, energy_purchase.c.driver_id == driver_id, from_ms)
 
     def of_customer(self, customer_id: int, *, from_ms: int = 0) -> list[EnergyLog]:
-        """Give what a customer bought since an instant, the latest first."""
+        """Give what a customer bought since an instant, the latest first, that of merged ones among it."""
         check_instant("from_ms", from_ms)
         with self._context.looking("energy.read", ("customer", customer_id)) as connection:
-            return _log(connection, energy_purchase.c.customer_id == customer_id, from_ms)
+            family = family_in(connection, customer_id)
+            return _log(connection, energy_purchase.c.customer_id.in_(family), from_ms)
 
     def ranges(self, driver_ids: Sequence[int], *, scope_id: int) -> NDArray[np.int64]:
         """Give how far drivers (n,) get with what their vehicles have left: metres (n,), -1 if unknown."""

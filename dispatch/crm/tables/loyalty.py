@@ -209,8 +209,9 @@ referral: Final = sa.Table(
     whole("referrer_id"),
     whole("at_ms"),
     text("state", server_default="waiting"),  # rewarded; over_limit: the referrer got nothing
-    perhaps("order_id"),  # the referee's first completed one
+    perhaps("order_id"),  # the referee's first completed one, or
     perhaps("settled_at_ms"),
+    perhaps("purchase_id"),  # the first of energy, where such ones count
     sa.CheckConstraint("state IN ('waiting', 'rewarded', 'over_limit')", name="state"),
     sa.CheckConstraint("referrer_id <> referee_id", name="self"),
     sa.Index(None, "referrer_id", "settled_at_ms"),

@@ -180,6 +180,7 @@ event_stream: Final = sa.Table(
     perhaps("scope_id"),
     whole("next_seq", default=0),
     perhaps("last_at_ms"),
+    perhaps("closed_at_ms"),  # nothing more of it is taken
 )
 """An engine's log: the place of an event in it is the event's id."""
 
@@ -198,5 +199,7 @@ duty: Final = sa.Table(
     metadata,
     sa.Column("driver_id", sa.BigInteger, primary_key=True, autoincrement=False),
     whole("online_at_ms"),
+    whole("last_at_ms", default=0),  # of the driver's last event
+    perhaps("stream_id"),  # of the log by which it began
 )
 """Drivers who are on duty now, since when."""

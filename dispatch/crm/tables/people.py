@@ -186,4 +186,17 @@ installation: Final = sa.Table(
     sa.Column("only", sa.Integer, primary_key=True),  # one row
     text("name"),
 )
-"""The database's own random name, which its backups share: the register of erasures tells databases apart."""
+"""The database's own random name, which its backups share, but not what is restored from them.
+
+By it the register of erasures tells databases apart.
+"""
+
+rulebook: Final = sa.Table(
+    "rulebook",
+    metadata,
+    sa.Column("only", sa.Integer, primary_key=True),  # one row
+    text("vertical"),
+    text("rules"),  # the whole vertical, as JSON
+    whole("changed_at_ms"),
+)
+"""Of which business the database is, and by what rules: whoever opens it need not tell them."""

@@ -2,8 +2,9 @@
 
 import json
 import logging
-import multiprocessing
+import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from crm.made_people import (
     spellings,
 )
 from crm.random_logs import random_log
+from crm.waiting import wait_until_blocked
 from dispatch.crm import vault as sealing_place
 from dispatch.crm.audit_log import AuditFilter
 from dispatch.crm.coupling.apply import EventLog
@@ -33,13 +35,12 @@ from dispatch.crm.exchange.backup import backup
 from dispatch.crm.exchange.exporting import export_list
 from dispatch.crm.people.customer_details import CustomerDetails
 from dispatch.crm.people.erasing import (
-    ErasedPerson,
     apply_erasures_in,
+    begin_register,
+    catch_up,
     database_name,
-    note,
-    noted,
-    register_path,
 )
+from dispatch.crm.people.register import ErasedPerson, begin, note, read, register_path
 from dispatch.crm.tables.engagement import telemetry
 from dispatch.crm.tables.orders import customer_day, orders
 from dispatch.crm.tables.people import address, alias, customer, erasure, idempotency, person_key
@@ -274,7 +275,7 @@ def test_erased_with_those_merged_into_them(shop, tmp_path):
     assert set(shop.privacy.erase("customer", gone, at_ms=MONDAY_MS + 1).persons) == {gone, stays}
     with shop.context.database.reading() as connection:
         assert not set(connection.scalars(sa.select(person_key.c.person_id))) & {gone, stays}
-        told = noted(register_path(tmp_path / "crm.keys"), _name(shop))
+        told = read(register_path(tmp_path / "crm.keys")).erased[_name(shop)]
     assert {person.person_id for person in told} == {gone, stays}
 
 
@@ -295,48 +296,10 @@ def test_an_older_database_is_brought_up_to_the_register(shop, tmp_path):
     assert shop.customers.get(stays, at_ms=MONDAY_MS).status == "active"
     before = dump(shop)
     with shop.context.database.writing() as connection:
-        assert apply_erasures_in(connection, register, MONDAY_MS + 1) == 0
+        assert apply_erasures_in(connection, read(register), MONDAY_MS + 1) == 0
     assert dump(shop) == before
     told = AuditFilter(action="person.erase")
     assert [row.object_id for row in shop.audit_log.entries(told, at_ms=MONDAY_MS).rows] == [gone]
-
-
-def test_the_register(tmp_path):
-    register = register_path(tmp_path / "crm.keys")
-    assert register.name == "crm.keys.erased"
-    assert noted(register, "a") == []
-    persons = [ErasedPerson("customer", row, row) for row in range(5)]
-    note(register, "a", persons[:2])
-    assert register.stat().st_mode & 0o77 == 0
-    with register.open("ab") as file:
-        file.write(b'{"kind":"cust')  # a crash
-    assert noted(register, "a") == persons[:2]
-    note(register, "a", persons[2:])
-    assert noted(register, "a") == persons
-    assert noted(register, "b") == []
-    for line in (b"{}\n", b"nothing\n", b'{"at_ms":1,"database":"a","kind":"dog","person_id":1}\n', b"[]\n"):
-        kept = register.read_bytes()
-        register.write_bytes(kept + line)
-        with pytest.raises(StoreError, match="line 6"):
-            noted(register, "a")
-        register.write_bytes(kept)
-    with pytest.raises(StoreError, match="cannot be written"):
-        note(tmp_path / "none" / "x", "a", persons)
-
-
-def test_nobody_is_lost_from_the_register_whoever_writes_at_the_same_time(tmp_path):
-    register = register_path(tmp_path / "crm.keys")
-
-    def write(first):
-        for row in range(first, first + 150):
-            note(register, "a", [ErasedPerson("customer", row, 1)])
-
-    workers = [multiprocessing.get_context("fork").Process(target=write, args=(n * 150,)) for n in range(4)]
-    for one in workers:
-        one.start()
-    for one in workers:
-        one.join(60)
-    assert sorted(person.person_id for person in noted(register, "a")) == list(range(600))
 
 
 def test_who_was_entered_under_the_same_id_later_is_somebody_else(shop, tmp_path):
@@ -359,6 +322,118 @@ def test_an_erasure_that_was_deferred_in_the_backup_is_done(shop, tmp_path):
     assert (row.asked_at_ms, row.done_at_ms) == (MONDAY_MS, MONDAY_MS + 9)
 
 
+def test_a_hold_that_was_placed_after_the_erasure_was_noted_is_kept(shop, tmp_path):
+    """Such an erasure broke off before it was committed; the hold is of somebody who was there."""
+    gone, _ = live(shop)
+    note(register_path(tmp_path / "crm.keys"), _name(shop), [ErasedPerson("customer", gone, MONDAY_MS)])
+    hold = shop.privacy.hold("customer", gone, "court", at_ms=MONDAY_MS + 1)
+    assert shop.privacy.apply_erasures(at_ms=MONDAY_MS + 2) == 0
+    shop.privacy.release("customer", gone, hold, at_ms=MONDAY_MS + 3)
+    assert shop.privacy.apply_erasures(at_ms=MONDAY_MS + 4) == 1
+
+
+def state_of(crm, customer_id):
+    """Status and name, as they are in the rows."""
+    found = crm.customers.get(customer_id, at_ms=MONDAY_MS + 9)
+    return found.status, found.name
+
+
+def test_whoever_opens_an_older_file_finds_nobody_who_was_erased_since(tmp_path):
+    """The file is put back in place, as from a copy of the disk; nobody calls anything."""
+    where, keys = tmp_path / "crm.db", tmp_path / "crm.db.keys"
+    with Crm.create(where, VERTICAL) as crm:
+        gone, stays = live(crm)
+        crm.contacts.merge(stays, gone, at_ms=MONDAY_MS)
+        crm.context.database.scrub()
+        shutil.copy(where, tmp_path / "older.db")
+        crm.privacy.erase("customer", gone, at_ms=MONDAY_MS + 1)
+        assert crm.erased_again == 0
+    for name in ("crm.db-wal", "crm.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    shutil.copy(tmp_path / "older.db", where)
+    with Crm.open(where) as crm:
+        assert crm.erased_again == 2
+        assert state_of(crm, gone) == state_of(crm, stays) == ("erased", None)
+        told = AuditFilter(action="person.erase")
+        (first, _) = crm.audit_log.entries(told, at_ms=MONDAY_MS).rows
+        assert (first.actor, first.details) == ("system", {"from": "register"})
+        crm.audit_log.verify()
+        files = [where, tmp_path / "crm.db-wal"]
+        assert found_in([one for one in files if one.exists()], spellings(WORDS)) == []
+    before = register_path(keys).read_bytes()
+    with Crm.open(where) as crm:
+        assert crm.erased_again == 0
+    assert register_path(keys).read_bytes() == before
+
+
+def test_a_database_on_a_server_that_was_put_back_is_caught_up_with(shop, database_url, tmp_path):
+    """As one restored by the server's own means: the register knows more than the rows."""
+    gone, stays = live(shop)
+    note(register_path(tmp_path / "crm.keys"), _name(shop), [ErasedPerson("customer", gone, MONDAY_MS)])
+    with Crm.open(database_url, keys=tmp_path / "crm.keys") as crm:
+        assert crm.erased_again == 1
+        assert state_of(crm, gone) == ("erased", None)
+        assert state_of(crm, stays)[0] == "active"
+
+
+def test_a_register_on_another_machine_learns_what_the_database_knows(shop, database_url, tmp_path):
+    there = tmp_path / "there"
+    there.mkdir()
+    for name in ("crm.keys", "crm.keys.erased"):
+        shutil.copy(tmp_path / name, there)
+    gone, stays = live(shop)
+    scope_id = shop.scope(TENANT, CITY)
+    shop.drivers.register_many([4], scope_id=scope_id, at_ms=MONDAY_MS)
+    shop.contacts.merge(stays, gone, at_ms=MONDAY_MS)
+    shop.privacy.erase("customer", gone, at_ms=MONDAY_MS + 1)
+    shop.privacy.erase("driver", 4, at_ms=MONDAY_MS + 2)
+    theirs = register_path(there / "crm.keys")
+    assert read(theirs).erased == {}
+    for _ in range(2):  # the second time there is nothing left to tell
+        with Crm.open(database_url, keys=there / "crm.keys") as crm:
+            assert crm.erased_again == 0
+        told = read(theirs).erased[_name(shop)]
+        assert {(one.kind, one.person_id) for one in told} == {
+            ("customer", gone),
+            ("customer", stays),
+            ("driver", 4),
+        }
+        assert len(told) == 3
+
+
+def test_a_keyring_that_was_copied_without_its_register_is_refused(shop, database_url, tmp_path):
+    gone, _ = live(shop)
+    shop.privacy.erase("customer", gone, at_ms=MONDAY_MS + 1)
+    keys = tmp_path / "copy.keys"
+    shutil.copy(tmp_path / "crm.keys", keys)
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"copy.keys.erased: the register of erasures of this database"):
+            Crm.open(database_url, keys=keys)
+        # That of another database is none of this one's.
+        begin(register_path(keys), "another", MONDAY_MS)
+    database = shop.context.database
+    assert begin_register(database, register_path(keys), MONDAY_MS + 2)
+    assert not begin_register(database, register_path(keys), MONDAY_MS + 3)
+    assert [one.person_id for one in read(register_path(keys)).erased[_name(shop)]] == [gone]
+    Crm.open(database_url, keys=keys).close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_two_who_open_an_older_database_at_once_erase_once(shop, tmp_path):
+    gone, _ = live(shop)
+    register = register_path(tmp_path / "crm.keys")
+    note(register, _name(shop), [ErasedPerson("customer", gone, MONDAY_MS)])
+    database = shop.context.database
+    with ThreadPoolExecutor() as pool:
+        with database.writing() as first:
+            assert apply_erasures_in(first, read(register), MONDAY_MS) == 1
+            second = pool.submit(catch_up, database, register, MONDAY_MS)
+            wait_until_blocked(database)
+        assert second.result(timeout=30) == 0
+    told = AuditFilter(action="person.erase")
+    assert len(shop.audit_log.entries(told, at_ms=MONDAY_MS).rows) == 1
+
+
 def test_where_a_driver_was_is_forgotten(shop):
     scope_id = shop.scope(TENANT, CITY)
     shop.drivers.register_many([4, 5], scope_id=scope_id, at_ms=MONDAY_MS)
@@ -373,6 +448,7 @@ def test_a_failed_erasure_leaves_all_as_it_was(shop, tmp_path):
     gone, _ = live(shop)
     before = dump(shop)
     register = register_path(tmp_path / "crm.keys")
+    register.unlink()
     register.mkdir()
     with pytest.raises(StoreError, match="cannot be written"):
         shop.privacy.erase("customer", gone, at_ms=MONDAY_MS + 1)

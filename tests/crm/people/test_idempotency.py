@@ -3,8 +3,8 @@
 import pytest
 
 from crm.conftest import DAY_MS, MONDAY_MS, actor
-from crm.made_people import dump
-from dispatch.crm.people.idempotency import answered_in, check_key, forget_in, keep_answer_in
+from crm.made_people import details, dump
+from dispatch.crm.people.idempotency import answered_in, check_key, forget_in, keep_answer_in, kept_name
 from dispatch.errors import InputError
 
 
@@ -47,3 +47,40 @@ def test_keys():
     for key in ("", "k" * 256, "a\nb", 7, None):
         with pytest.raises(InputError, match="key must be"):
             check_key("key", key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["gift:+14155552671", "+1 (415) 555-2671/x", "ann@mail.example", "gift:＋１４１５５５５２６７１", "a＠b"],
+)
+def test_keys_that_would_outlast_an_erasure_are_refused(crm, scope_id, key):
+    with pytest.raises(InputError, match="key holds a telephone number or an address of mail") as caught:
+        check_key("key", key)
+    assert "2671" not in str(caught.value)
+    known = crm.customers.register(details(custom=None), scope_id=scope_id, at_ms=MONDAY_MS)
+    before = dump(crm)
+    with pytest.raises(InputError, match="key holds"):
+        crm.points.grant(known, 5, key=key, reason="gift", at_ms=MONDAY_MS)
+    with pytest.raises(InputError, match="key holds"):
+        crm.customers.register(
+            details(custom=None, phone="+14155550100", member_no="M-2"),
+            scope_id=scope_id,
+            at_ms=MONDAY_MS,
+            key=key,
+        )
+    assert dump(crm) == before
+
+
+def test_names_that_others_give_are_kept_as_hashes_where_they_are_personal(crm):
+    for name in ("<17.ann@mail.example>", "call-+14155552671-9"):
+        kept = kept_name(crm.context, "feedback.key", name)
+        assert kept == kept_name(crm.context, "feedback.key", name)
+        assert kept != kept_name(crm.context, "other.key", name)
+        assert not any(part in kept for part in ("ann", "@", "+", "2671"))
+        assert len(kept) == 65
+    assert kept_name(crm.context, "feedback.key", "form-17") == "form-17"
+
+
+def test_keys_of_digits_are_those_of_orders():
+    for key in ("order-20231120000017", "2023-11-20T00:00:00+00:00", "a+b", "points+250", "c1+123456"):
+        check_key("key", key)

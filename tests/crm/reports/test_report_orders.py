@@ -2,9 +2,12 @@
 
 from crm.conftest import HOUR_MS, MONDAY_MS
 from crm.engaged import add_customers
+from crm.random_logs import random_log
 from crm.report_places import source_of
+from dispatch.analysis.kpis import kpis
 from dispatch.crm.reports import report_orders
 from dispatch.crm.tables.orders import orders
+from dispatch.engine.events import EventKind
 from dispatch.engine.lifecycle import OrderStatus
 from dispatch.store import bulk
 
@@ -63,3 +66,16 @@ def test_two_who_turned_out_to_be_one_are_one(crm, scope_id):
     (people,) = told["customers"].to_pylist()
     assert (people["active"], people["new"], people["repeat"]) == (2, 1, 1)
     assert told["concentration"].to_pylist()[-1]["customers"] == 2
+
+
+def test_the_wait_is_that_of_the_kpi_also_of_orders_booked_ahead(crm, scope_id):
+    log = random_log(5, num_orders=60, num_events=600)
+    submitted = log["kind"] == EventKind.ORDER_SUBMITTED
+    assert {0, 1_800_000} <= set(log["wanted_after_ms"][submitted].tolist())
+    log["at_ms"] = MONDAY_MS + (log["at_ms"] - log["at_ms"][0]) // 4  # all of it on one day
+    crm.events.apply(log, first_seq=0, scope_id=scope_id)
+    with source_of(crm) as source:
+        (day,) = report_orders.tables(source)["orders"].to_pylist()
+    wait_s = kpis(log)["wait_mean_s"]
+    assert wait_s > 0
+    assert day["mean_wait_ms"] == round(1000 * wait_s)

@@ -2,8 +2,10 @@
 
 import datetime
 from collections import Counter, defaultdict
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
@@ -233,3 +235,12 @@ def test_tables_are_written_as_files(told, tmp_path):
     for path, message in ((tmp_path / "weekly.txt", "cannot tell"), (tmp_path / "no" / "a.csv", "folder")):
         with pytest.raises(InputError, match=message):
             told.write(path)
+
+
+def test_formulas_are_texts_in_csv(told, tmp_path):
+    """Names of coupons and channels are people's words."""
+    names = pa.table({"coupon": ["=1+1", "ten"], "redeemed": [-3, 4]})
+    made = replace(told, tables={"coupon_names": names})
+    (path,) = made.write(tmp_path / "report.csv")
+    assert path.read_text() == '"coupon","redeemed"\n"\'=1+1",-3\n"ten",4\n'
+    assert pq.read_table(made.write(tmp_path / "report.parquet")[0]).equals(names)

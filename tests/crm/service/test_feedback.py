@@ -24,6 +24,7 @@ def test_messages_come_in_once_and_are_handled_or_become_complaints(crm, scope_i
     with crm.context.database.reading() as connection:
         for row in connection.execute(sa.select(feedback)):
             assert "Jo" not in repr(tuple(row))
+            assert "@mail" not in repr(tuple(row)), "a channel's name of a message may be somebody's"
     angry = Message("social_media", "x9", "anger", customer_id=2, order_id=1002, stars=1, words="rude Jo!")
     other = crm.acting_as(actor("customer", own=("customer", 2))).feedback.take(angry, at_ms=NOW_MS + 1)
     assert crm.feedback.waiting()[0].feedback_id == made

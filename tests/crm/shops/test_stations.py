@@ -1,5 +1,6 @@
 """Stations: energy bought once, points earned, range left, sales by product and hour."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,70 @@ def test_a_fill_up_counts_in_a_customer_s_figures(fuel, scope_id, station):
     assert found.customer_id.tolist() == [1, 2]
     assert (found.completed.tolist(), found.spend_cents.tolist()) == ([3, 0], [12_003, 0])
     assert (found.active_days.tolist(), found.recency_days.tolist()) == ([2, 0], [2, float("inf")])
+
+
+def test_the_first_fill_up_rewards_who_referred_the_customer_once(fuel, scope_id, station):
+    add_customers(fuel, scope_id, [1, 2, 3, 4])
+    code = fuel.referrals.code(1, at_ms=MONDAY_MS)
+    for one in (2, 3):
+        fuel.referrals.refer(one, code, at_ms=MONDAY_MS)
+    first = Purchase("petrol_95", 4_000, "till-1/1", customer_id=2, millilitres=30_000)
+    when = MONDAY_MS + DAY_MS
+    # Who won them may have seen a later instant: a till is not turned away for that.
+    fuel.points.grant(1, 7, at_ms=when + 5, reason="goodwill", key="later")
+    made = fuel.stations.sell(station, first, at_ms=when)
+    for _ in range(2):  # told again, and once more bought
+        assert not fuel.stations.sell(station, first, at_ms=when + 1).is_new
+    fuel.stations.sell(station, replace(first, key="till-1/2"), at_ms=when + 2)
+    other = replace(first, key="till-1/3", customer_id=4)
+    fuel.stations.sell(station, other, at_ms=when + 3)
+    told = [
+        (one.referee_id, one.state, one.purchase_id, one.settled_at_ms) for one in fuel.referrals.won_by(1)
+    ]
+    assert told == [(2, "rewarded", made.purchase_id, when), (3, "waiting", None, None)]
+    assert fuel.points.balance(1, at_ms=when + 9).points == 507
+    assert [one.cents for one in fuel.coupons.of_customer(2, at_ms=when + 9)] == [500]
+    with pytest.raises(StateError, match="at registration"):
+        fuel.referrals.refer(4, code, at_ms=when + 9)
+    # What is refused settles nothing: the customer came, and the till sold nothing.
+    wrong = replace(first, key="till-1/1", customer_id=3)
+    with pytest.raises(StateError, match="another purchase"):
+        fuel.stations.sell(station, wrong, at_ms=when + 10)
+    assert fuel.referrals.won_by(1)[1].state == "waiting"
+
+
+def test_tills_at_once_reward_a_first_fill_up_once(fuel, scope_id, station):
+    add_customers(fuel, scope_id, [1, *range(10, 18)])
+    code = fuel.referrals.code(1, at_ms=MONDAY_MS)
+    for one in range(10, 18):
+        fuel.referrals.refer(one, code, at_ms=MONDAY_MS)
+
+    def sell(number):
+        who = 10 + number % 8
+        told = Purchase("petrol_95", 4_000, f"till-{number}", customer_id=who, millilitres=30_000)
+        return fuel.stations.sell(station, told, at_ms=MONDAY_MS).is_new
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(sell, range(24)))
+    assert [one.state for one in fuel.referrals.won_by(1)] == ["rewarded"] * 8
+    assert fuel.points.balance(1, at_ms=MONDAY_MS).points == 8 * 500
+    for who in range(10, 18):
+        assert len(fuel.coupons.of_customer(who, at_ms=MONDAY_MS)) == 1
+
+
+def test_who_was_merged_fills_up_as_the_customer_who_is_left(fuel, scope_id, station):
+    add_customers(fuel, scope_id, [1, 2, 3])
+    fuel.referrals.refer(2, fuel.referrals.code(1, at_ms=MONDAY_MS), at_ms=MONDAY_MS)
+    told = Purchase("petrol_95", 30_000, "till-1/1", customer_id=3, millilitres=30_000)
+    fuel.contacts.merge(3, 2, at_ms=MONDAY_MS)
+    made = fuel.stations.sell(station, told, at_ms=MONDAY_MS + 1)
+    assert (made.points, fuel.points.balance(2, at_ms=MONDAY_MS + 1).points) == (300, 300)
+    (won,) = fuel.referrals.won_by(1)
+    assert (won.referee_id, won.state, won.purchase_id) == (2, "rewarded", made.purchase_id)
+    fuel.stations.sell(station, replace(told, key="till-1/2", customer_id=2), at_ms=MONDAY_MS + 2)
+    assert fuel.memberships.tier_at(2, at_ms=MONDAY_MS + 2) == "silver", "600 points, of 500"
+    assert [one.at_ms for one in fuel.stations.of_customer(2)] == [MONDAY_MS + 2, MONDAY_MS + 1]
+    assert len(fuel.points.entries(1)) == 1
 
 
 def test_drivers_fill_up_and_get_so_far(fuel, scope_id, station):
