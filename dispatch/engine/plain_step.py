@@ -38,7 +38,8 @@ def step_plainly(state: EngineState, world: World, fare: FareRule, now_ms: int) 
     changes of drivers), no pair of an order and a driver has a cost of its own, nothing has timed out, and no
     order has to look at all drivers. Else nothing was done but what the long way does again.
     """
-    if world.timetable is None or not world.is_plain or state.orders.has_pair_costs():
+    has_pair_costs = state.orders.has_pair_costs()  # asked first: it forgets those of finished orders
+    if has_pair_costs or world.timetable is None or not world.is_plain:
         return False
     orders, told = state.orders, _told(state, world, fare)
     orders.num_live, num_events = _STEP.call(

@@ -7,6 +7,7 @@ overwritten by whoever loads it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,21 +26,28 @@ LOCK_NAME = "dispatch.lock"
 def save_in_turn(compiled: Any) -> None:
     """Let a compiled function write to the cache only while no other process does."""
     cache = getattr(compiled, "_cache", None)
-    if not CAN_SHARE or not hasattr(cache, "save_overload"):  # under NUMBA_DISABLE_JIT=1 there is no cache
-        return
-    save = cache.save_overload
+    if CAN_SHARE and hasattr(cache, "save_overload"):  # pragma: no cover - not under NUMBA_DISABLE_JIT=1
+        save = cache.save_overload
 
-    def save_overload(signature: Any, data: Any) -> None:
-        with _turn(cache.cache_path):
-            save(signature, data)
+        def save_overload(signature: Any, data: Any) -> None:
+            with _turn(cache.cache_path):
+                save(signature, data)
 
-    cache.save_overload = save_overload
+        cache.save_overload = save_overload
 
 
 @contextmanager
 def _turn(folder: str) -> Iterator[None]:
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / LOCK_NAME).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Hold the folder's lock; where its file can be neither made nor read, go on as numba does, without."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        # To read is enough for a lock: another user's file serves, too.
+        lock = os.open(Path(folder) / LOCK_NAME, os.O_RDONLY | os.O_CREAT, 0o666)
+    except OSError:
         yield
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from dispatch.kernels.shared_cache import CAN_SHARE
 
 MOST_PROCESSES = 8
 """Each takes 300 MB, and the largest kernel a tenth of all time: more would wait for it."""
-_CODE = "from dispatch.kernels.warming import compile_share; compile_share({!r})"
+_CODE = "from dispatch.kernels import warming; warming.end_with_parent(); warming.compile_share({!r})"
 _EVERY_S = 0.05
 
 Tell = Callable[[str, int, int], None]
@@ -63,6 +64,16 @@ def compile_share(folder: str) -> None:
         _compile(one)
 
 
+def end_with_parent() -> None:
+    """End this process when the one that started it has ended, however: the pipe between them closes then."""
+
+    def wait() -> None:  # pragma: no cover - ends the process that would count it
+        os.read(0, 1)  # nothing is ever written: it is the end of the pipe
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 class _Helpers:
     """Processes that compile; they end with the context, whatever ends it."""
 
@@ -81,7 +92,7 @@ class _Helpers:
         """End those that still run."""
         for one in self._running:
             one.kill()
-            one.wait()
+            one.communicate()
 
     def start(self, num: int) -> None:
         """Start some. What they would say of an error, this process says when it compiles the same itself."""
@@ -94,7 +105,7 @@ class _Helpers:
                 subprocess.Popen(
                     [sys.executable, "-c", _CODE.format(self._folder)],
                     env=environment,
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                 )

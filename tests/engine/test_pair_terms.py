@@ -219,3 +219,15 @@ def test_what_cannot_be_is_refused_as_a_whole(told, rule):
         dispatcher.set_pair_terms(told)
     assert dispatcher._state.fleet.num_rows == before
     assert offers(dispatcher.step(T0)) == [(7, 1, 20, 20)]
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(priority_weights=(1.0, 2.0))])
+@pytest.mark.parametrize("times", [TABLE, METRIC])
+def test_pairs_of_finished_orders_are_forgotten_on_every_path(policy, times):
+    dispatcher = Dispatcher(LINE, times, DispatchParams(policy))
+    for order in range(5):
+        dispatcher.submit(new_orders(LINE, [order], [3], [9], T0 + order))
+        dispatcher.set_pair_terms(PairTerms([order] * 3, [1, 2, 3], 1000))
+        dispatcher.cancel([order], T0 + order)
+        dispatcher.step(T0 + order)
+        assert len(dispatcher._state.orders.pair_costs) == 0

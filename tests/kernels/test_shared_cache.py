@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dispatch.kernels import shared_cache
+from dispatch.kernels.shared_cache import CAN_SHARE, LOCK_NAME, _turn
 
 MODULE = """
 from dispatch.kernels.jit import kernel
@@ -30,9 +30,7 @@ TYPES = ("int8", "int32", "int64", "float32", "float64")
 
 
 @pytest.mark.compiled
-@pytest.mark.skipif(
-    not shared_cache.CAN_SHARE, reason="without locks on files each process keeps its own cache"
-)
+@pytest.mark.skipif(not CAN_SHARE, reason="without locks on files each process keeps its own cache")
 def test_processes_at_once_leave_a_cache_that_names_the_right_files(tmp_path):
     (tmp_path / "crowded.py").write_text(MODULE)
     environment = os.environ | {
@@ -54,3 +52,15 @@ def test_processes_at_once_leave_a_cache_that_names_the_right_files(tmp_path):
     assert [(kind, float(value), int(hits)) for kind, value, hits in told] == [
         (kind, 3.0, row + 1) for row, kind in enumerate(TYPES)
     ]
+
+
+def test_a_lock_that_cannot_be_had_does_not_stop_the_compiler(tmp_path):
+    (tmp_path / "a file").touch()
+    with _turn(str(tmp_path / "a file" / "below")):
+        pass
+    folder = tmp_path / "shared"
+    with _turn(str(folder)):
+        assert [path.name for path in folder.iterdir()] == [LOCK_NAME]
+    (folder / LOCK_NAME).chmod(0o444)
+    with _turn(str(folder)):  # by who may only read it
+        pass

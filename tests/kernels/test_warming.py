@@ -1,5 +1,6 @@
 """All kernels are compiled ahead, each by one process."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -88,6 +89,31 @@ def test_other_processes_end_where_the_first_one_is_interrupted(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not running[0].are_busy()
+
+
+def is_alive(pid):
+    state = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True).stdout
+    return state.strip()[:1] not in ("", "Z")
+
+
+def test_other_processes_end_with_the_first_one_however_it_ends(tmp_path):
+    code = f"""
+import os, signal, sys
+sys.path = {sys.path!r}
+from dispatch.kernels.warming import _Helpers
+helpers = _Helpers({str(tmp_path)!r})
+helpers.start(2)
+print(*(one.pid for one in helpers._running), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    died = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    deadline = time.monotonic() + 60
+    while any(is_alive(pid) for pid in died.stdout.split()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    num = sum(bool(one.signatures) for one in load_all().values())
+    assert sum(1 for _ in tmp_path.iterdir()) < num
 
 
 def test_an_embedded_python_compiles_alone(tmp_path, monkeypatch):
