@@ -47,7 +47,8 @@ VerticalOption = Annotated[
     typer.Option(
         envvar="DISPATCH_VERTICAL",
         metavar="NAME|FILE",
-        help="ride, delivery, fuel, or a file of rules. Default: those that the database keeps.",
+        help="ride, delivery, fuel, or a file of rules. A database keeps those that it was made with: later "
+        "it is refused unless it is of these. Default: whatever it keeps, and ride for a new one.",
     ),
 ]
 AsOption = Annotated[
@@ -187,7 +188,7 @@ def init(
     Keep copies of both files elsewhere, that of the register made anew with each backup and after each
     erasure: without the keyring nothing personal can be read, without the register an older backup brings
     back who was erased.
-    --upgrade begins a register where it is lost.
+    --upgrade begins a register where it is lost, and tells an older database its rules, once, by --vertical.
     """
     with needs_database():
         from dispatch.crm.crm import Crm
@@ -221,7 +222,8 @@ def _upgrade(db: str, keys: Path | None, vertical: str | None) -> None:
     from dispatch.crm.vertical import Vertical
     from dispatch.store.database import Database
 
-    told = None if vertical is None else Vertical.load(vertical)
+    if vertical is not None:
+        Vertical.load(vertical)  # what is none is told before anything is changed
     with Database(db) as database, err.status("changing the tables"):
         before, after = upgrade(database)
         with database.reading() as connection:
@@ -236,11 +238,40 @@ def _upgrade(db: str, keys: Path | None, vertical: str | None) -> None:
             soft_wrap=True,
         )
     out.print(f"tables: revision {before} → {after}" if before != after else f"tables: {after} already")
-    if told is not None:
-        Crm.open(db, told, keys).close()
+    if vertical is not None:
+        with Crm.open(db, vertical, keys, changes_rules=not knows_rules) as crm:
+            _tell_rules(crm)
     elif not knows_rules:
         out.print(
             "of which business it is must be told once: dispatch crm init --upgrade --vertical ride",
             style="yellow",
             soft_wrap=True,
         )
+
+
+@crm_app.command(
+    epilog="Examples:  dispatch crm rules my_rules.toml --db crm.db  |  dispatch crm rules ride --db crm.db"
+)
+def rules(
+    vertical: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="ride, delivery, fuel, or a file of rules.")
+    ],
+    db: DbOption,
+    keys: KeysOption = None,
+    who: AsOption = None,
+) -> None:
+    """Change the rules that a database keeps; the audit tells which parts.
+
+    What customers, complaints, drivers and purchases there speak of must stay: tiers, problems, stages,
+    products, valid passes and courses. Programs that have the database open go on by the rules of before
+    until they open it anew.
+    """
+    with needs_database():
+        from dispatch.crm.crm import Crm
+    with Crm.open(db, vertical, keys, actor_of(who), changes_rules=True) as crm:
+        _tell_rules(crm)
+
+
+def _tell_rules(crm: Crm) -> None:
+    changed = f"changed: {', '.join(crm.changed_rules)}" if crm.changed_rules else "as before"
+    out.print(f"rules: {escape(crm.context.vertical.name)}, {changed}", highlight=False, soft_wrap=True)

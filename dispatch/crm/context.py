@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from dispatch.crm import audit
 from dispatch.crm.broken_rules import in_words
 from dispatch.crm.objects import known_scope, place_of
 from dispatch.crm.permissions import Actor, Place, permissions
-from dispatch.crm.refusals import PREFIX, Refusal, details_of, home_of
+from dispatch.crm.refusals import PREFIX, Refusal, clock_ms, details_of, home_of
 from dispatch.crm.tables.orders import scope
 from dispatch.crm.vault import Vault
 from dispatch.crm.vertical import Vertical
@@ -177,7 +176,8 @@ class Context:
         try:
             yield
         except AuthError as error:
-            when = _clock_ms() if at_ms is None else at_ms
+            # Whoever only looks tells no instant.
+            when = clock_ms() if at_ms is None else at_ms
             self._note(Refusal(self.actor, action, when, **(asked[-1] if asked else {})), error)
             raise
 
@@ -253,11 +253,6 @@ class Context:
         if reach == "city":
             places = places.where(scope.c.city.in_(sorted(actor.cities)))
         return scope_column.in_(places)
-
-
-def _clock_ms() -> int:
-    """Give the present instant, for the refusal of what is told none: whoever only looks."""
-    return time.time_ns() // 1_000_000
 
 
 def persistently(work: Callable[[], T]) -> T:

@@ -61,7 +61,7 @@ from dispatch.crm.shops.stations import Stations
 from dispatch.crm.tables.orders import scope
 from dispatch.crm.tables.people import installation
 from dispatch.crm.vault import Vault
-from dispatch.crm.vertical import Vertical
+from dispatch.crm.vertical import Vertical, packaged_verticals
 from dispatch.engine.explanations import Explanation
 from dispatch.errors import AuthError, InputError, StoreError
 from dispatch.store.database import Database, as_url
@@ -83,10 +83,12 @@ class Crm:
     See the example of the README, which the tests execute.
     """
 
-    def __init__(self, context: Context, erased_again: int = 0) -> None:
+    def __init__(self, context: Context, erased_again: int = 0, changed_rules: tuple[str, ...] = ()) -> None:
         self.context = context
         self.erased_again = erased_again
         """persons whom :meth:`open` erased, as they had been before an older state was put back"""
+        self.changed_rules = changed_rules
+        """parts of the rules that :meth:`open` changed, as it was told"""
 
     @classmethod
     def create(
@@ -141,6 +143,8 @@ class Crm:
         vertical: str | Path | Vertical | None = None,
         keys: Path | None = None,
         actor: Actor | None = None,
+        *,
+        changes_rules: bool = False,
     ) -> Crm:
         """Open a database that :meth:`create` made; the arguments are the same.
 
@@ -152,18 +156,27 @@ class Crm:
         ----------
         where : str or Path
         vertical : str, Path or Vertical, optional
-            By default the rules that the database keeps. Others of the same name are kept from now on, which
-            the audit tells, and only who may do all can do; those of another name are refused.
+            What the database is held to be: others than the rules that it keeps are refused. The name of a
+            packaged one tells the name alone. By default whatever the database keeps.
         keys : Path, optional
         actor : Actor, optional
+        changes_rules : bool
+            The rules of `vertical` are kept from now on, which the audit tells, and only who may do all can
+            do. They must know all that rows speak of: tiers, problems, products, courses, passes.
 
         Raises
         ------
         StoreError
             There is none, it is of another version, or the keyring is another one's, or lacks its register.
         InputError
-            The database is of another vertical; or it keeps none, as an older one, and none is told.
+            The database is of another vertical; or it keeps none, as an older one.
+        StateError
+            The vertical has other rules than the database keeps; or, where they are to be changed, it lacks
+            what rows speak of.
         """
+        if changes_rules and vertical is None:
+            raise InputError("vertical is missing: changes_rules is set, but no rules are told")
+        is_name = not isinstance(vertical, Vertical) and str(vertical) in packaged_verticals()
         told = None if vertical is None else _loaded(vertical)
         database = Database(where)
         if database.path is not None and not database.path.exists():
@@ -171,16 +184,17 @@ class Crm:
         with _closed_if_it_fails(database):
             schema.check(database)
             with database.reading() as connection:
-                rules, is_new = rulebook.chosen_in(connection, told)
+                if told is None or not changes_rules:
+                    rules = rulebook.kept_in(connection, str(vertical) if is_name else told)
+                else:
+                    rules = told
                 context = _context(database, rules, keys_path(where, keys), actor)
                 context.vault.check(connection)
             path = context.vault.path
             erased = (
                 0 if path is None else catch_up(database, register_path(path), time.time_ns() // 1_000_000)
             )
-            if is_new:
-                rulebook.change(context)
-            return cls(context, erased)
+            return cls(context, erased, rulebook.change(context) if changes_rules else ())
 
     def acting_as(self, actor: Actor) -> Crm:
         """Give the same CRM for another actor."""

@@ -6,14 +6,17 @@ actor's own place, not the object's: it tells the actor's company nothing of obj
 nobody writes into another company's audit.
 
 An attacker may be refused as often as he likes. The same refusal is written once a minute, and of one actor
-:data:`MOST` a minute, the last of which says that more are not. Whether there is room is read from the latest
-entries of the audit itself: it needs no counters, holds for all processes together, and costs the same
-however long the audit is. Where others write more than :data:`LOOKED_AT` entries a minute, an actor's
-refusals are at most a fiftieth of them.
+:data:`MOST` a minute, the last of which says that more are not: a minute of the instants that the program
+tells, and one of the system's clock, which each entry tells as ``noted_at_ms``, for the instants may be the
+attacker's. Whether there is room is read from the latest entries of the audit itself: it needs no counters,
+holds for all processes together, and costs the same however long the audit is. Where others write more than
+:data:`LOOKED_AT` entries a minute, an actor's refusals are at most a fiftieth of them.
 """
 
 from __future__ import annotations
 
+import json
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,16 +25,17 @@ import sqlalchemy as sa
 from dispatch.crm.permissions import Actor
 from dispatch.crm.tables.orders import scope
 from dispatch.crm.tables.people import audit
-from dispatch.store.chain import canonical
+from dispatch.errors import StoreError
 from dispatch.units import MS_PER_S
 
 PREFIX: Final = "refused:"
 """Before the action, in entries of refusals."""
 MOST: Final = 20
-"""Entries of one actor's refusals in a minute."""
+"""Entries of one actor's refusals in a minute, as the program tells the time, and by the clock."""
 WINDOW_MS: Final = 60 * MS_PER_S
 LOOKED_AT: Final = 1_000
 """The latest entries of the audit, among which those of that minute are counted."""
+_NOTED: Final = "noted_at_ms"
 
 
 @dataclass(frozen=True)
@@ -74,23 +78,44 @@ def home_of(connection: sa.Connection, actor: Actor) -> int | None:
 
 def details_of(connection: sa.Connection, refusal: Refusal, home: int | None) -> dict[str, Any] | None:
     """Give the details of a refusal's entry; None where it is not to be written: it is, or too many are."""
-    told, actor = audit.c, refusal.actor
+    told, actor, now_ms = audit.c, refusal.actor, clock_ms()
     latest = sa.select(sa.func.max(told.seq)).scalar_subquery()
     rows = connection.execute(
-        sa.select(told.action, told.kind, told.object_id, told.details).where(
+        sa.select(told.action, told.kind, told.object_id, told.at_ms, told.details).where(
             told.seq > latest - LOOKED_AT,
-            told.at_ms.between(refusal.at_ms - WINDOW_MS + 1, refusal.at_ms + WINDOW_MS - 1),
             told.actor == actor.name,
             told.role == actor.role,
             told.scope_id.is_not_distinct_from(home),
             told.action.startswith(PREFIX),
         )
     ).all()
-    if len(rows) >= MOST:
+    same = (PREFIX + refusal.action, refusal.kind, refusal.object_id, refusal.scope_id)
+    num_told = num_noted = 0
+    for row in rows:
+        noted = _details_in(row.details)
+        num_noted += abs(now_ms - noted.get(_NOTED, -WINDOW_MS)) < WINDOW_MS
+        if abs(refusal.at_ms - row.at_ms) < WINDOW_MS:
+            num_told += 1
+            if (*row[:3], noted.get("scope_id")) == same:
+                return None
+    num = max(num_told, num_noted)
+    if num >= MOST:
         return None
-    last_of_many = refusal.asked | {"more_unwritten": True}
-    texts = [canonical(one).decode() for one in (refusal.asked, last_of_many)]
-    same = (PREFIX + refusal.action, refusal.kind, refusal.object_id)
-    if any(tuple(row[:3]) == same and row.details in texts for row in rows):
-        return None
-    return last_of_many if len(rows) == MOST - 1 else refusal.asked
+    details = refusal.asked | {_NOTED: now_ms}
+    return details | {"more_unwritten": True} if num == MOST - 1 else details
+
+
+def _details_in(text: str) -> dict[str, Any]:
+    """Give the details of an entry, which somebody may have tampered with."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get(_NOTED, 0), int):
+        raise StoreError(f"an entry of a refusal tells {text!r}: the audit is damaged")
+    return found
+
+
+def clock_ms() -> int:
+    """Give the present instant by the system's clock."""
+    return time.time_ns() // 1_000_000

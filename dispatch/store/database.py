@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import operator
 import os
+import secrets
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 
 from dispatch.errors import InputError, StoreError
+from dispatch.store.sealing import sync_folder
 
 _BUSY_MS: Final = 30_000
 """How long a writer of SQLite waits for another one."""
@@ -62,25 +64,47 @@ class Database:
 
     @contextmanager
     def new_file(self) -> Iterator[None]:
-        """Make the file of SQLite where there is none, and take it away again where anything raises.
+        """Make the file of SQLite where there is none: it takes its name at the end, with all that it holds.
 
-        It is for its owner's eyes only; what SQLite makes beside it has the same mode.
+        Until then it lies beside, under a name of its own, and vanishes where anything raises: nobody else
+        meets half a database, nor loses a whole one. It is for its owner's eyes only; what SQLite makes
+        beside it has the same mode. A file that is there already is used as it is.
+
+        Raises
+        ------
+        StoreError
+            It cannot be made, as where the folder allows no hard links; or another one took the name
+            meanwhile, which is left as it is.
         """
         path = self.path
+        # These first: whoever makes the file makes it before them.
+        left = [] if path is None else [one for one in _beside(path) if one.exists()]
         if path is None or path.exists():
             yield
             return
+        if left:
+            raise StoreError(
+                f"{left[0]}: it is left of a database that is gone, and would be read into the new one; "
+                "take it away first"
+            )
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR))
+            os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR))
         except OSError as error:
             raise StoreError(f"{path}: it cannot be made ({error})") from error
         try:
+            # Errors name the file that it will be.
+            self.engine = _engine(self.url.set(database=str(fresh)), self.is_sqlite)
             yield
-        except BaseException:
-            self.close()
-            for made in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+            self.engine.dispose()
+            if any(one.exists() for one in _beside(fresh)):
+                raise StoreError(f"{path}: it cannot be made (its log could not be emptied)")
+            _name(fresh, path)
+        finally:
+            self.engine.dispose()
+            for made in (fresh, *_beside(fresh)):
                 made.unlink(missing_ok=True)
-            raise
+            self.engine = _engine(self.url, self.is_sqlite)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -144,6 +168,22 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _beside(path: Path) -> list[Path]:
+    """Give the files that SQLite makes beside its own."""
+    return [path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")]
+
+
+def _name(fresh: Path, path: Path) -> None:
+    """Give a file its name unless another has it, which renaming would replace without a word."""
+    try:
+        os.link(fresh, path)
+    except FileExistsError as error:
+        raise StoreError(f"{path}: another one made it meanwhile; open it instead") from error
+    except OSError as error:
+        raise StoreError(f"{path}: it cannot be made ({error})") from error
+    sync_folder(path.absolute().parent)
 
 
 def as_url(where: str | Path) -> URL:

@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from importlib import resources
 
 import pytest
 
 from cli.said import assert_one_line
+from crm.conftest import MONDAY_MS
+from crm.engaged import add_customers
 from dispatch.cli.crm import actor_of, instant_of, told_at
 from dispatch.crm.crm import Crm
 from dispatch.crm.permissions import Actor
@@ -14,7 +17,7 @@ from dispatch.errors import InputError
 
 COMMANDS = (
     ("init",), ("import",), ("export",), ("backup",), ("restore",), ("erase",), ("audit-verify",),
-    ("report",),
+    ("report",), ("rules",),
     *(("customer", one) for one in ("show", "find", "list", "add", "update", "merge", "export", "consent")),
     *(("driver", one) for one in ("show", "list", "add", "update", "leave", "licence", "block", "lift")),
     ("driver", "score"),
@@ -59,8 +62,43 @@ def test_an_older_database_is_told_its_vertical_once(dispatch, tmp_path):
     assert (status, len(out.splitlines())) == (0, 2)
     assert "dispatch crm init --upgrade --vertical" in out
     assert_one_line(dispatch("crm", "place", "list", "--db", db), "vertical is missing: this database")
-    assert dispatch("crm", "init", "--db", db, "--upgrade", "--vertical", "fuel")[0] == 0
+    status, out, _ = dispatch("crm", "init", "--db", db, "--upgrade", "--vertical", "fuel")
+    assert (status, "rules: fuel, changed: " in out) == (0, True)
     assert dispatch("crm", "place", "list", "--db", db)[:2] == (0, "none\n")
+    again = ("crm", "init", "--db", db, "--upgrade", "--vertical")
+    assert dispatch(*again, "fuel")[1].endswith("rules: fuel, as before\n")
+    status, _, err = dispatch(*again, "ride")
+    assert (status, err.startswith("error: vertical is 'ride': this database is of 'fuel'")) == (2, True)
+
+
+def test_rules_are_changed_by_their_own_command_alone(dispatch, tmp_path, monkeypatch):
+    db, file = tmp_path / "crm.db", tmp_path / "my.toml"
+    packaged = (resources.files("dispatch.crm") / "verticals" / "ride.toml").read_text()
+    tier = '{ name = "platinum", at_least = 200_000, weight = 6.0 },\n]\n\nearn'
+    file.write_text(packaged.replace("]\n\nearn", tier))
+    assert dispatch("crm", "init", "--db", db, "--vertical", file, "--place", "acme/paris")[0] == 0
+    with Crm.open(db) as crm:
+        mine = crm.context.vertical
+        add_customers(crm, 1, [1])
+        crm.memberships.set_tier(1, "platinum", at_ms=MONDAY_MS, reason="gift")
+    monkeypatch.setenv("DISPATCH_VERTICAL", "ride")
+    for told in ((), ("--vertical", "ride"), ("--vertical", file)):
+        assert dispatch("crm", "report", "--db", db, *told)[0] == 0
+        assert dispatch("crm", "init", "--db", db, "--upgrade", *told)[1].endswith("rules: ride, as before\n")
+    change = ("crm", "rules", "--db", db)
+    refused = "vertical is 'ride': its rules lack tier 'platinum' (used in customer, membership); nothing was"
+    assert_one_line(dispatch(*change, "ride"), refused)
+    with Crm.open(db) as crm:
+        assert crm.context.vertical == mine
+    file.write_text(file.read_text().replace("200_000", "300_000"))
+    differs = "vertical is 'ride', with other rules than the database keeps (tiers): leave it out"
+    assert_one_line(dispatch("crm", "report", "--db", db, "--vertical", file), differs)
+    status, _, err = dispatch("crm", "init", "--upgrade", "--db", db, "--vertical", file)
+    assert (status, err.startswith(f"error: {differs}")) == (2, True)
+    assert dispatch(*change, file) == (0, "rules: ride, changed: tiers\n", "")
+    assert dispatch(*change, file) == (0, "rules: ride, as before\n", "")
+    said = dispatch(*change, "fuel", "--as", "admin:a@acme")
+    assert_one_line(said, "admin 'a' may not rules.change here")
 
 
 def test_a_file_that_is_no_database(dispatch, tmp_path):

@@ -97,8 +97,8 @@ def test_foreign_objects_and_unknown_ones_are_refused_in_the_same_words(crm, sco
             call()
     after = dump(crm)
     assert {name for name in after if after[name] != before[name]} == {"audit", "audit_head"}
-    # So many are written of each in a minute; whoever only looks is refused at the clock's instant.
-    assert len(actors) * MOST < crm.audit_log.num_refused() <= 2 * len(actors) * MOST
+    # So many are written of each in a minute, and within another one if the clock came to that.
+    assert len(actors) * MOST <= crm.audit_log.num_refused() <= 2 * len(actors) * MOST
     assert count == 2 * 22 * len(actors)
     assert crm.acting_as(actor("agent")).scope(TENANT, CITY) == scope_id
 

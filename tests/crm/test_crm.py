@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from crm.conftest import CITY, DAY_MS, MONDAY_MS, OTHER_CITY, TENANT, actor
 from crm.made_people import dump
+from dispatch.crm import crm as crm_module
 from dispatch.crm.context import check_id, check_instant
 from dispatch.crm.crm import MERGE_HOOKS, Crm
 from dispatch.crm.loyalty.coupons import CouponTerms
@@ -65,6 +66,23 @@ def test_where(tmp_path):
     with pytest.raises(StoreError, match="no keys"):
         Crm.open(tmp_path / "a.db")
     assert not (tmp_path / "b.db").exists()
+
+
+def test_of_two_who_make_it_at_once_the_second_leaves_the_first_one_s(tmp_path, monkeypatch):
+    where, begin = tmp_path / "a.db", crm_module.begin
+
+    def after_another(*told):
+        monkeypatch.undo()
+        with Crm.create(where) as first:
+            first.scope(TENANT, CITY)
+        begin(*told)
+
+    monkeypatch.setattr(crm_module, "begin", after_another)
+    with pytest.raises(StoreError, match=r"a\.db: another one made it meanwhile; open it instead"):
+        Crm.create(where)
+    with Crm.open(where) as crm:
+        assert [place[1:] for place in crm.places()] == [(TENANT, CITY)]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.db", "a.db.keys", "a.db.keys.erased"]
 
 
 def test_a_keyring_that_is_there_is_kept(tmp_path, monkeypatch):

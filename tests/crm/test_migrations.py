@@ -111,11 +111,16 @@ def test_who_won_whom_survives_the_way_back_and_forth(database_url, tmp_path):
 def test_who_is_on_duty_survives_the_way_back_and_forth(database_url, tmp_path):
     with Crm.create(database_url, keys=tmp_path / "crm.keys") as crm:
         database = crm.context.database
-        log = make_events(EventKind.DRIVER_ONLINE, 3, driver_id=[7, 8, 7], at_ms=[5, 6, 9])
-        log["kind"][2] = EventKind.CRUISING_LEG
-        crm.events.apply(log[:1], first_seq=0, stream="one")
-        crm.events.apply(log[1:], first_seq=0, stream="two")
+        who, when = [7, 10, 8, 7, 8, 10, 7, 10], [5, 5, 6, 9, 9, 11, 12, 13]
+        log = make_events(EventKind.CRUISING_LEG, 8, driver_id=who, at_ms=when)
+        log["kind"][:3] = EventKind.DRIVER_ONLINE
+        crm.events.apply(log[:2], first_seq=0, stream="one")
+        crm.events.apply(log[2:5], first_seq=0, stream="two")
+        crm.events.apply(log[5:7], first_seq=2, stream="one")
+        crm.events.apply(log[7:], first_seq=0, stream="three")
         crm.events.close_stream("two", at_ms=10)
+        with database.reading() as connection:
+            told = connection.execute(sa.select(duty).order_by(duty.c.driver_id)).all()
         with database.writing() as connection:
             MIGRATIONS.downgrade(connection, "0004")
             names = {column["name"] for column in sa.inspect(connection).get_columns("duty")}
@@ -126,6 +131,7 @@ def test_who_is_on_duty_survives_the_way_back_and_forth(database_url, tmp_path):
             assert MIGRATIONS.differences(connection, metadata) == []
             rows = connection.execute(sa.select(duty).order_by(duty.c.driver_id)).all()
             closed = connection.execute(sa.select(event_stream.c.closed_at_ms)).scalars().all()
-        assert list(map(tuple, rows)) == [(7, 5, 5, 1), (9, 3, 3, None)]
-        assert closed == [None, None], "that it was closed is lost"
+        assert list(map(tuple, rows)) == [(7, 5, 12, 1), (9, 3, 3, None), (10, 5, 13, 3)]
+        assert [row for row in rows if row.driver_id != 9] == told
+        assert closed == [None] * 3, "that it was closed is lost"
         assert crm.events.close_stream("one", at_ms=20).num_off_duty == 1

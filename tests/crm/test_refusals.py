@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from crm.conftest import CITY, HOUR_MS, MONDAY_MS, OTHER_CITY, OTHER_TENANT, TENANT, actor
 from crm.made_people import NAME, PHONE, enter
-from dispatch.crm import audit
+from dispatch.crm import audit, refusals
 from dispatch.crm.audit_log import AuditFilter
 from dispatch.crm.people.customer_details import CustomerDetails
 from dispatch.crm.permissions import Actor
@@ -27,6 +27,21 @@ def entries(crm):
     wanted = sa.select(table).where(table.c.action.startswith("refused:")).order_by(table.c.seq)
     with crm.context.database.reading() as connection:
         return connection.execute(wanted).all()
+
+
+def told(row):
+    """What an entry tells besides when it was noted."""
+    details = json.loads(row.details)
+    assert details.pop("noted_at_ms") > AT + HOUR_MS
+    return details
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The system's clock, to be set; it stands still."""
+    now = {"ms": 2 * AT}
+    monkeypatch.setattr(refusals, "clock_ms", lambda: now["ms"])
+    return now
 
 
 def refused(context, action, *targets, at_ms=AT, **more):
@@ -59,7 +74,7 @@ def test_whoever_is_refused_leaves_an_entry_and_nothing_else(crm, scope_id):
         assert len(entries(crm)) == count
         assert (row.actor, row.role, row.action) == ("staff-9", "agent", f"refused:{action}")
         assert (row.kind, row.object_id, row.scope_id) == (kind, object_id, scope_id)
-        assert json.loads(row.details) == details
+        assert told(row) == details
     assert [row.at_ms for row in entries(crm)[:2]] == [AT, AT + 1]
     assert entries(crm)[2].at_ms > AT + HOUR_MS  # who only looks tells no instant: the clock does
     assert NAME not in repr(entries(crm))
@@ -87,7 +102,7 @@ def test_of_several_objects_the_one_out_of_reach_is_named(crm, scope_id):
         refused(manager, "customer.merge", *targets, at_ms=AT + WINDOW_MS * count)
         assert [row.object_id for row in entries(crm)] == [foreign] * count
     refused(manager, "customer.update", ("customer", mine), scope_id=2)
-    assert (entries(crm)[-1].kind, json.loads(entries(crm)[-1].details)) == (None, {"scope_id": 2})
+    assert (entries(crm)[-1].kind, told(entries(crm)[-1])) == (None, {"scope_id": 2})
 
 
 def test_the_same_refusal_is_written_once_a_minute(crm, scope_id):
@@ -107,19 +122,20 @@ def test_the_same_refusal_is_written_once_a_minute(crm, scope_id):
     assert len(entries(crm)) == 7
 
 
-def test_a_flood_of_refusals_fills_nothing(crm, scope_id):
+def test_a_flood_of_refusals_fills_nothing(crm, scope_id, clock):
     crm.scope(OTHER_TENANT, CITY)
     agent = crm.context.of(actor("agent"))
     for object_id in range(MOST + 60):
         refused(agent, "customer.get", ("customer", object_id), at_ms=AT + object_id)
     found = entries(crm)
     assert [row.object_id for row in found] == list(range(MOST))
-    assert [json.loads(row.details) for row in found] == [{}] * (MOST - 1) + [{"more_unwritten": True}]
+    assert [told(row) for row in found] == [{}] * (MOST - 1) + [{"more_unwritten": True}]
     # Nobody else is silenced by it: not another of the company, nor one of the same name elsewhere.
     for who in (actor("agent", "staff-2"), actor("manager"), actor("agent", tenant=OTHER_TENANT)):
         refused(crm.context.of(who), "person.erase", ("customer", 1))
     assert len(entries(crm)) == MOST + 3
     # The first of them is a minute old: there is room for one again.
+    clock["ms"] += WINDOW_MS
     refused(agent, "customer.get", ("customer", 77), at_ms=AT + WINDOW_MS)
     refused(agent, "customer.get", ("customer", 78), at_ms=AT + WINDOW_MS)
     assert [row.object_id for row in entries(crm)][-1] == 77
@@ -129,6 +145,37 @@ def test_a_flood_of_refusals_fills_nothing(crm, scope_id):
     refused(agent, "customer.get", ("customer", 77), at_ms=AT + WINDOW_MS)
     assert len(entries(crm)) == MOST + 5
     crm.audit_log.verify()
+
+
+def test_who_tells_the_time_cannot_fill_the_audit_by_it(crm, scope_id, clock):
+    agent = crm.context.of(actor("agent"))
+    for minute in range(3 * MOST):
+        refused(agent, "customer.get", ("customer", 7), at_ms=AT + minute * WINDOW_MS)
+    found = entries(crm)
+    assert [row.at_ms for row in found] == [AT + minute * WINDOW_MS for minute in range(MOST)]
+    assert [told(row) for row in found] == [{}] * (MOST - 1) + [{"more_unwritten": True}]
+    clock["ms"] += WINDOW_MS - 1
+    refused(agent, "customer.get", ("customer", 7), at_ms=AT + 100 * WINDOW_MS)
+    assert len(entries(crm)) == MOST
+    clock["ms"] += 1
+    refused(agent, "customer.get", ("customer", 7), at_ms=AT + 100 * WINDOW_MS)
+    assert len(entries(crm)) == MOST + 1
+    # However long the clock goes on, of a minute that is told it is as many.
+    for object_id in range(2 * MOST):
+        clock["ms"] += WINDOW_MS
+        refused(agent, "customer.get", ("customer", object_id), at_ms=AT + 200 * WINDOW_MS)
+    assert len(entries(crm)) == 2 * MOST + 1
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"noted_at_ms":"x"}'])
+def test_an_entry_that_was_tampered_with_hides_no_refusal(crm, scope_id, text):
+    agent = crm.context.of(actor("agent"))
+    refused(agent, "customer.get", ("customer", 7))
+    with crm.context.database.writing() as connection:
+        connection.execute(table.update().where(table.c.actor == "staff-1").values(details=text))
+    error = refused(agent, "customer.get", ("customer", 8))
+    assert isinstance(error.__cause__, StoreError)
+    assert "the audit is damaged" in str(error.__cause__)
 
 
 def test_refused_at_the_same_time_is_refused_once(crm, scope_id):
@@ -196,20 +243,20 @@ def test_auditors_meet_the_refusals_of_their_own_company(crm, scope_id):
     refused(crm.context.of(actor("agent", "spy")), "customer.get", ("customer", foreign))
     refused(crm.context.of(Actor("driver", "nobody")), "customer.get", ("customer", foreign))
 
-    def told(crm, **wanted):
+    def found(crm, **wanted):
         page = crm.audit_log.entries(AuditFilter(**wanted), at_ms=AT)
         return [(row.actor, row.action, row.refused) for row in page.rows]
 
     auditor = crm.acting_as(actor("auditor"))
-    assert told(auditor, refused=True) == [("spy", "customer.get", True)]
-    assert told(auditor, action="customer.get", refused=False) == []
-    of_them = told(auditor, action="customer.get", target=("customer", foreign))
+    assert found(auditor, refused=True) == [("spy", "customer.get", True)]
+    assert found(auditor, action="customer.get", refused=False) == []
+    of_them = found(auditor, action="customer.get", target=("customer", foreign))
     assert of_them == [("spy", "customer.get", True)]
     others = crm.acting_as(actor("auditor", tenant=OTHER_TENANT))
-    assert told(others, refused=True) == []
-    assert told(crm, refused=True) == [("nobody", "customer.get", True), ("spy", "customer.get", True)]
-    assert all(not one for _, _, one in told(crm, refused=False))
-    assert len(told(crm, refused=False)) > 5
+    assert found(others, refused=True) == []
+    assert found(crm, refused=True) == [("nobody", "customer.get", True), ("spy", "customer.get", True)]
+    assert all(not one for _, _, one in found(crm, refused=False))
+    assert len(found(crm, refused=False)) > 5
 
 
 def test_the_place_of_a_refusal_is_the_actor_s_own(crm, scope_id):

@@ -22,7 +22,7 @@ def test_an_older_database_is_refused_until_it_is_brought_up(database_url, tmp_p
         assert schema.upgrade(database) == ("0006", "0006")
     with pytest.raises(InputError, match=r"vertical is missing: .* tell it once"):
         Crm.open(database_url, keys=keys)
-    Crm.open(database_url, "ride", keys=keys).close()
+    Crm.open(database_url, "ride", keys=keys, changes_rules=True).close()
     with Crm.open(database_url, keys=keys) as crm:
         assert crm.scope("acme", "paris") == scope_id
 

@@ -1,6 +1,7 @@
 """A database of either kind: transactions whole or not at all, readers undisturbed, errors told."""
 
 import threading
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -155,6 +156,53 @@ def test_a_new_file_is_its_owner_s_and_goes_where_anything_fails(tmp_path):
         database.new_file(),
     ):
         pass
+
+
+def test_what_another_one_made_meanwhile_is_left_as_it_is(tmp_path):
+    path = tmp_path / "new.db"
+
+    def make(word, meanwhile=lambda: None):
+        with Database(path) as mine, mine.new_file(), mine.writing() as connection:
+            metadata.create_all(connection)
+            assert not path.exists(), "nobody meets half a database"
+            meanwhile()
+            add(connection, word)
+
+    with pytest.raises(StoreError, match=r"new\.db: another one made it meanwhile"):
+        make(b"late", lambda: make(b"first"))
+    with Database(path) as database:
+        assert words(database) == [b"first"]
+    assert [file.name for file in tmp_path.iterdir()] == ["new.db"]
+
+
+def test_what_is_not_whole_takes_no_name(tmp_path):
+    """Who reads the file while it is made keeps its log from being emptied, which would stay behind."""
+
+    def make(held):
+        made = held.enter_context(Database(tmp_path / "new.db"))
+        with made.new_file():
+            with made.writing() as connection:
+                metadata.create_all(connection)
+            (fresh,) = (one for one in tmp_path.iterdir() if one.name[-4:] not in ("-wal", "-shm"))
+            reader = held.enter_context(Database(fresh))
+            held.enter_context(reader.reading()).execute(sa.select(thing)).all()
+
+    with ExitStack() as held, pytest.raises(StoreError, match=r"new\.db: .*its log could not be emptied"):
+        make(held)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_log_of_a_database_that_is_gone_is_read_into_a_new_one(tmp_path):
+    path, log = tmp_path / "new.db", tmp_path / "new.db-wal"
+    log.write_bytes(b"older")
+    with Database(path) as database:
+        with pytest.raises(StoreError, match=r"new\.db-wal: it is left of a database"), database.new_file():
+            pass
+        assert log.read_bytes() == b"older"
+        log.unlink()
+        with database.new_file():
+            pass
+    assert path.exists()
 
 
 def test_a_server_s_details_which_quote_rows_are_not_told(postgres_url):

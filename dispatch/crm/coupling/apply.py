@@ -17,12 +17,14 @@ from dispatch.crm.coupling.folding import (
     Spell,
     Wholes,
     added_days,
+    check_own_ids,
     duties,
     fold,
     order_ids,
 )
 from dispatch.crm.coupling.streams import (
     Stream,
+    check_closed_in,
     check_same_in,
     close_in,
     endings_in,
@@ -34,7 +36,7 @@ from dispatch.crm.rules import check_name
 from dispatch.crm.tables import orders as tables
 from dispatch.engine.events import EVENT_DTYPE, EventKind, Events
 from dispatch.engine.lifecycle import OrderStatus
-from dispatch.errors import InputError, StateError
+from dispatch.errors import InputError
 from dispatch.store import bulk
 from dispatch.units import MS_PER_S, NO_VALUE
 
@@ -74,7 +76,8 @@ class EventLog:
     The log is the caller's until it is applied: what a program has taken from its dispatcher and not applied
     when it dies is lost to the CRM. A program that kept its log goes on at :meth:`next_seq`, and may tell
     some again. One that did not, or whose engine begins anew, has another log: it closes the old stream
-    (:meth:`close_stream`), and tells the new log under another name, from 0.
+    (:meth:`close_stream`), and tells the new log under another name, from 0, with
+    ids of their own for new orders.
     """
 
     def __init__(self, context: Context) -> None:
@@ -88,8 +91,10 @@ class EventLog:
         An event's id is its place in its stream. What was applied before is left out, once it is found to be
         the same: all of it in batches that are told again as a whole, kind, instant, order and driver in
         those that are told in part. A part that begins after the next place would lose events and is
-        refused. What follows does not depend on where a log is cut. Several streams may be applied at once;
-        where one and something else wait for each other it begins anew.
+        refused. What follows does not depend on where a log is cut. An order's id is its own for ever, over
+        all streams: the engine frees ids, the CRM does not. An order that is open may be submitted again, as
+        at another engine. Several streams may be applied at once; where one and something else wait for each
+        other it begins anew.
 
         Parameters
         ----------
@@ -105,10 +110,11 @@ class EventLog:
         Raises
         ------
         InputError
-            Events are missing before the first; time goes backwards; or the same place held another event
-            before, as in the log of an engine that was started anew. Nothing was applied.
+            Events are missing before the first; time goes backwards; the same place held another event
+            before, as in the log of an engine that was started anew; or an order is submitted by the id of
+            one that was served or has ended. Nothing was applied.
         StateError
-            The stream is closed, and some are new.
+            The stream is closed, and these are not events that were applied.
 
         Complexity
         ----------
@@ -130,9 +136,9 @@ class EventLog:
 
         All ends at the last instant that the stream knows of. Orders whose customer was dropped off are
         closed; all others are lost: they expire, so that coupons and points that were used on them are given
-        back, and no customer's standing suffers. Drivers whom the stream put on duty go off. Orders and
-        drivers of whom another stream has told since are left as they are. Nothing more of the stream can be
-        applied. Closed again, nothing changes.
+        back, and no customer's standing suffers. Drivers on duty go off. Orders and drivers of whom another
+        stream has told since are left as they are. Nothing more of the stream can be applied, and what was
+        lost is not submitted again under its id. Closed again, nothing changes.
 
         Parameters
         ----------
@@ -174,6 +180,9 @@ class EventLog:
         at_ms = int(events["at_ms"].max(initial=0))
         with self._context.acting("events.apply", at_ms=at_ms, scope_id=scope_id) as connection:
             known = stream_in(connection, stream, scope_id)
+            if known.closed_at_ms is not None:
+                check_closed_in(connection, known, events, first_seq)
+                return Applied(0, len(events), 0, 0, known.next_seq)
             num_known = known.next_seq - first_seq
             if num_known < 0:
                 raise InputError(
@@ -184,10 +193,6 @@ class EventLog:
             check_same_in(connection, known, events[:num_known], first_seq)
             if not len(new):
                 return Applied(0, len(events), 0, 0, known.next_seq)
-            if known.closed_at_ms is not None:
-                raise StateError(
-                    f"stream {stream!r} was closed at {known.closed_at_ms}: tell the log under another name"
-                )
             if known.last_at_ms is not None and new["at_ms"][0] < known.last_at_ms:
                 raise InputError(
                     f"events[{num_known}].at_ms is {new['at_ms'][0]}: time goes backwards, stream "
@@ -198,6 +203,7 @@ class EventLog:
     def _apply(self, connection: sa.Connection, known: Stream, new: Events, num_known: int) -> Applied:
         told = order_ids(new)
         known_orders = _known_orders(connection, told)
+        check_own_ids(new, told, known_orders, num_known)
         late_after_ms = self._context.vertical.keep.late_after_s * MS_PER_S
         folded = fold(new, told, known_orders, late_after_ms)
         _write_orders(connection, known.scope_id, folded, known_orders)

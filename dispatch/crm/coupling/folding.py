@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dispatch.engine.events import EventKind as Kind, Events
 from dispatch.engine.lifecycle import OrderStatus
+from dispatch.errors import InputError
 from dispatch.units import MS_PER_DAY, NO_COORDINATE, NO_VALUE
 
 Wholes = NDArray[np.int64]
@@ -45,6 +46,7 @@ ORDER_COLUMNS: Final = (
 _ASSIGNED: Final = (Kind.ORDER_ASSIGNED, Kind.ORDER_REASSIGNED)
 _TAKEN: Final = (Kind.ORDER_UNASSIGNED, Kind.ORDER_RELEASED)
 _ENDED: Final = (Kind.ORDER_CLOSED, Kind.ORDER_CANCELLED, Kind.ORDER_EXPIRED)
+_OVER: Final = (Kind.DROPPED_OFF, *_ENDED)
 _ANSWERS: Final = (Kind.OFFER_ACCEPTED, Kind.OFFER_DECLINED, Kind.OFFER_EXPIRED)
 _EMPTY_LEGS: Final = (Kind.DRIVER_ARRIVED, Kind.CRUISING_LEG, Kind.REPOSITIONING_LEG, Kind.ABANDONED_LEG)
 _STAGE_AFTER: Final = {
@@ -117,6 +119,42 @@ def order_ids(events: Events) -> Wholes:
     found = np.unique(events["order_id"])
     told: Wholes = found[found != NO_VALUE]
     return told
+
+
+def check_own_ids(events: Events, order_id: Wholes, known: dict[str, Wholes], first_row: int) -> None:
+    """Refuse events that submit an order by the id of one that was served or has ended.
+
+    The engine frees such ids (:meth:`Dispatcher.forget_finished`). Here coupons, points and trips stand on
+    the id of their order: those of two orders under one id would depend on where the log is cut.
+
+    Parameters
+    ----------
+    events : (events,) EVENT_DTYPE
+    order_id : (n,) int64
+        As :func:`order_ids` gives them.
+    known : dict of str to (n,) int64
+        As for :func:`fold`.
+    first_row : int
+        By which the first of the events is named.
+
+    Raises
+    ------
+    InputError
+    """
+    submitted = np.flatnonzero(events["kind"] == Kind.ORDER_SUBMITTED)
+    submitted = submitted[events["order_id"][submitted] != NO_VALUE]
+    over = np.flatnonzero(np.isin(events["kind"], _OVER) & (events["order_id"] != NO_VALUE))
+    place = np.full(len(order_id), len(events))
+    place[np.searchsorted(order_id, events["order_id"][over])[::-1]] = over[::-1]  # the first one stays
+    place[(known["ended_at_ms"] != NO_VALUE) | (known["dropped_off_at_ms"] != NO_VALUE)] = -1
+    again = submitted[place[np.searchsorted(order_id, events["order_id"][submitted])] < submitted]
+    if len(again):
+        row = int(again[0])
+        raise InputError(
+            f"events[{first_row + row}].order_id is {events['order_id'][row]}: an order of this id was "
+            "served or has ended, and in the CRM an id is one order's for ever; the engine frees ids, the "
+            "CRM does not: give orders ids of their own"
+        )
 
 
 def fold(events: Events, order_id: Wholes, known: dict[str, Wholes], late_after_ms: int) -> Folded:
@@ -407,7 +445,11 @@ class Spell(NamedTuple):
     last_at_ms: int
     """of the driver's last event"""
     stream_id: int | None
-    """of the log by which it began"""
+    """of the log that told of the driver last; None: it is not known, any may end it"""
+
+    def told(self, at_ms: int, stream_id: int) -> Spell:
+        """Give the spell after a log told of the driver; what lies before is known."""
+        return self if at_ms < self.last_at_ms else self._replace(last_at_ms=at_ms, stream_id=stream_id)
 
 
 def duties(
@@ -416,7 +458,9 @@ def duties(
     """Give the time on duty that ended in a batch, by driver and day, and who is on duty after it.
 
     Who goes on duty once more never went off, as after a crash: the earlier spell ends at the driver's last
-    event before.
+    event before. Where several logs tell of a driver, the spell that began last counts, and is of the log
+    that told of the driver last; another one that is behind neither begins nor ends anything: its time that
+    had not been told when the spell began is not counted.
 
     Parameters
     ----------
@@ -433,24 +477,34 @@ def duties(
     on_duty : dict of int to Spell
     """
     kind, who, when = events["kind"], events["driver_id"], events["at_ms"]
+    # That a driver goes off duty says nothing of a spell of another log.
+    tells = np.flatnonzero((who != NO_VALUE) & (kind != Kind.DRIVER_OFFLINE))
+
+    def met(spell: Spell, place: int, driver: int) -> Spell:
+        """Give a spell as it stands before an event, after those of its driver before."""
+        before = tells[: np.searchsorted(tells, place)]
+        told = before[who[before] == driver]
+        return spell.told(int(when[told[-1]]), stream_id) if len(told) else spell
+
     at = np.flatnonzero((kind == Kind.DRIVER_ONLINE) | (kind == Kind.DRIVER_OFFLINE))
     after, spells = dict(on_duty), []
     is_online = (kind[at] == Kind.DRIVER_ONLINE).tolist()
     columns = (at.tolist(), who[at].tolist(), when[at].tolist(), is_online)
     for place, driver, at_ms, begins in zip(*columns, strict=True):
-        spell = after.pop(driver, None)
-        if begins and spell is not None:
-            told = np.flatnonzero(who[:place] == driver)
-            last_ms = max(spell.last_at_ms, int(when[told[-1]]) if len(told) else 0)
-            spells.append((driver, spell.online_at_ms, max(min(last_ms, at_ms), spell.online_at_ms)))
-        elif spell is not None:
-            spells.append((driver, spell.online_at_ms, at_ms))
+        spell = after.get(driver)
+        if spell is not None and (begins or spell.stream_id != stream_id):
+            spell = met(spell, place, driver)
+        if spell is not None:
+            if at_ms < spell.online_at_ms or not (begins or spell.stream_id in (None, stream_id)):
+                continue
+            end_ms = min(spell.last_at_ms, at_ms) if begins else at_ms
+            spells.append((driver, spell.online_at_ms, end_ms))
+            del after[driver]
         if begins:
             after[driver] = Spell(at_ms, at_ms, stream_id)
-    latest = dict(zip(who.tolist(), when.tolist(), strict=True))
+    latest = dict(zip(who[tells].tolist(), when[tells].tolist(), strict=True))
     for driver in after.keys() & latest.keys():
-        if latest[driver] > after[driver].last_at_ms:
-            after[driver] = after[driver]._replace(last_at_ms=latest[driver])
+        after[driver] = after[driver].told(latest[driver], stream_id)
     return _spell_days(spells), after
 
 

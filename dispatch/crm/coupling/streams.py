@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from dispatch.crm.tables import orders as tables
 from dispatch.engine.events import EventKind, Events, make_events
 from dispatch.engine.lifecycle import FINAL_STATUSES, OrderStatus
-from dispatch.errors import InputError
+from dispatch.errors import InputError, StateError
 from dispatch.store import bulk
 from dispatch.units import NO_VALUE
 
@@ -43,6 +43,9 @@ _GO_ON: Final = bulk.Prepared(
     .where(_STREAM.c.stream_id == sa.bindparam("stream"))
     .values(next_seq=sa.bindparam("next"), last_at_ms=sa.bindparam("last"))
 )
+_NEW: Final = sa.text(
+    f"INSERT INTO {_STREAM.name} (name, scope_id) VALUES (:name, :scope_id) ON CONFLICT (name) DO NOTHING"
+)
 
 
 def find_in(connection: sa.Connection, name: str) -> Stream | None:
@@ -61,7 +64,8 @@ def stream_in(connection: sa.Connection, name: str, scope_id: int | None) -> Str
     """
     rows = _AT.rows(connection, name=name)
     if not rows:
-        connection.execute(sa.insert(_STREAM).values(name=name, scope_id=scope_id))
+        # Another process may make it at the same time: it is waited for, and its row is taken.
+        connection.execute(_NEW, {"name": name, "scope_id": scope_id})
         rows = _AT.rows(connection, name=name)
     found = Stream(*rows[0])
     if scope_id is not None and found.scope_id != scope_id:
@@ -101,6 +105,23 @@ def check_same_in(connection: sa.Connection, known: Stream, again: Events, first
         _check_stages(connection, known, again[begin - first_seq : until - first_seq], begin, first_seq)
 
 
+def check_closed_in(connection: sa.Connection, known: Stream, events: Events, first_seq: int) -> None:
+    """Refuse events of a closed stream, but for those that were applied at their places.
+
+    Where its own log would go on now stand the events that ended what it left open.
+    """
+    why = (
+        f"stream {known.name!r} was closed at {known.closed_at_ms}, and these are not the events that were "
+        "applied at their places: tell what goes on under another name"
+    )
+    if first_seq + len(events) > known.next_seq:
+        raise StateError(why)
+    try:
+        check_same_in(connection, known, events, first_seq)
+    except InputError as error:
+        raise StateError(why) from error
+
+
 def _check_stages(
     connection: sa.Connection, known: Stream, again: Events, begin: int, first_seq: int
 ) -> None:
@@ -138,8 +159,8 @@ def _digest(events: Events) -> bytes:
 def endings_in(connection: sa.Connection, known: Stream) -> Events:
     """Give the events that end what a stream left open, at the last instant that it knows of.
 
-    Drivers whom it put on duty go off; orders are closed where the customer was dropped off, and expire
-    otherwise. Of whom another stream has told since are left as they are.
+    Drivers on duty of whom it told last go off; orders are closed where the customer was dropped off, and
+    expire otherwise. Of whom another stream has told since are left as they are.
     """
     on_duty = sa.select(tables.duty.c.driver_id).where(tables.duty.c.stream_id == known.stream_id)
     drivers = list(connection.scalars(on_duty.order_by(tables.duty.c.driver_id)))

@@ -200,6 +200,6 @@ duty: Final = sa.Table(
     sa.Column("driver_id", sa.BigInteger, primary_key=True, autoincrement=False),
     whole("online_at_ms"),
     whole("last_at_ms", default=0),  # of the driver's last event
-    perhaps("stream_id"),  # of the log by which it began
+    perhaps("stream_id"),  # of the log that told of the driver last
 )
 """Drivers who are on duty now, since when."""

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from crm.random_logs import START_MS, random_log
-from dispatch.crm.coupling.folding import ORDER_COLUMNS, Spell, duties, fold, order_ids
+from dispatch.crm.coupling.folding import ORDER_COLUMNS, Spell, check_own_ids, duties, fold, order_ids
 from dispatch.engine.events import EventKind as Kind, make_events
+from dispatch.errors import InputError
 from dispatch.units import MS_PER_DAY, NO_VALUE
 
 UNKNOWN = {"stage": 0, "num_offers": 0}
@@ -88,12 +89,85 @@ def test_a_spell_that_another_one_follows_ends_at_the_drivers_last_event():
     assert dict(zip(sums["driver_id"].tolist(), sums["online_ms"].tolist(), strict=True)) == {1: 30, 3: 40}
     assert on_duty == {
         1: Spell(START_MS + 50, START_MS + 70, 2),
-        2: Spell(START_MS, START_MS + 20, 1),
+        2: Spell(START_MS, START_MS + 20, 2),  # by the log that tells of the driver now
         3: Spell(START_MS + 60, START_MS + 60, 2),
     }
-    late = {1: Spell(START_MS + 60, START_MS + 60, 1)}  # by another log, that is ahead
-    sums, on_duty = duties(log[:4], late, 2)
-    assert (sums["online_ms"].tolist(), on_duty[1].online_at_ms) == ([0], START_MS + 50)
+
+
+def of_driver(*told):
+    """Events of driver 7: kind and instant of each."""
+    log = make_events(Kind.CRUISING_LEG, len(told), driver_id=7)
+    log["kind"], log["at_ms"] = [kind for kind, _ in told], [START_MS + at for _, at in told]
+    return log
+
+
+ON, OFF, LEG = Kind.DRIVER_ONLINE, Kind.DRIVER_OFFLINE, Kind.CRUISING_LEG
+
+
+@pytest.mark.parametrize("cut", range(5))
+@pytest.mark.parametrize(
+    ("behind", "left"),
+    [
+        ([(OFF, 15)], (20, 30, 1)),
+        ([(OFF, 90)], (20, 30, 1)),
+        ([(ON, 1), (LEG, 5), (OFF, 15)], (20, 30, 1)),
+        ([(ON, 19), (OFF, 90)], (20, 30, 1)),
+        ([(LEG, 25), (OFF, 40)], (20, 30, 1)),
+        ([(LEG, 29), (LEG, 30)], (20, 30, 2)),
+        ([(LEG, 35), (LEG, 50)], (20, 50, 2)),
+    ],
+)
+def test_a_log_that_is_behind_ends_no_spell_of_another(behind, left, cut):
+    before, log = {7: Spell(START_MS + 20, START_MS + 30, 1)}, of_driver(*behind)
+    for part in (log[:cut], log[cut:]):
+        sums, before = duties(part, before, 2)
+        assert sums == {}
+    online, last, stream = left
+    assert before == {7: Spell(START_MS + online, START_MS + last, stream)}
+
+
+@pytest.mark.parametrize("cut", range(4))
+@pytest.mark.parametrize(
+    ("log", "spells", "left"),
+    [
+        ([(LEG, 35), (OFF, 50)], 30, None),
+        ([(ON, 20), (OFF, 50)], 30, None),
+        ([(LEG, 40), (ON, 60), (LEG, 70)], 20, (60, 70, 2)),
+        ([(OFF, 40), (ON, 60), (OFF, 65)], 15, None),
+    ],
+)
+def test_a_log_that_goes_on_with_a_driver_ends_the_spell(log, spells, left, cut):
+    before, sum_ms = {7: Spell(START_MS + 20, START_MS + 30, 1)}, 0
+    told = of_driver(*log)
+    for part in (told[:cut], told[cut:]):
+        sums, before = duties(part, before, 2)
+        sum_ms += sum(sums.get("online_ms", np.zeros(0)).tolist())
+    assert sum_ms == spells
+    online, last, stream = left or (0, 0, 0)
+    assert before == ({7: Spell(START_MS + online, START_MS + last, stream)} if left else {})
+
+
+def test_a_spell_of_no_log_that_is_known_ends_by_any():
+    sums, on_duty = duties(of_driver((OFF, 40)), {7: Spell(START_MS + 20, START_MS + 20, None)}, 2)
+    assert (sums["online_ms"].tolist(), on_duty) == ([20], {})
+
+
+def test_an_id_whose_order_is_over_submits_no_other():
+    kinds = [Kind.ORDER_SUBMITTED, Kind.ORDER_SUBMITTED, Kind.ORDER_CANCELLED, Kind.ORDER_SUBMITTED]
+    log = make_events(Kind.ORDER_SUBMITTED, 4, order_id=[3, 5, 3, 5], customer_id=1, at_ms=START_MS)
+    log["kind"] = kinds
+    ids = order_ids(log)
+    check_own_ids(log, ids, unknown(2), 0)  # an order that is open may change its engine
+    check_own_ids(log[:0], ids[:0], unknown(0), 0)
+    for over in (*(Kind.ORDER_CLOSED, Kind.ORDER_EXPIRED, Kind.DROPPED_OFF), Kind.ORDER_CANCELLED):
+        log["order_id"], log["kind"][2] = [3, 5, 3, 3], over
+        with pytest.raises(InputError, match=r"events\[13\].order_id is 3: .* give orders ids of their own"):
+            check_own_ids(log, ids, unknown(2), 10)
+    for name in ("ended_at_ms", "dropped_off_at_ms"):
+        known = unknown(2)
+        known[name][1] = START_MS
+        with pytest.raises(InputError, match=r"events\[1\].order_id is 5"):
+            check_own_ids(log, ids, known, 0)
 
 
 def test_what_ended_stands_in_the_sequence_of_the_log():

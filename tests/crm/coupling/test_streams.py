@@ -1,5 +1,8 @@
 """Logs that are told again, that are another engine's, and that go no further."""
 
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -9,8 +12,10 @@ from crm.coupling.test_apply import tables_of
 from crm.coupling.test_consequences import FARE, held, order_of, together
 from crm.engaged import add_customers
 from crm.random_logs import random_log
+from crm.waiting import wait_until_blocked
 from dispatch.crm.audit_log import AuditFilter
 from dispatch.crm.coupling.apply import ClosedStream
+from dispatch.crm.coupling.streams import stream_in
 from dispatch.crm.loyalty.coupons import grant_in
 from dispatch.crm.loyalty.redemptions import Booking
 from dispatch.crm.tables.orders import customer_day, driver_day, duty, offer, orders
@@ -38,7 +43,10 @@ def test_the_log_of_an_engine_that_was_started_anew_is_not_taken_for_the_known_o
     for first, end in ((0, 15), (0, 60), (0, 75), (0, 90), (40, 90), (70, 80)):
         with pytest.raises(InputError, match="other events were applied at these places of stream 'engine'"):
             crm.events.apply(new[first:end], first_seq=first)
+    with pytest.raises(InputError, match=r"order_id is \d+: an order of this id was served or has ended"):
+        crm.events.apply(new, first_seq=0, stream="engine-2")
     assert tables_of(crm) == before
+    new["order_id"][new["order_id"] > 0] += 1000
     assert crm.events.apply(new, first_seq=0, stream="engine-2").num_new == 90
 
 
@@ -58,6 +66,17 @@ def test_of_batches_that_are_told_in_part_the_log_of_stages_is_compared(crm, nam
     with pytest.raises(InputError, match=r"events\[0:1\]: other events"):
         crm.events.apply(other[13:19], first_seq=13)
     assert crm.events.next_seq() == 70
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_two_who_begin_a_stream_at_once_meet_in_it(crm):
+    log = random_log(4, num_events=30)
+    with ThreadPoolExecutor(1) as pool:
+        with crm.context.database.writing() as connection:
+            stream_in(connection, "new", None)
+            second = pool.submit(crm.events.apply, log, first_seq=0, stream="new")
+            wait_until_blocked(crm.context.database)
+        assert second.result(30).num_new == 30
 
 
 # --- closed --------------------------------------------------------------------------------------
@@ -127,8 +146,12 @@ def test_nothing_more_of_a_closed_stream_is_taken(crm):
         crm.events.close_stream("a b", at_ms=last_ms)
     crm.events.close_stream(at_ms=last_ms)
     before = tables_of(crm)
-    with pytest.raises(StateError, match=f"stream 'engine' was closed at {last_ms}"):
-        crm.events.apply(log[5:], first_seq=crm.events.next_seq())
+    # Where its own log would go on, next to it, beyond it, or with what was there before changed.
+    for rows, first in ((log[5:], 5), (log[4:], 4), (log[5:], crm.events.next_seq()), (log[:1], 999)):
+        with pytest.raises(StateError, match=f"stream 'engine' was closed at {last_ms}, and these are not"):
+            crm.events.apply(rows, first_seq=first)
+    with pytest.raises(StateError, match="was closed"):
+        crm.events.apply(log[1:3], first_seq=0)
     assert crm.events.apply(log[:5], first_seq=0).num_known == 5
     assert crm.events.close_stream(at_ms=last_ms + 1) == ClosedStream(0, 0, 0)
     assert tables_of(crm) == before
@@ -147,6 +170,57 @@ def test_what_another_stream_has_told_of_since_is_left(crm):
     assert stages == {1: OrderStatus.OPEN, 2: OrderStatus.EXPIRED, 3: OrderStatus.EXPIRED}
     assert column_of(crm, duty, "driver_id", "online_at_ms") == {100: NOW_MS + HOUR_MS}
     assert crm.events.close_stream("engine-2", at_ms=NOW_MS + DAY_MS) == ClosedStream(1, 0, 1)
+
+
+def test_drivers_with_whom_another_stream_goes_on_are_left_on_duty(crm):
+    """They did not go on duty there: by what it told of them they are its own."""
+    log = some_orders((), ())
+    crm.events.apply(log, first_seq=0)
+    taken = make_events(Kind.ORDER_ASSIGNED, 2, order_id=1, driver_id=100, at_ms=NOW_MS + HOUR_MS)
+    taken["kind"][1] = Kind.DROPPED_OFF
+    off = make_events(Kind.DRIVER_OFFLINE, 1, driver_id=100, at_ms=NOW_MS + 2 * HOUR_MS)
+    crm.events.apply(taken, first_seq=0, stream="engine-2")
+    crm.events.apply(off, first_seq=len(log))  # of a driver whom it has no more
+    assert crm.events.close_stream(at_ms=NOW_MS + DAY_MS) == ClosedStream(1, 0, 1)
+    assert column_of(crm, duty, "driver_id", "online_at_ms") == {100: NOW_MS}
+    crm.events.apply(off, first_seq=2, stream="engine-2")
+    assert column_of(crm, duty, "driver_id", "online_at_ms") == {}
+    assert column_of(crm, driver_day, "driver_id", "online_ms")[100] == 2 * HOUR_MS
+
+
+def test_of_two_streams_that_tell_of_a_driver_neither_ends_the_other_s_duty(crm):
+    told = [("a", 1), ("b", 2000), ("a", 1500), ("b", 5000)]
+    for place, (stream, at_s) in enumerate(told):
+        kind = Kind.DRIVER_ONLINE if place < 2 else Kind.DRIVER_OFFLINE
+        event = make_events(kind, 1, driver_id=7, at_ms=NOW_MS + 1000 * at_s)
+        crm.events.apply(event, first_seq=place // 2, stream=stream)
+    # What the first one tells of the time before is told too late to count.
+    assert column_of(crm, driver_day, "driver_id", "online_ms") == {7: 3_000_000}
+    assert column_of(crm, duty, "driver_id", "online_at_ms") == {}
+
+
+@pytest.mark.parametrize("ends", [(0, 7), (0, 3, 7), (0, 1, 2, 3, 4, 7)])
+@pytest.mark.parametrize("over", [Kind.ORDER_CANCELLED, Kind.ORDER_CLOSED])
+def test_an_id_that_is_used_again_is_refused_wherever_the_log_is_cut(crm, over, ends):
+    """An engine gives up the ids of what has ended; before anything of the batch is applied."""
+    log = np.concatenate(
+        [order_of(10, 1, over, NOW_MS)[[0, 1, -1]], order_of(10, 1, Kind.ORDER_CLOSED, NOW_MS + HOUR_MS)[:4]]
+    )
+    assert log["kind"][3] == Kind.ORDER_SUBMITTED
+    parts = [log[begin:end] for begin, end in pairwise(ends)]
+    bad = next(row for row, end in enumerate(ends[1:]) if end > 3)
+    for row in range(bad):
+        crm.events.apply(parts[row], first_seq=ends[row])
+    before = tables_of(crm)
+    with pytest.raises(InputError, match=rf"events\[{3 - ends[bad]}\].order_id is 10: .*give orders ids of"):
+        crm.events.apply(parts[bad], first_seq=ends[bad])
+    # Told together with what is known the row is that of what was told.
+    with pytest.raises(InputError, match=r"events\[3\].order_id is 10"):
+        crm.events.apply(log, first_seq=0)
+    assert tables_of(crm) == before
+    assert crm.events.next_seq() == ends[bad]
+    log["order_id"][3:] = 11
+    assert crm.events.apply(log, first_seq=0).next_seq == 7
 
 
 def test_a_stream_of_nothing_closes_as_well(crm):

@@ -371,7 +371,7 @@ def test_a_backup_of_an_older_revision_is_brought_up_to_date(database_url, tmp_p
     assert {name: len(rows) for name, rows in after.items()} == {
         name: len(before.get(name, ())) + (name == "audit") for name in after
     }
-    with Crm.open(database_url, "ride", keys=keys) as restored:
+    with Crm.open(database_url, "ride", keys=keys, changes_rules=True) as restored:
         assert restored.customers.get(first, at_ms=LATER_MS).name == NAME
         with restored.context.database.reading() as connection:
             assert schema.MIGRATIONS.differences(connection, metadata) == []

@@ -1,4 +1,4 @@
-"""Logs that go no further, and by which log drivers are on duty."""
+"""Logs that go no further, and which log told last of drivers on duty."""
 
 from __future__ import annotations
 
@@ -14,16 +14,29 @@ BIG: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add the columns; the log of stages knows by which log drivers are on duty."""
+    """Add the columns; the log of stages knows when drivers on duty were told of last, and by which log."""
     op.add_column("event_stream", sa.Column("closed_at_ms", BIG, nullable=True))
     op.add_column("duty", sa.Column("last_at_ms", BIG, nullable=False, server_default="0"))
     op.add_column("duty", sa.Column("stream_id", BIG, nullable=True))
-    # The first condition of the kind is that of the index of such events.
-    op.execute(
-        "UPDATE duty SET last_at_ms = online_at_ms, stream_id = (SELECT max(stream_id) FROM order_stage "
-        "WHERE order_stage.driver_id = duty.driver_id AND order_stage.at_ms = duty.online_at_ms "
-        "AND kind IN (0, 1) AND kind = 0)"
+    op.execute("UPDATE duty SET last_at_ms = online_at_ms")
+    # No index is by driver: one pass for all of them. Of kind 1 is going off duty, by another log here.
+    told = op.get_bind().execute(
+        sa.text(
+            "SELECT told.driver_id, told.stream_id, max(told.at_ms) AS last_at_ms "
+            "FROM order_stage AS told JOIN duty ON duty.driver_id = told.driver_id "
+            "WHERE told.at_ms >= duty.online_at_ms AND told.kind <> 1 "
+            "GROUP BY told.driver_id, told.stream_id ORDER BY last_at_ms, told.stream_id"
+        )
     )
+    latest = {row.driver_id: row._asdict() for row in told}
+    if latest:
+        op.get_bind().execute(
+            sa.text(
+                "UPDATE duty SET last_at_ms = :last_at_ms, stream_id = :stream_id "
+                "WHERE driver_id = :driver_id"
+            ),
+            list(latest.values()),
+        )
 
 
 def downgrade() -> None:
