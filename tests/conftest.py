@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -15,9 +16,12 @@ pytest_plugins = ["postgres_fixtures"]
 ROOT = Path(__file__).resolve().parent.parent
 FEW_EXAMPLES = 5
 LONGEST = "test_kernel_reruns.py"
-# Tracing makes these twice as slow and tells nothing: kernels are measured apart, and the lines that long
-# random histories run are those that the tests of single modules run.
-UNMEASURED = ("tests/kernels", "tests/properties", "tests/sim/test_random_scenarios.py")
+# Tracing makes tests a half to twice as slow, and tells nothing of these: kernels are measured apart, a
+# second database runs the same lines, and those of long random histories are run by tests of single modules.
+UNMEASURED = re.compile(
+    r"tests/(kernels|properties|test_benchmarks|crm/test_permissions)|tests/analysis/test_\w+_browser"
+    r"|tests/sim/test_(random_scenarios|real_days|sweep)|tests/crm/coupling/test_any_cut|\[postgresql"
+)
 
 # The compiler makes millions of objects that live on. Looking for garbage among them every 700 took 12 % of
 # a compile, and 6 % of the other tests.
@@ -61,7 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # The mark breaks tests where nothing is measured.
     is_measured = getattr(config.pluginmanager.getplugin("_cov"), "cov_controller", None) is not None
     for item in items:
-        if is_measured and item.nodeid.startswith(UNMEASURED):
+        if is_measured and UNMEASURED.search(item.nodeid):
             item.add_marker(pytest.mark.no_cover)
     if config.getoption("--hypothesis-profile") != "few":
         return

@@ -87,6 +87,11 @@ class Source:
         """The syntax tree."""
         return ast.parse(self.text)
 
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree: many rules look at them."""
+        return list(ast.walk(self.tree))
+
     @property
     def is_python(self) -> bool:
         """Whether it holds Python."""
@@ -109,7 +114,7 @@ class Source:
 
     def functions(self) -> Iterator[Function]:
         """All functions and methods, nested ones too."""
-        return (node for node in ast.walk(self.tree) if isinstance(node, Function))
+        return (node for node in self.nodes if isinstance(node, Function))
 
     def at(self, line: int, what: str) -> str:
         """A complaint about one line."""
@@ -246,7 +251,7 @@ def nothing_is_printed(source: Source) -> Iterator[str]:
     """The package talks through return values, errors and, in its command, rich."""
     if not source.is_packaged:
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "pprint", "breakpoint"):
             yield source.at(node.lineno, f"calls {ast.unparse(node.func)}")
 
@@ -255,7 +260,7 @@ def no_error_is_swallowed(source: Source) -> Iterator[str]:
     """No bare ``except``, none that does nothing."""
     if not source.is_python:
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ExceptHandler):
             if node.type is None:
                 yield source.at(node.lineno, "a bare except")
@@ -274,7 +279,7 @@ def tests_judge_no_time(source: Source) -> Iterator[str]:
     """How fast something is shows in the benchmarks, beside a peer; a machine that is busy breaks no test."""
     if not source.is_python or not source.path.startswith("tests/"):
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Assert) and STOPWATCH.search(ast.unparse(node.test)):
             yield source.at(node.lineno, "asserts how long something took")
 
@@ -284,7 +289,7 @@ def excuses_have_reasons(source: Source) -> Iterator[str]:
     if not source.is_python:
         return
     yield from source.lines_with(BARE_EXCUSE, "{} without a reason behind it")
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             reason = any(keyword.arg == "reason" for keyword in node.keywords)
@@ -317,7 +322,7 @@ def modules_hold_no_state(source: Source) -> Iterator[str]:
             named_elsewhere = _is_type_alias(statement, name) or _is_of_the_schema(source, statement)
             if not constant and not named_elsewhere and name not in allowed:
                 yield source.at(statement.lineno, f"{name} is a global variable")
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Global):
             yield source.at(node.lineno, f"global {', '.join(node.names)}")
     for function in source.functions():
@@ -376,7 +381,7 @@ def units_are_the_house_s(source: Source) -> Iterator[str]:
     """Names end in ``_ms``, ``_s``, ``_m`` or ``_cents``, not in units of somebody else."""
     if not source.is_packaged:
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         name = None
         if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
             name = node.id if isinstance(node, ast.Name) else node.attr
@@ -392,7 +397,7 @@ def kernels_import_little(source: Source) -> Iterator[str]:
         return
     is_tool = source.path.rpartition("/")[2] in KERNEL_TOOLS
     allowed = KERNEL_IMPORTS | (sys.stdlib_module_names if is_tool else frozenset())
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         modules = []
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]

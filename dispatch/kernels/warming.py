@@ -147,6 +147,7 @@ def _compile(one: Kernel) -> bool:
     """Compile or load all signatures; tell whether one was not in the cache."""
     if not hasattr(one.function, "compile"):  # absent under NUMBA_DISABLE_JIT=1
         return False
+    misses = sum(one.function.stats.cache_misses.values())
     for signature in one.signatures:
         one.function.compile(signature)
-    return bool(one.function.stats.cache_misses)
+    return sum(one.function.stats.cache_misses.values()) > misses

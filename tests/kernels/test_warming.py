@@ -13,7 +13,7 @@ from dispatch.kernels.warming import _Helpers, compile_share, warm_up
 
 def test_warm_up_tells_each_kernel_and_the_end():
     told = []
-    assert warm_up(lambda *step: told.append(step)) > 0
+    assert warm_up(lambda *step: told.append(step), processes=1) > 0
     names = [one.name for one in load_all().values() if one.signatures]
     assert told == [(name, i, len(names)) for i, name in enumerate([*names, ""])]
 
@@ -42,7 +42,7 @@ def test_a_kernel_without_signatures_is_a_helper_that_warm_up_passes_by(scratch_
 
     scratch_registry["helper"] = Kernel("helper", fails_if_called, ())
     told = []
-    warm_up(lambda *step: told.append(step[0]))
+    warm_up(lambda *step: told.append(step[0]), processes=1)
     assert "helper" not in told
 
 
