@@ -99,11 +99,13 @@ class _Helpers:
         self.are_started = True
         if not sys.executable:  # Python is embedded in another program
             return
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        paths = (path or str(Path.cwd()) for path in sys.path)
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
         for _ in range(num):
             self._running.append(
                 subprocess.Popen(
-                    [sys.executable, "-c", _CODE.format(self._folder)],
+                    # -P: not the package that may lie in the current folder, with a cache of its own
+                    [sys.executable, "-P", "-c", _CODE.format(self._folder)],
                     env=environment,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,

@@ -66,7 +66,11 @@ def test_each_kernel_is_compiled_by_one_process(tmp_path, scratch_registry):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2"]
 
 
-def test_other_processes_take_all_kernels_and_end(tmp_path):
+def test_other_processes_take_all_kernels_and_end(tmp_path, monkeypatch):
+    elsewhere = tmp_path.with_name("elsewhere")
+    (elsewhere / "dispatch").mkdir(parents=True)
+    (elsewhere / "dispatch" / "__init__.py").write_text("raise ImportError('of another folder')")
+    monkeypatch.chdir(elsewhere)
     num = sum(bool(one.signatures) for one in load_all().values())
     with _Helpers(str(tmp_path)) as helpers:
         assert not helpers.are_busy()
