@@ -21,6 +21,7 @@ from dispatch.roads.trips import local_midnight_ms, zone_info
 
 NUM_PERIODS: Final = 30
 _ONE_DAY: Final = datetime.timedelta(days=1)
+# Instants, and the city of each.
 _BUSINESS: Final = (
     (orders.c.submitted_at_ms, orders.c.scope_id),
     (energy_purchase.c.at_ms, energy_purchase.c.scope_id),
@@ -30,7 +31,6 @@ _OTHER: Final = (
     (complaint.c.filed_at_ms, complaint.c.scope_id),
     (customer.c.created_at_ms, customer.c.scope_id),
 )
-"""Instants, and the city of each."""
 
 
 def latest_span(
